@@ -6,11 +6,13 @@ A check never raises: what is wrong becomes a result, with what to do about it.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from . import config
 from .bootstrap.carrier import telnyx_client, webhook_keys
 from .bootstrap.fleet import PUBLIC_URL, describe, named_webhook_keys
 from .bootstrap.key_use import use_in
+from .bootstrap.ledger import find_ledger
 from .bootstrap.memory import judge_memory
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
@@ -19,8 +21,10 @@ from .config import Settings
 from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability, check_replicas, check_restarts
 from .diagnosis.fleet import check_fleet
+from .diagnosis.ledger import check_ledger
 from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
+from .diagnosis.risk import check_risk_hooks
 from .diagnosis.servers import check_servers
 from .domain.errors import ConfigError, ServiceError
 from .domain.fleet import MAX_SKEW_MS, ProcessRecord
@@ -33,9 +37,10 @@ from .telnyx.check_senders import check_senders
 
 
 def diagnose(settings: Settings) -> Iterator[CheckResult]:
-    """Check configuration, store and carrier, in this order."""
+    """Check configuration, risk hooks, store and carrier, in this order."""
     yield from _configuration(settings)
     yield from check_addresses(settings)
+    yield from check_risk_hooks(settings)
     yield from _store(settings)
     yield from _carrier(settings)
 
@@ -71,6 +76,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield _clock(stores)
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
+    yield from check_ledger(partial(find_ledger, settings), stores.backlog.waiting, settings.audit_backlog_max)
     yield from _circuits(settings, stores)
     yield from _callbacks(settings, stores)
     stores.store.close()

@@ -13,6 +13,7 @@ Two rules, because everything runs in the loop's one thread:
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 import greenlet  # type: ignore[import-untyped]
@@ -116,11 +117,14 @@ def wait(begin: Callable[[Callable[[T], Any]], None]) -> T:
     return result
 
 
-def off_loop(loop: asyncio.AbstractEventLoop, work: Callable[[], T]) -> T:
-    """Run blocking work: in a thread, for which work of the loop waits; for any other thread right here."""
+def off_loop(loop: asyncio.AbstractEventLoop, work: Callable[[], T], threads: Executor | None = None) -> T:
+    """Run blocking work: in a thread, for which work of the loop waits; for any other thread right here.
+
+    `threads`: those to choose from; the loop's own if there are none.
+    """
     if greenlet.getcurrent().parent is None:
         return work()
-    ended: asyncio.Future[T] = wait(lambda done: loop.run_in_executor(None, work).add_done_callback(done))
+    ended: asyncio.Future[T] = wait(lambda done: loop.run_in_executor(threads, work).add_done_callback(done))
     return ended.result()
 
 

@@ -2,10 +2,10 @@
 
 A keyring is a JSON file (mode 0600): one index key that names numbers, gives the key of watch tokens and is never
 changed, and one or more root keys. Each root key gives, by HMAC with the purpose, a pepper for codes, a key to seal
-what only the worker may read and a seed to sign receipts. The newest active key makes new things, every key in the file
-still opens old ones, so rotation loses nothing. A new key may have a time (`active_from`) before which it is only
-published: whoever verifies receipts has it in time. `config` reads the file, and
-`keyring_reload` notices that it changed.
+what only the worker may read, a seed to sign receipts and one to sign checkpoints of the audit log. The newest active
+key makes new things, every key in the file still opens old ones, so rotation loses nothing. A new key may have a time
+(`active_from`) before which it is only published: whoever verifies receipts has it in time. `config` reads the file,
+and `keyring_reload` notices that it changed.
 
 States of a key: `next` (published, makes nothing yet), `active` (makes new things), `verify` (published, opens and
 checks what it made), `retired` (opens and checks what it made, published no more).
@@ -54,6 +54,7 @@ class RootKey:
     pepper: KeyedHash = field(repr=False)
     box: SecretBox = field(repr=False)
     signing: SigningKey = field(repr=False)
+    checkpoints: SigningKey = field(repr=False)
     state: str = field(default="active", repr=False)
     from_ms: int = field(default=0, repr=False)
     created_at: str = field(default="", repr=False)
@@ -64,9 +65,10 @@ class RootKey:
         cls, kid: str, secret: bytes, state: str = "active", from_ms: int = 0, created_at: str = ""
     ) -> "RootKey":
         """Derive the purposes' keys from one 32-byte secret."""
-        pepper, seal, receipt = (_derived(secret, purpose) for purpose in ("pepper", "seal", "receipt"))
-        named = fingerprint(secret)
-        return cls(kid, KeyedHash(pepper), SecretBox(seal), SigningKey(receipt), state, from_ms, created_at, named)
+        purposes = ("pepper", "seal", "receipt", "checkpoint")
+        pepper, seal, receipt, checkpoint = (_derived(secret, purpose) for purpose in purposes)
+        signing = SigningKey(receipt), SigningKey(checkpoint)
+        return cls(kid, KeyedHash(pepper), SecretBox(seal), *signing, state, from_ms, created_at, fingerprint(secret))
 
     @property
     def created_ms(self) -> int:
@@ -192,6 +194,10 @@ class Keyring:
         except CryptoError:
             return False
         return True
+
+    def checkpoint_keys(self) -> tuple[SigningKey, list[SigningKey]]:
+        """The key that signs checkpoints of the audit log now, and those of all keys: an old one names the new one."""
+        return self._active.checkpoints, [key.checkpoints for key in self._keys.values()]
 
     def jwks(self) -> dict[str, Any]:
         """The public keys of the receipts (RFC 7517, RFC 8037), those of the next key among them."""

@@ -59,6 +59,7 @@ FIELDS = (
     "lifted",
     "error",
     "where",
+    "checkpoint",
 )
 
 REGISTRY = CollectorRegistry()
@@ -115,6 +116,7 @@ GUARD = Counter(
     registry=REGISTRY,
 )
 ALERTS = Counter("otp_alerts", "Alerts to the people on call, by outcome.", ["outcome"], registry=REGISTRY)
+RISK = Counter("otp_risk_answers", "Answers of risk hooks, by app and word.", ["app", "answer"], registry=REGISTRY)
 CALLBACKS = Counter(
     "otp_callbacks", "Callbacks queued, sent and given up, by app and outcome.", ["app", "outcome"], registry=REGISTRY
 )
@@ -157,7 +159,44 @@ STORE_MEMORY = Gauge(
 )
 STORE_DAYS_LEFT = Gauge(
     "otp_store_days_left",
-    "Days until the store is full at the present growth; +Inf if audit_retention comes first, or nothing is known.",
+    "Days until the store is full at the present growth; +Inf if the audit retention comes first, or nothing is known.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LEDGER_WAITING = Gauge(
+    "otp_ledger_waiting",
+    "Entries of the audit streams that are not in the ledger yet.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LEDGER_GAPS = Gauge(
+    "otp_ledger_gaps",
+    "Times that the store lost or repeated events of the audit record, until somebody has accepted them.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LOG_SIGNED_AT = Gauge(
+    "otp_log_signed_at_seconds",
+    "Unix time of the newest checkpoint of the audit log.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LOG_UNSIGNED = Gauge(
+    "otp_log_unsigned_records",
+    "Records of the ledger that no checkpoint has yet.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LOG_REFUSED = Gauge(
+    "otp_log_signing_refused",
+    "1 while no checkpoint can be signed, because the log is not as it was signed before.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LOG_WITNESS_LAG = Gauge(
+    "otp_log_witness_lag_records",
+    "Signed records that a witness has not cosigned yet.",
+    ["witness"],
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )

@@ -141,16 +141,22 @@ def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.stop()
 
 
-@pytest.fixture
-def cluster_server(cluster_url: str) -> Iterator[RedisCluster]:
-    """A client of the one-node cluster, which is empty, without scripts too."""
+@pytest.fixture(scope="session")
+def _cluster_client(cluster_url: str) -> Iterator[RedisCluster]:
+    # To learn a cluster's commands takes longer than most tests.
     client = RedisCluster.from_url(cluster_url.replace("redis+cluster://", "redis://"))
     try:
-        client.flushall()
-        client.script_flush()
         yield client
     finally:
         client.close()
+
+
+@pytest.fixture
+def cluster_server(_cluster_client: RedisCluster) -> RedisCluster:
+    """A client of the one-node cluster, which is empty, without scripts too."""
+    _cluster_client.flushall()
+    _cluster_client.script_flush()
+    return _cluster_client
 
 
 @dataclass

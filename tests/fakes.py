@@ -25,7 +25,7 @@ from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.binding import UNBOUND_CHECKS
 from otp_service.domain.callback import Answer, Callback
-from otp_service.domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from otp_service.domain.checking import Approval, Approved, CheckAnswer, CheckCommand, LatestAnswer, Limited, Wrong
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Hold, Source, Success
 from otp_service.domain.delivery import (
     MARGIN_MS,
@@ -594,6 +594,7 @@ class Secrets:
     kid: str = ""
     digest: str = field(default="", repr=False)
     context_hash: str = ""
+    digest_by_number: str = field(default="", repr=False)
     challenges: frozenset[str] = frozenset()
 
 
@@ -658,7 +659,7 @@ class FakeVerifications:
         if command.operation_id in self._done:
             ref, resent = self._done[command.operation_id]
             return self._started(ref, resent=resent, replayed=True)
-        ref = self._newest(command.reference.number_hash, command.app.name, command.purpose)
+        ref = self.newest(command.reference.number_hash, command.app.name, command.purpose)
         if ref is not None and not self._is_pending(ref):
             ref = None
         refused = self._refusal(command, ref)
@@ -672,7 +673,7 @@ class FakeVerifications:
     def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
         """Judge it alone."""
         self._ask(command)
-        ref = self._newest(command.reference.number_hash, command.app.name, command.purpose)
+        ref = self.newest(command.reference.number_hash, command.app.name, command.purpose)
         pending = ref if ref is not None and self._now(ref).status is Status.PENDING else None
         return self._refusal(command, pending) or WouldSend(self._open(command)[0].name)
 
@@ -748,7 +749,7 @@ class FakeVerifications:
         self.sends.insert(0, Sent(self.now_ms, (ref.number_hash, app.name, command.purpose)))
         if was is None:
             self.views[ref] = was = self._created(command)
-            self.secrets[ref] = Secrets(command.kid, command.digest, command.context_hash)
+            self.secrets[ref] = Secrets(command.kid, command.digest, command.context_hash, command.digest_by_number)
         if command.challenge:
             secret = self.secrets[ref]
             self.secrets[ref] = replace(secret, challenges=secret.challenges | {command.challenge})
@@ -785,19 +786,21 @@ class FakeVerifications:
 
     # ---- checking and ending ----
 
-    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """The newest, ended or not."""
-        self._ask((number_hash, app, purpose))
-        return self._newest(number_hash, app, purpose)
-
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Count, compare and consume."""
         self._ask(command)
+        return self._checked(command)
+
+    def check_latest(self, command: CheckCommand) -> LatestAnswer | None:
+        """The same at the newest, ended or not."""
+        self._ask(command)
+        ref = self.newest(command.reference.number_hash, command.app.name, command.by_purpose or "")
+        return LatestAnswer(ref, self._checked(replace(command, reference=ref))) if ref else None
+
+    def _checked(self, command: CheckCommand) -> CheckAnswer:
         if command.operation_id in self._done:
             return cast("CheckAnswer", self._done[command.operation_id])
         ref, app = command.reference, command.app
-        if command.by_purpose is not None and self._newest(ref.number_hash, app.name, command.by_purpose) != ref:
-            return Superseded()
         if not self._is_as_asserted(command):
             return NotFound()
         given = self.given.get(ref)
@@ -838,7 +841,8 @@ class FakeVerifications:
         if secret.kid not in command.digests:
             raise KeyUnknown(secret.kid)
         view = self._change(ref, attempts=self.views[ref].attempts + 1)
-        if command.digests[secret.kid] == secret.digest:
+        digest = secret.digest if command.by_purpose is None else secret.digest_by_number
+        if command.digests[secret.kid] == digest:
             answer: CheckAnswer = self._approve(command, view, secret)
         else:
             answer = self._refuse(view)
@@ -951,7 +955,8 @@ class FakeVerifications:
             raise self.fault
         self.asked.append(what)
 
-    def _newest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+    def newest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+        """The newest verification of a number, ended or not."""
         wanted = (number_hash, app, purpose)
         found = [ref for ref, one in self.views.items() if (ref.number_hash, one.app, one.purpose) == wanted]
         return found[-1] if found else None

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
         build_callbacks,
         build_dead_letters,
         build_ids,
+        build_replicas,
         lift_subject,
     )
     from .front import build_front
+    from .ledger import accept_gaps, back_up_ledger, run_exporter
     from .optouts import sync_optouts
     from .stores import open_keyring, open_stores
     from .support import open_support
@@ -26,23 +28,30 @@ if TYPE_CHECKING:
     from .worker import build_worker
 
 __all__ = [
+    "accept_gaps",
     "accept_keyring",
+    "back_up_ledger",
     "build_api_keys",
     "build_audit",
     "build_callbacks",
     "build_dead_letters",
     "build_front",
     "build_ids",
+    "build_replicas",
     "build_web",
     "build_worker",
     "lift_subject",
     "open_keyring",
     "open_stores",
     "open_support",
+    "run_exporter",
     "sync_optouts",
 ]
 
 _PLACES = {
+    "accept_gaps": "ledger",
+    "back_up_ledger": "ledger",
+    "run_exporter": "ledger",
     "build_front": "front",
     "build_web": "web",
     "build_worker": "worker",

@@ -1,4 +1,4 @@
-"""What a process reads in the background: API keys, breakers, the store's run and its replicas."""
+"""What a process reads in the background: API keys, breakers, the store's run, its replicas, the audit backlog."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +25,7 @@ def read_in_background(
         partial(_circuits(stores).refresh, _every_scope(policy)),
     ]
     if api_keys:
-        readings.append(stores.api_keys.refresh)
+        readings += [stores.api_keys.refresh, stores.backlog.look]
     reading = BackgroundReading([*readings, *also])
     known.api_keys.is_stale = known.circuits.is_stale = reading.start
     known.circuits.for_s = READ_BEHIND_FOR_S

@@ -8,6 +8,7 @@ from ..storage.callbacks import Callbacks
 from ..storage.dead_letters import DeadLetters
 from ..storage.factors import FactorTable
 from ..storage.keyrings import Keyrings
+from ..storage.replicas import Replicas
 from ..usecases.subjects import Subjects
 from .stores import open_keyring, open_stores
 
@@ -55,6 +56,11 @@ def lift_subject(settings: Settings, app: str, subject: str, reason: str) -> int
         return table.lift(Subjects(keyring).of(app, subject), reason)
     finally:
         stores.store.close()
+
+
+def build_replicas(settings: Settings) -> Replicas:
+    """The replicas of the store's servers."""
+    return open_stores(settings).replicas
 
 
 def build_dead_letters(settings: Settings) -> DeadLetters:

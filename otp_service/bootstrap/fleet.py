@@ -12,6 +12,7 @@ import msgspec
 
 from .. import __version__
 from ..config import Settings
+from ..domain.audit import EventType
 from ..domain.errors import ConfigError, ServiceError, StoreUnavailable
 from ..domain.fleet import EVERY_S, ProcessRecord
 from ..domain.ids import Ids
@@ -20,10 +21,14 @@ from ..keyring_reload import ReloadedKeyring
 from ..storage import readiness
 from ..storage.fleet import Fleet
 from .carrier import webhook_keys
+from .configuration import configuration_hash, configuration_of
 from .stores import Stores
 
 PUBLIC_URL = "public URL"
 """The part of the configuration that holds it."""
+
+LOADED_ONCE_MS = 86_400_000
+"""One configuration is on record once in this time, with its content, however many processes load it."""
 
 Facts = Mapping[str, object]
 """Fields of a `ProcessRecord` that change while the process runs."""
@@ -36,7 +41,8 @@ def configuration_parts(settings: Settings, ids: Ids) -> dict[str, str]:
         "apps": dict(policy.apps),
         "senders": dict(policy.senders),
         "numbers": (policy.per_number, str(policy.audit_addresses), str(policy.audit_client_ips)),
-        "service": (settings.shards, settings.queue_max, settings.audit_retention_ms, settings.optout_sync_ms),
+        "service": (settings.shards, settings.queue_max, settings.optout_sync_ms),
+        "audit": (settings.audit_retention_ms, settings.audit_backlog_max),
         "alerts": settings.on_call,
         PUBLIC_URL: (settings.public_url, settings.issuer),
         "carrier's address": settings.telnyx_base_url,
@@ -93,11 +99,24 @@ class Announcer:
         self._facts = facts
         self._token = secrets.token_hex(6)
         self._due = 0.0
+        self._recorded_for = 0
 
     def announce(self) -> None:
         """Say it now. Raises StoreUnavailable, and NotReady if the store belongs to another keyring."""
         ring = self._keyring.current()
+        self._record_start()
         self._fleet.write(self._id(), describe(self._settings, self._stores, ring, self._role, **self._facts()))
+
+    def _record_start(self) -> None:
+        """Once in each process, also after a fork: that it has started, and by which configuration it decides."""
+        if self._recorded_for == os.getpid():
+            return
+        audit, policy = self._stores.audit, f"sha256:{configuration_hash(self._settings)}"
+        content = {"policy": policy, "configuration": configuration_of(self._settings)}
+        audit.record(EventType.CONFIGURATION_LOADED, content, LOADED_ONCE_MS, mark=f"configuration:{policy}")
+        started = {"role": self._role, "version": __version__, "process": self._id(), "policy": policy}
+        audit.record(EventType.SERVICE_STARTED, started)
+        self._recorded_for = os.getpid()
 
     def announce_if_due(self) -> None:
         """Say it if that was not done within the last `EVERY_S` seconds. Raises StoreUnavailable."""

@@ -20,11 +20,14 @@ from ..storage.scripts import Scripts
 from ..storage.store import Store
 from ..web.auth import bearer
 from ..web.endpoint import Endpoint
+from ..web.http import Reply
 from ..web.routes.all_routes import Backend, loop_routes
 from .background import read_in_background
 from .chance import SYSTEM, Chance
 from .fleet import Announcer
 from .required import require_for_web
+from .risk import risk_receivers
+from .signed_log import published
 from .stores import open_keyring, open_stores, parts_over
 from .web import WebParts, flask_app, open_consumer, open_readiness
 
@@ -51,6 +54,9 @@ class Front:
     metrics: Callable[[], bytes]
     """All metrics in text. Call it in a thread: it asks the store."""
 
+    published: Callable[[str], Reply | None]
+    """What is shown of the audit log without a key, by its path. Call it in a thread."""
+
     close: Callable[[], None]
     """Ends the loop's connections to the store. Call it in the loop, before that ends."""
 
@@ -71,13 +77,14 @@ def build_front(
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
     ready = open_readiness(stores, keyring, ending.is_set)
     ready.now()
-    flask_parts = WebParts(settings, stores, keyring, chance, ready.last)
+    risk = risk_receivers(settings, lambda threads, work: greenlets.off_loop(loop, work, threads))
+    flask_parts = WebParts(settings, stores, keyring, chance, ready.last, risk=risk)
     flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
     announcer = Announcer(settings, stores, keyring, API, flask_parts.webhook_facts)
     also = (announcer.announce_if_due, flask_parts.guard.in_background)
     reading = read_in_background(stores, settings.policy, *also, api_keys=True)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
-    parts = WebParts(settings, looped, keyring, chance, ready.last)
+    parts = WebParts(settings, looped, keyring, chance, ready.last, risk=risk)
     backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
     endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
     threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
@@ -93,9 +100,21 @@ def build_front(
         reading.stop()
         announcer.forget()
         looped.store.client.close()
+        risk.close()
 
     reading.start()
-    return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, flask_parts.metrics_text, close)
+    return Front(
+        flask,
+        endpoints,
+        refusals,
+        app_of,
+        keyring,
+        ending,
+        begin_end,
+        flask_parts.metrics_text,
+        published(settings),
+        close,
+    )
 
 
 def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:

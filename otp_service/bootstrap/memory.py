@@ -33,6 +33,6 @@ def _judge_growth(settings: Settings, memory: Memory, age_ms: int) -> tuple[bool
     if math.isinf(left):
         return True, used
     kept = settings.audit_retention_ms / DAY_MS
-    growth = f"{used}; at the present growth it is full in {left:.0f} days, before audit_retention ({kept:.0f} days)"
+    growth = f"{used}; at the present growth it is full in {left:.0f} days, before [audit] retention ({kept:.0f} days)"
     # Of a day at least: the first hours of a new store say little.
-    return age_ms < DAY_MS, f"{growth}. Raise maxmemory, or shorten audit_retention"
+    return age_ms < DAY_MS, f"{growth}. Raise maxmemory, or shorten [audit] retention"

@@ -13,7 +13,9 @@ from ..domain.errors import NotReady, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..storage import connect, readiness
 from ..storage.api_keys import ApiKeys
+from ..storage.audit_backlog import AuditBacklog, KnownBacklog
 from ..storage.audit_log import AuditLog
+from ..storage.callers import set_policy
 from ..storage.circuit_states import KnownCircuits
 from ..storage.keyrings import Keyrings
 from ..storage.known_api_keys import KnownApiKeys
@@ -28,6 +30,7 @@ from ..storage.store import Store
 from ..storage.store_runs import END_CODES, StoreRuns
 from ..storage.told import Told
 from ..usecases.guard import Notes
+from .configuration import configuration_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Known:
     guard: ReplicaGuard = field(default_factory=ReplicaGuard)
     safe_list: KnownSafeList = field(default_factory=KnownSafeList)
     guard_notes: Notes = field(default_factory=Notes)
+    backlog: KnownBacklog = field(default_factory=KnownBacklog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,14 @@ class Stores:
     known: Known
     runs: StoreRuns
     replicas: Replicas
+    backlog: AuditBacklog
 
 
 def open_stores(
     settings: Settings, keyring: ReloadedKeyring | None = None, make_scripts: Callable[[Store], Scripts] = Scripts
 ) -> Stores:
     """Open the store. Check that it answers, never evicts, has our number of shards and belongs to this keyring."""
+    set_policy(configuration_hash(settings))
     store = connect.connect(settings.redis_url)
     keys = Keys(settings.shards)
     _require_answer(store, settings.redis_url)
@@ -68,7 +74,12 @@ def open_stores(
     if keyring is not None:
         _begin(store, Keyrings(store, keys), keyring)
     stores = parts_over(
-        store, keys, make_scripts, after_restart=settings.after_restart, replicas=settings.expected_replicas
+        store,
+        keys,
+        make_scripts,
+        after_restart=settings.after_restart,
+        replicas=settings.expected_replicas,
+        backlog_max=settings.audit_backlog_max,
     )
     stores.replicas.look()
     return stores
@@ -82,6 +93,7 @@ def parts_over(
     *,
     after_restart: str = END_CODES,
     replicas: int = 0,
+    backlog_max: int = 0,
 ) -> Stores:
     """The parts over a store that is open. `known` is shared with other parts of this process."""
     scripts, known = make_scripts(store), known or Known()
@@ -98,7 +110,8 @@ def parts_over(
     )
     runs = StoreRuns(store, scripts, keys, known.told, after_restart)
     counting = Replicas(store, scripts, keys, known.guard, replicas)
-    return Stores(store, keys, scripts, audit, api_keys, known, runs, counting)
+    backlog = AuditBacklog(store, keys, known.backlog, backlog_max)
+    return Stores(store, keys, scripts, audit, api_keys, known, runs, counting, backlog)
 
 
 def _require_answer(store: Store, url: str) -> None:

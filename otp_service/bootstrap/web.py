@@ -18,6 +18,7 @@ from ..domain.starting import StartCommand
 from ..front.connections import connections_allowed
 from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
+from ..receivers.risk import RiskReceivers
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.factors import FactorTable
@@ -49,8 +50,11 @@ from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
 from .fleet import Announcer, Facts, named_webhook_keys
 from .guard import build_guard
+from .ledger import whole_record
 from .memory import measure_memory
 from .required import require_for_web
+from .risk import ask_risk, risk_receivers
+from .signed_log import LogLook
 from .stores import Stores, open_keyring, open_stores
 from .support import support_of
 
@@ -102,11 +106,17 @@ class WebParts:
         keyring: ReloadedKeyring,
         chance: Chance = SYSTEM,
         readiness: Callable[[], Judgement] | None = None,
+        *,
+        risk: RiskReceivers | None = None,
     ) -> None:
-        """`readiness` judges if this process looks in the background; otherwise each question may look."""
+        """`readiness` judges if this process looks in the background; otherwise each question may look.
+
+        `risk`: the risk hooks' receivers of this process, if others share them.
+        """
         self.stores = stores
         self._readiness = readiness or open_readiness(stores, keyring).now
         self._chance = chance
+        self._risk = risk or risk_receivers(settings)
         self._settings = settings
         self._keyring = keyring
         self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids, stores.known.told)
@@ -161,6 +171,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
+            signed_log=LogLook(settings).log,
             auth=Auth(stores.api_keys, RefusedKeys(stores.api_keys, stores.audit), settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,
@@ -208,15 +219,23 @@ class WebParts:
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
             factor_store=self._factor_table(),
+            ask_risk=ask_risk(
+                settings,
+                stores,
+                keyring=self._keyring,
+                receivers=self._risk,
+                token_bytes=self._chance.token_bytes,
+            ),
             fictitious=settings.carrier_on_loopback,
             guard=self.guard,
+            audit_is_full=lambda: stores.known.backlog.is_full,
         )
 
     def _browse(self) -> Browse:
         return Browse(
             store=self._verifications,
             optouts=self._optouts,
-            record=self.stores.audit,
+            record=whole_record(self._settings, self.stores, self._keyring.open),
             vault=self._keyring,
             key_ids=Keyrings(self.stores.store, self.stores.keys),
             policy=self._settings.policy,

@@ -38,9 +38,11 @@ from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
 from .carrier import telnyx_client
 from .fleet import Announcer
+from .ledger import ledger_tasks
 from .optouts import optout_sync
 from .required import require_for_worker
 from .sends import Delivers
+from .signed_log import signing_tasks
 from .stores import Stores, join, open_keyring, open_stores, parts_over
 
 ALERT_PERIOD_S = 1.0
@@ -61,8 +63,8 @@ FINISH_S = 2.0
 """How long an ending worker waits for callbacks that it is sending."""
 
 
-def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
-    """The delivery worker. `concurrency` is the number of sends at once."""
+def build_worker(settings: Settings, *, concurrency: int, exports: bool = True) -> DeliveryWorker:
+    """The delivery worker. `concurrency`: sends at once; `exports`: whether it also exports to the ledger."""
     telnyx = require_for_worker(settings)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
@@ -90,13 +92,12 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
         outbox,
         Timers(stores.store, stores.scripts, stores.keys, keyring.ids),
         Delivers(send, deliver.timers, deliver.held),
-        stores.audit,
         concurrency=concurrency,
-        audit_retention_ms=settings.audit_retention_ms,
         periodic_tasks=[
             PeriodicTask("fleet", EVERY_S, lambda _: announcer.announce()),
             *_periodic_tasks(settings, stores, keyring, gateway, health),
             *callback_tasks(callbacks),
+            *([*ledger_tasks(settings, stores, keyring), *signing_tasks(settings, keyring)] if exports else []),
         ],
         close=close,
         sends=sends,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import audit_log
 from .output import cell, print_line
 from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
@@ -32,6 +33,7 @@ def register(groups: Any) -> None:
     tail.add_argument("--follow", action="store_true", help="go on with new events until Ctrl-C")
     tail.add_argument("--since", metavar="DURATION", default="1h", help="how far back to begin (default 1h)")
     json_option(tail)
+    audit_log.register(audit)
 
 
 def _tail(args: argparse.Namespace) -> None:

@@ -24,11 +24,13 @@ from . import (
     factors,
     keyring,
     keys,
+    ledger,
     messages,
     numbers,
     optouts,
     outbox,
     processes,
+    replicas,
     sandbox,
     support,
     verify,
@@ -49,8 +51,10 @@ GROUPS = (
     optouts,
     numbers,
     support,
+    replicas,
     doctor,
     audit,
+    ledger,
 )
 """The modules of commands, in the order of `--help`."""
 

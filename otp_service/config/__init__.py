@@ -12,12 +12,13 @@ from .faults import Faults
 from .file import DEFAULT_FILE
 from .keyring import load_keyring
 from .load import load, load_carrier
-from .settings import CarrierAccess, Settings
+from .settings import LEDGER_FILE, CarrierAccess, Settings
 from .variables import require_url
 
 __all__ = [
     "DEFAULT_FILE",
     "DEV_TOML",
+    "LEDGER_FILE",
     "ApiAccess",
     "CarrierAccess",
     "Faults",

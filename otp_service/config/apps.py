@@ -11,6 +11,7 @@ from ..domain.territories import expanded
 from .callbacks import read_endpoint
 from .duration import plain_ms
 from .faults import Faults
+from .risk import read_hook
 from .sections import AppSection, LimitEntry, ServiceSection
 
 
@@ -34,6 +35,7 @@ def build_app(
         "denial_words": _set(section.denial_words, replies.plain),
         "factors": _factors(section.factors),
         "callback": read_endpoint(name, section, environ, faults),
+        "risk": read_hook(name, section.risk, environ, faults),
     }
     route = _route(name, section.route or [], senders, faults)
     return App(name=name, brand=section.brand or "", route=route, **given_only(given))

@@ -1,6 +1,7 @@
 """The callback settings of an app: its address and the secrets that sign."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from ..domain import receiver_url
 from ..domain.callback import Endpoint
@@ -27,44 +28,63 @@ def read_endpoint(name: str, section: AppSection, environ: Mapping[str, str], fa
     objection = receiver_url.objection(url, allow_private=private)
     if objection is not None:
         faults.add(key, objection)
-    secrets: tuple[str, ...] = faults.attempt(lambda: _secrets(name, section, environ), tuple[str, ...]())
+    place = SecretPlace(
+        secret_variable(name),
+        f"apps.{name}.callback_secret_file",
+        section.callback_secret_file,
+        f"{key}: callbacks are signed",
+    )
+    secrets: tuple[str, ...] = faults.attempt(lambda: read_secrets(place, environ), tuple[str, ...]())
     return Endpoint(url, secrets, private)
 
 
-def _secrets(name: str, section: AppSection, environ: Mapping[str, str]) -> tuple[str, ...]:
-    text, source = _secret_text(name, section, environ)
+@dataclass(frozen=True, slots=True)
+class SecretPlace:
+    """Where the secrets of one endpoint may stand: a variable, or the file that a key names.
+
+    `why`: the beginning of the sentence that says that there are none.
+    """
+
+    variable: str
+    key: str
+    file: str | None
+    why: str
+
+
+def read_secrets(place: SecretPlace, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The secrets that sign. Raises ConfigError."""
+    text, source = _secret_text(place, environ)
     try:
         return signatures.parse_all(text)
     except ValueError as error:
         raise ConfigError(f"{source}: {error}") from None
 
 
-def _secret_text(name: str, section: AppSection, environ: Mapping[str, str]) -> tuple[str, str]:
+def _secret_text(place: SecretPlace, environ: Mapping[str, str]) -> tuple[str, str]:
     """The secrets and the variable or key that they come from."""
-    variable, key = secret_variable(name), f"apps.{name}.callback_secret_file"
-    text = secret(environ, variable)
+    text = secret(environ, place.variable)
     if text is not None:
-        return text, variable
-    if section.callback_secret_file is not None:
-        return read_secret(section.callback_secret_file, key), key
+        return text, place.variable
+    if place.file is not None:
+        return read_secret(place.file, place.key), place.key
     raise ConfigError(
-        f"apps.{name}.callback_url: callbacks are signed, and there is no secret; set {variable}, {variable}_FILE or "
-        f"{key} (make one with: otp-service callbacks keygen)"
+        f"{place.why}, and there is no secret; set {place.variable}, {place.variable}_FILE or "
+        f"{place.key} (make one with: otp-service callbacks keygen)"
     )
 
 
-def check_variables(sections: Mapping[str, AppSection], faults: Faults) -> None:
-    """Two apps must not share a variable: one would be signed with the other's secret.
+def check_variables(apps: Iterable[str], variable_of: Callable[[str], str], key: str, faults: Faults) -> None:
+    """Two apps must not share a variable: one would be signed with the other's secret. `key`: what has secrets.
 
     The variable of app `a` may be that of app `A`, and `a`'s file variable that of an app `a_file`.
     """
     owners: dict[str, str] = {}
-    for name in (name for name, section in sections.items() if section.callback_url is not None):
-        variables = [secret_variable(name), f"{secret_variable(name)}_FILE"]
+    for name in apps:
+        variables = [variable_of(name), f"{variable_of(name)}_FILE"]
         taken = [variable for variable in variables if variable in owners]
         if taken:
             faults.add(
-                f"apps.{name}.callback_url",
+                f"apps.{name}.{key}",
                 f"{taken[0]} would also belong to the app {owners[taken[0]]!r}; give one of them another name",
             )
         owners |= dict.fromkeys(variables, name)

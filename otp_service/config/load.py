@@ -14,15 +14,25 @@ from ..domain.policy import OnCall, Policy
 from ..telnyx import BASE_URL
 from . import file, variables
 from .apps import build_app, given_only, number_limits
-from .callbacks import check_variables
+from .callbacks import check_variables, secret_variable
 from .faults import Faults
-from .sections import MAX_QUEUE, MAX_SHARDS, AfterRestart, AlertsSection, AppSection, ServiceSection, StoreSection
+from .risk import risk_variable
+from .sections import (
+    MAX_QUEUE,
+    MAX_SHARDS,
+    AfterRestart,
+    AlertsSection,
+    AppSection,
+    AuditSection,
+    ServiceSection,
+    StoreSection,
+)
 from .senders import read_sender
 from .settings import CarrierAccess, Settings
 from .tables import named_tables, read_section
 from .variables import secret, whole_number
 
-TABLES = ("senders", "apps", "service", "store", "alerts")
+TABLES = ("senders", "apps", "service", "store", "audit", "alerts")
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
 
 
@@ -33,12 +43,14 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     document = _document(path, faults)
     service = read_section(document.get("service", {}), ServiceSection, "service", faults)
     store = read_section(document.get("store", {}), StoreSection, "store", faults)
+    audit = read_section(document.get("audit", {}), AuditSection, "audit", faults)
     policy = _policy(document, service, environ, faults)
     public_url = faults.attempt(lambda: _public_url(environ, service), "")
     given = {
         "shards": service.shards,
         "queue_max": service.queue_max,
-        "audit_retention_ms": service.audit_retention,
+        "audit_retention_ms": audit.retention,
+        "audit_backlog_max": audit.backlog_max,
         "optout_sync_ms": service.optout_sync,
         "on_call": _on_call(document, faults),
         "keeps_codes": None if store.after_restart is None else store.after_restart is AfterRestart.KEEP_CODES,
@@ -65,7 +77,10 @@ def _policy(document: Mapping[str, Any], service: ServiceSection, environ: Mappi
     senders = {name: read_sender(name, raw, faults) for name, raw in tables.items()}
     tables = named_tables(document, "apps", faults)
     sections = {name: read_section(raw, AppSection, f"apps.{name}", faults) for name, raw in tables.items()}
-    check_variables(sections, faults)
+    with_callbacks = [name for name, section in sections.items() if section.callback_url is not None]
+    check_variables(with_callbacks, secret_variable, "callback_url", faults)
+    with_risk = [name for name, section in sections.items() if section.risk is not None]
+    check_variables(with_risk, risk_variable, "risk", faults)
     apps = {name: build_app(name, section, senders, environ, faults) for name, section in sections.items()}
     limits, addresses = number_limits(service, apps, faults), service.audit_addresses or KeptAddress.FULL
     # Who wants no address on record wants none of end users either.
@@ -99,6 +114,8 @@ def _from_environment(environ: Mapping[str, str], faults: Faults) -> dict[str, o
         "telnyx_public_key": faults.attempt(lambda: secret(environ, "TELNYX_PUBLIC_KEY"), None),
         "keyring_path": variables.path(environ, "OTP_KEYRING"),
         "metrics_dir": variables.path(environ, "OTP_METRICS_DIR"),
+        "data_dir": variables.path(environ, "OTP_DATA_DIR"),
+        "ledger_url": faults.attempt(lambda: _ledger_url(environ), None),
         "log_level": faults.attempt(lambda: variables.log_level(level) if level else None, None),
     }
 
@@ -106,6 +123,11 @@ def _from_environment(environ: Mapping[str, str], faults: Faults) -> dict[str, o
 def _store_url(environ: Mapping[str, str]) -> str | None:
     url = secret(environ, "OTP_REDIS_URL")
     return variables.store_url(url) if url else None
+
+
+def _ledger_url(environ: Mapping[str, str]) -> str | None:
+    url = secret(environ, "OTP_LEDGER_URL")
+    return variables.ledger_url(url) if url else None
 
 
 def _telnyx_base_url(environ: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from msgspec import Meta
 from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.factors import FactorKind
 from ..domain.policy import MAX_ON_CALL, SenderKind, Strategy
+from ..domain.risk import Decision, SentNumber
 from . import checks
 from .duration import Duration
 
@@ -91,13 +92,27 @@ class AppSection(Section):
     callback_url: str | None = None
     callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
     callback_allow_private: bool | None = None
+    risk: dict[str, Any] | None = None
+
+
+class RiskSection(Section):
+    """`[apps.NAME.risk]`."""
+
+    required: ClassVar[Mapping[str, str]] = {"url": '"https://risk.example.com/otp"'}
+
+    url: str | None = None
+    secret_file: Annotated[str, Meta(min_length=1)] | None = None
+    allow_private: bool | None = None
+    timeout_ms: Annotated[int, Meta(ge=50, le=2_000)] | None = None
+    on_failure: Decision | None = None
+    number: SentNumber | None = None
+    client_ip: KeptClientIp | None = None
 
 
 class ServiceSection(Section):
     """`[service]`."""
 
     checks: ClassVar[Mapping[str, Check]] = {
-        "audit_retention": checks.retention,
         "optout_sync": checks.interval,
         "sends_per_number": checks.windows,
         "wrong_codes_per_number": checks.wrong_codes,
@@ -107,7 +122,6 @@ class ServiceSection(Section):
     issuer: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
     queue_max: Annotated[int, Meta(ge=1, le=MAX_QUEUE)] | None = None
-    audit_retention: Duration | None = None
     audit_addresses: KeptAddress | None = None
     audit_client_ips: KeptClientIp | None = None
     optout_sync: Duration | None = None
@@ -127,6 +141,15 @@ class StoreSection(Section):
 
     after_restart: AfterRestart | None = None
     replicas: Annotated[int, Meta(ge=0, le=8)] | None = None
+
+
+class AuditSection(Section):
+    """`[audit]`."""
+
+    checks: ClassVar[Mapping[str, Check]] = {"retention": checks.retention}
+
+    retention: Duration | None = None
+    backlog_max: Annotated[int, Meta(ge=1_000, le=100_000_000)] | None = None
 
 
 class AlertsSection(Section):

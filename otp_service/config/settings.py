@@ -9,15 +9,18 @@ from ..domain.errors import ConfigError
 from ..domain.policy import OnCall, Policy
 from ..telnyx import BASE_URL
 
+LEDGER_FILE = "ledger.db"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that is configured. Its repr shows no secret.
 
-    `queue_max` is the most deliveries that wait on one shard; `audit_retention_ms` how long events stay in the store;
-    `optout_sync_ms` the time between two reads of the carrier's list of opt-outs; `on_call` None alerts
-    nobody; `keeps_codes`: whether codes may outlive a restart of the store, None for what suits the kind of store;
-    `replicas`: so many have to have what was written before a caller is told, None as `keeps_codes`.
+    `queue_max` is the most deliveries that wait on one shard; `audit_retention_ms` how long events stay in the store
+    once they are in the ledger; `audit_backlog_max`: so many may wait for that; `optout_sync_ms` the time between two
+    reads of the carrier's list of opt-outs; `on_call` None alerts nobody; `keeps_codes`: whether codes may outlive a
+    restart of the store, None for what suits the kind of store; `replicas`: so many have to have what was written
+    before a caller is told, None as `keeps_codes`. `data_dir` and `ledger_url`: see `ledger`.
     """
 
     policy: Policy
@@ -26,7 +29,8 @@ class Settings:
     issuer: str
     shards: int = 16
     queue_max: int = 10_000
-    audit_retention_ms: int = 30 * 86_400_000
+    audit_retention_ms: int = 2 * 86_400_000
+    audit_backlog_max: int = 1_000_000
     optout_sync_ms: int = 15 * 60_000
     on_call: OnCall | None = None
     keeps_codes: bool | None = None
@@ -36,8 +40,21 @@ class Settings:
     telnyx_public_key: str | None = None
     keyring_path: Path | None = None
     metrics_dir: Path | None = None
+    data_dir: Path | None = None
+    ledger_url: str | None = field(default=None, repr=False)
     log_level: str = "INFO"
     config_path: Path | None = None
+
+    @property
+    def ledger(self) -> str | None:
+        """The URL of the ledger's database: by default a file in the data directory, which is that of the keyring.
+
+        None if there is neither.
+        """
+        directory = self.data_dir or (self.keyring_path.parent if self.keyring_path else None)
+        if self.ledger_url or directory is None:
+            return self.ledger_url
+        return f"sqlite:///{directory.absolute() / LEDGER_FILE}"
 
     @property
     def after_restart(self) -> str:

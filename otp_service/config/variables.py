@@ -76,6 +76,13 @@ def store_url(text: str) -> str:
     return text
 
 
+def ledger_url(text: str) -> str:
+    """The URL of the ledger's database. Raises ConfigError, which never repeats the URL: it may hold a password."""
+    if not re.fullmatch(r"sqlite:////[^\n?#]+|postgresql://[!-~]+", text):
+        raise ConfigError("OTP_LEDGER_URL: must be sqlite:////absolute/path or postgresql://user@host/database")
+    return text
+
+
 def log_level(text: str) -> str:
     """The level in capitals. Raises ConfigError."""
     if text.lower() not in LOG_LEVELS:

@@ -70,6 +70,13 @@ class EventType(StrEnum):
     SCOPE_REFUSED = "scope.refused"
     STORE_RESTARTED = "store.restarted"
     STORE_EMPTIED = "store.emptied"
+    LEDGER_GAP = "ledger.gap"
+    SERVICE_STARTED = "service.started"
+    CONFIGURATION_LOADED = "configuration.loaded"
+
+
+POLICY_DIGITS = 16
+"""How many digits of the hash of a configuration an event holds. The ledger knows the whole hash."""
 
 
 class EventField:
@@ -83,12 +90,18 @@ class EventField:
     NUMBER_HASH: Final = "number_hash"
     DELIVERY: Final = "delivery"
     """The delivery's id."""
+    MESSAGE: Final = "message_id"
+    """The carrier's id of the message; events from the ledger alone are found by it."""
     KEY_ID: Final = "key_id"
     """The id of the API key that caused it."""
     REQUEST_ID: Final = "request_id"
     """The id of the request that caused it."""
     ADDRESS: Final = "address"
     """Where that request came from, as far as the configuration has it recorded."""
+    POLICY: Final = "policy"
+    """The hash of the configuration that decided."""
+    N: Final = "n"
+    """Which event of its verification it is, counted from 1; empty for what is not counted there."""
     DETAIL: Final = "detail"
     """A JSON object."""
 
@@ -178,6 +191,16 @@ class Event:
     def address(self) -> str | None:
         """Where that request came from."""
         return self.fields.get(EventField.ADDRESS) or None
+
+    @property
+    def policy(self) -> str | None:
+        """The hash of the configuration that decided."""
+        return self.fields.get(EventField.POLICY) or None
+
+    @property
+    def n(self) -> int | None:
+        """Which event of its verification it is, counted from 1."""
+        return int(self.fields.get(EventField.N) or 0) or None
 
     @property
     def detail(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from .policy import App, Channel, NumberLimits
 @dataclass(slots=True)
 class CheckCommand:
     """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number.
+    Then the token of `reference` is empty, and the digests are those by number.
 
     `asserted_number` and `asserted_subject` (keyed hashes) and `asserted_purpose` must be the verification's where they
     are not empty; otherwise the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty)
@@ -90,15 +91,18 @@ class Limited:
 
 
 @dataclass(frozen=True, slots=True)
-class Superseded:
-    """Another verification of the number has become the latest meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
 class OfSubject:
     """The start named this subject (a keyed hash): a try of its budget must be taken first. Nothing was counted."""
 
     subject: str
 
 
-CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Superseded | OfSubject
+CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | OfSubject
+
+
+@dataclass(frozen=True, slots=True)
+class LatestAnswer:
+    """What a check by number got, and of which verification: the number's latest for the app and the purpose."""
+
+    reference: Reference
+    answer: CheckAnswer

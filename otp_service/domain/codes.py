@@ -12,6 +12,7 @@ from .errors import InvalidRequest
 from .keyed_hash import KeyedHash
 
 MIN_LENGTH, MAX_LENGTH = 6, 10
+DIGEST_BYTES = 16
 _TYPED = re.compile(r"[0-9]{4,10}", re.ASCII)
 
 
@@ -48,9 +49,16 @@ def context_hash(context: Mapping[str, str] | None) -> str:
 
 
 def digest(pepper: KeyedHash, *, app: str, verification_id: str, number_hash: str, context: str, code: str) -> str:
-    """HMAC-SHA256 in hex over the length-prefixed facts a code is bound to (`context` from `context_hash`)."""
+    """HMAC-SHA256, its first 16 bytes in hex (RFC 2104, section 5), over the length-prefixed facts that a code is bound
+    to (`context` from `context_hash`)."""
     message = length_prefixed("otp/v1", app, verification_id, number_hash, context, code)
-    return pepper.digest(message).hex()
+    return pepper.digest(message)[:DIGEST_BYTES].hex()
+
+
+def digest_by_number(pepper: KeyedHash, *, app: str, purpose: str, number_hash: str, context: str, code: str) -> str:
+    """As `digest`, for a caller who knows the number and the purpose, and not the verification."""
+    message = length_prefixed("otp/v1/number", app, purpose, number_hash, context, code)
+    return pepper.digest(message)[:DIGEST_BYTES].hex()
 
 
 def length_prefixed(*parts: str) -> bytes:

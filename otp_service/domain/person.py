@@ -18,7 +18,7 @@ IN_A_ROW_MS = 30 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One send to the number. Without app and purpose: an approval followed."""
+    """One send to the number. Without app and purpose: an approval followed; without purpose: the store ended it."""
 
     at_ms: int
     app: str
@@ -113,7 +113,7 @@ def _caps(known: Remembered, limits: Sequence[Limit]) -> list[Budget]:
 
 
 def _ladders(known: Remembered, app: App) -> list[Budget]:
-    purposes = dict.fromkeys(send.purpose for send in known.sends if send.app == app.name)
+    purposes = dict.fromkeys(send.purpose for send in known.sends if send.app == app.name and send.purpose)
     found = []
     for purpose in purposes:
         own = [send.at_ms for send in known.sends if (send.app, send.purpose) == (app.name, purpose)]

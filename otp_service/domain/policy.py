@@ -15,6 +15,7 @@ from .callback import Endpoint
 from .factors import FactorKind
 from .guard.policy import GuardPolicy
 from .numbering import EITHER, USUAL_KINDS, Kind
+from .risk import RiskHook
 
 MAX_LIFETIME_MS = 600_000
 """No code is accepted later than ten minutes after issue (NIST SP 800-63B-4, section 3.1.3.2)."""
@@ -139,6 +140,7 @@ class App:
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
     what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
     that mean it. `factors`: which kinds of factors count for a purpose; all, for a purpose that is not in it.
+    `risk`: whom to ask before a code is sent.
     """
 
     name: str
@@ -160,6 +162,7 @@ class App:
     callback: Endpoint | None = None
     factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
     guard: GuardPolicy = field(default_factory=GuardPolicy)
+    risk: RiskHook | None = None
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""
@@ -187,3 +190,8 @@ class Policy:
     def endpoints(self) -> Mapping[str, Endpoint]:
         """The callback endpoint of each app that has one, by app."""
         return {name: app.callback for name, app in self.apps.items() if app.callback is not None}
+
+    @property
+    def risk_hooks(self) -> Mapping[str, RiskHook]:
+        """The risk hook of each app that has one, by app."""
+        return {name: app.risk for name, app in self.apps.items() if app.risk is not None}

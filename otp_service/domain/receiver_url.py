@@ -51,8 +51,10 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-def objection(url: str, *, allow_private: bool) -> str | None:
+def objection(url: str, *, allow_private: bool, setting: str = "callback_allow_private") -> str | None:
     """Why nothing is to be sent to this URL, as the end of a sentence; None if it may be tried.
+
+    `setting`: what allows private addresses.
 
     With `allow_private` http, every port and every host are allowed; what is no plain URL never is.
     """
@@ -72,14 +74,14 @@ def objection(url: str, *, allow_private: bool) -> str | None:
     if allow_private:
         return None
     if parts.scheme == "http":
-        return "must be https (http only with callback_allow_private)"
+        return f"must be https (http only with {setting})"
     if port is not None and port not in PORTS:
-        return f"must be on port {' or '.join(map(str, PORTS))} (others only with callback_allow_private)"
-    return _host_objection(host)
+        return f"must be on port {' or '.join(map(str, PORTS))} (others only with {setting})"
+    return _host_objection(host, setting)
 
 
-def _host_objection(host: str) -> str | None:
-    private = "leads into a private network (only with callback_allow_private)"
+def _host_objection(host: str, setting: str) -> str | None:
+    private = f"leads into a private network (only with {setting})"
     if ":" in host:
         return None if is_public(host) else private
     if _NUMERIC_END.search(host):

@@ -21,6 +21,8 @@ OPERATION_TTL_MS = 60_000
 class StartCommand:
     """Start a verification, or send the code of the pending one again. `digest` and `box` belong to `reference`.
 
+    `digest_by_number` belongs to number and purpose: with it a check by number needs no look at the id before.
+
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
     from the number refuses; `outer_limit` names it. With a `challenge` a check needs its verifier (`binding`).
@@ -39,6 +41,7 @@ class StartCommand:
     context_hash: str
     kid: str
     digest: str = field(repr=False)
+    digest_by_number: str = field(repr=False)
     box: str = field(repr=False)
     metadata: str
     locale: str

@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
+from ..connections import Deadline
 from ..domain.callback import Answer, Callback, Endpoint
-from ..domain.receiver_url import is_public
 from . import network, signatures
 from .network import Backend, ForbiddenAddress, Resolve
 
@@ -62,22 +61,13 @@ class Receivers:
         except httpcore.TimeoutException as error:
             return Answer(0, "no answer in time" if not isinstance(error, httpcore.ConnectTimeout) else "no connection")
         except httpcore.ConnectError as error:
-            return Answer(0, "bad certificate" if _is_tls(error) else "no connection")
+            return Answer(0, "bad certificate" if network.is_tls(error) else "no connection")
         except Exception as error:  # noqa: BLE001 - whatever a receiver sends must not end the thread that posts
             return Answer(0, f"no answer ({type(error).__name__})")
 
     def reachable(self, app: str) -> str | None:
         """What would stop a connection to the app's receiver before it is tried; None if nothing."""
-        endpoint = self._endpoints[app]
-        parts = urlsplit(endpoint.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        try:
-            network.addresses(endpoint.host, port, self._resolve, _allowed(endpoint))
-        except ForbiddenAddress:
-            return f"{endpoint.host} leads into a private network"
-        except OSError:
-            return f"{endpoint.host} cannot be resolved"
-        return None
+        return network.unreachable(self._endpoints[app], self._resolve)
 
     def _post(self, endpoint: Endpoint, callback: Callback) -> Answer:
         body = callback.body.encode()
@@ -89,8 +79,8 @@ class Receivers:
             "webhook-timestamp": str(now_s),
             "webhook-signature": signatures.sign(self._secrets[callback.app], callback.id, now_s, body),
         }
-        deadline = time.monotonic() + self._timeouts.total_s
-        backend = Backend(self._resolve, _allowed(endpoint), deadline)
+        deadline = Deadline(time.monotonic() + self._timeouts.total_s)
+        backend = Backend(self._resolve, network.allowed(endpoint), deadline)
         limits = {"connect": self._timeouts.connect_s}
         with (
             httpcore.ConnectionPool(
@@ -101,19 +91,6 @@ class Receivers:
             ) as response,
         ):
             return Answer(response.status, _reason(response.status), _retry_after_s(response.headers, now_s))
-
-
-def _allowed(endpoint: Endpoint) -> Callable[[str], bool]:
-    return (lambda _: True) if endpoint.allow_private else is_public
-
-
-def _is_tls(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def _reason(status: int) -> str:

@@ -7,13 +7,17 @@ a receiver that sends one byte at a time gains nothing.
 """
 
 import socket
+import ssl
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore
 
 from ..connections import Deadline, connect, resolve_within
+from ..domain.callback import Endpoint
+from ..domain.receiver_url import is_public
 
 Resolve = Callable[[str, int], Sequence[str]]
 """All addresses of a host; raises OSError."""
@@ -45,19 +49,47 @@ def addresses(host: str, port: int, ask: Resolve, allowed: Callable[[str], bool]
     return found[:MOST_ADDRESSES]
 
 
+def allowed(endpoint: Endpoint) -> Callable[[str], bool]:
+    """Which addresses an endpoint may have."""
+    return (lambda _: True) if endpoint.allow_private else is_public
+
+
+def unreachable(endpoint: Endpoint, ask: Resolve) -> str | None:
+    """What would stop a connection to the endpoint before it is tried; None if nothing."""
+    parts = urlsplit(endpoint.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        addresses(endpoint.host, port, ask, allowed(endpoint))
+    except ForbiddenAddress:
+        return f"{endpoint.host} leads into a private network"
+    except OSError:
+        return f"{endpoint.host} cannot be resolved"
+    return None
+
+
+def is_tls(error: BaseException) -> bool:
+    """Whether TLS is what stopped a connection."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
 class Backend(httpcore.NetworkBackend):
-    """How httpcore reaches the network for one request, until `deadline` (of the monotonic clock)."""
+    """How httpcore reaches the network until the deadline, which may be moved between two requests."""
 
     def __init__(
         self,
         ask: Resolve,
         allowed: Callable[[str], bool],
-        deadline: float,
+        deadline: Deadline,
         under: httpcore.NetworkBackend | None = None,
     ) -> None:
         self._ask = ask
         self._allowed = allowed
-        self._deadline = Deadline(deadline)
+        self._deadline = deadline
         self._under = under or httpcore.SyncBackend()
 
     def connect_tcp(

@@ -15,7 +15,6 @@ from typing import Protocol
 
 from ..domain.errors import StoreUnavailable
 from ..domain.outbox import Job
-from ..storage.audit_log import AuditLog
 from ..storage.outbox import Outbox
 from ..storage.timers import Timers
 from ..usecases.delivery_timers import DeliveryTimers
@@ -31,7 +30,6 @@ TOUCH_S = 1.5
 TAKE_OVER_S = 0.5
 """How soon another worker takes what one has handed back."""
 
-TRIM_S = 600.0
 BLOCK_S = 1.0
 DRAIN_S = 10.0
 """At the end, for sends in flight. Longer than one exchange with the carrier (`telnyx.transport.Timeouts`)."""
@@ -74,19 +72,15 @@ class DeliveryWorker:
         outbox: Outbox,
         timers: Timers,
         deliver: Delivers,
-        audit: AuditLog,
         *,
         concurrency: int,
-        audit_retention_ms: int,
         periodic_tasks: Sequence[PeriodicTask] = (),
         close: Callable[[], None],
         sends: Sends | None = None,
     ) -> None:
         """`sends`: where `deliver.send` runs; in threads if not given."""
         self._outbox = outbox
-        self._audit = audit
         self._concurrency = concurrency
-        self._retention_ms = audit_retention_ms
         self._periodic_tasks = periodic_tasks
         self._close = close
         sends = sends or ThreadedSends(concurrency)
@@ -196,7 +190,7 @@ class DeliveryWorker:
     # ---- the heartbeat -----------------------------------------------------------------------------------------------
 
     def _heartbeat(self, share: int, stop: threading.Event) -> None:
-        touch, take_over, trim = _Every(TOUCH_S), _Every(TAKE_OVER_S), _Every(TRIM_S, at_once=False)
+        touch, take_over = _Every(TOUCH_S), _Every(TAKE_OVER_S)
         while not stop.wait(HEARTBEAT_S):
             # Each step alone: if one fails, for all shards or for one, the others go on.
             if touch.due():
@@ -208,9 +202,6 @@ class DeliveryWorker:
                 self._timer_runner.run(self._timers.due(DUE_TIMERS))
             if take_over.due():
                 self._take_over(share)
-            if trim.due():
-                with contextlib.suppress(StoreUnavailable):
-                    self._audit.trim(self._retention_ms)
 
     def _touch(self) -> None:
         jobs = self._in_flight.jobs()
@@ -228,9 +219,9 @@ class DeliveryWorker:
 class _Every:
     """Whether a step of the heartbeat is due again."""
 
-    def __init__(self, period_s: float, *, at_once: bool = True) -> None:
+    def __init__(self, period_s: float) -> None:
         self._period_s = period_s
-        self._last = 0.0 if at_once else time.monotonic()
+        self._last = 0.0
 
     def due(self) -> bool:
         now = time.monotonic()

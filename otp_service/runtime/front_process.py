@@ -105,7 +105,7 @@ def _tell_metrics(telling: socket.socket | None, front: "Front") -> None:
     if telling is None:
         _log.warning("metrics are not served without a key: their usual port is taken; see --metrics-port")
     else:
-        metrics_server.MetricsServer(telling, front.metrics).start()
+        metrics_server.MetricsServer(telling, front.metrics, front.published).start()
 
 
 def _watch_keyring(front: "Front") -> None:

@@ -32,7 +32,7 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
     """
     with metrics.metrics_directory(settings) as directory:
         if processes == 1:
-            with metrics_server.serving_metrics(*serve_at), _log_in_background(settings):
+            with metrics_server.serving_metrics(*serve_at, _published(settings)), _log_in_background(settings):
                 worker = _built(settings, concurrency)
                 prepare_for_the_loop()
                 worker.run(stop, stop.at_once)
@@ -40,14 +40,20 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
         building.try_to_build(_try)
         metrics.forget_ended(directory)
         children = Children(_child, (os.getpid(), concurrency), processes, END_S)
-        with metrics_server.serving_metrics(*serve_at):
+        with metrics_server.serving_metrics(*serve_at, _published(settings)):
             children.run(stop)
 
 
-def _built(settings: Settings, concurrency: int) -> "DeliveryWorker":
+def _built(settings: Settings, concurrency: int, *, exports: bool = True) -> "DeliveryWorker":
     from ..bootstrap import build_worker  # noqa: PLC0415 - after the metrics directory is set
 
-    return build_worker(settings, concurrency=concurrency)
+    return build_worker(settings, concurrency=concurrency, exports=exports)
+
+
+def _published(settings: Settings) -> metrics_server.Pages:
+    from ..bootstrap.signed_log import published  # noqa: PLC0415 - after the metrics directory is set
+
+    return published(settings)
 
 
 @contextlib.contextmanager
@@ -77,7 +83,7 @@ def _try() -> None:
         _built(settings, concurrency=1)
 
 
-def _child(main_pid: int, concurrency: int, _number: int) -> None:
+def _child(main_pid: int, concurrency: int, place: int) -> None:
     # The main process says what is to be done. Until there is a worker, a request to end is the end.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -86,7 +92,7 @@ def _child(main_pid: int, concurrency: int, _number: int) -> None:
     settings = config.load(config.environment())
     # From the first line: a worker that waits for the store says so, perhaps to nobody who reads.
     with _log_in_background(settings):
-        worker = building.when_it_can_be_built(partial(_built, settings, concurrency))
+        worker = building.when_it_can_be_built(partial(_built, settings, concurrency, exports=place == 0))
         prepare_for_the_loop()
         stop = Stop()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -5,7 +5,7 @@ switching callbacks on, or on again, does not send months of history; from then 
 took and did not report as done is given to another. All workers read under one name, so a worker that is gone leaves
 no name behind in the group.
 
-Not here: trimming. The worker drops events after `audit_retention` (24 hours at least); a reader that was stopped for
+Not here: trimming. The worker drops events after `[audit] retention` (24 hours at least); a reader that was stopped for
 longer misses what was dropped meanwhile.
 """
 

@@ -8,11 +8,9 @@ import json
 from collections.abc import Iterator, Mapping
 
 from ..domain.audit import Event, EventField, EventType, Position
+from ..domain.record_page import EVENTS_PER_ENTRY
 from .schema.encodings import AuditCaller, AuditEvent, AuditEvents, AuditSubject, QueuedDetail, StartDetail
 from .schema.fields import AuditEntry, PublicId
-
-EVENTS_PER_ENTRY = 8
-"""More than any script writes at once."""
 
 
 def events_of(shard: int, entry: str, fields: Mapping[str, str] | None) -> list[Event]:
@@ -43,9 +41,9 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
     about, events = fields.get(AuditEntry.ABOUT), fields.get(AuditEntry.EVENTS)
     if about is None or events is None:
         return
-    verification, app, mask, number_hash, caller = AuditSubject.parse(about)
-    key_id, request_id, address = AuditCaller.parse(caller)
-    for text in events.split(AuditEvents.separator):
+    verification, app, mask, number_hash, n, caller = AuditSubject.parse(about)
+    policy, key_id, request_id, address = AuditCaller.parse(caller)
+    for index, text in enumerate(events.split(AuditEvents.separator)):
         kind, ordinal, detail = AuditEvent.parse(text)
         yield {
             EventField.TYPE: kind,
@@ -57,6 +55,8 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
             EventField.KEY_ID: key_id,
             EventField.REQUEST_ID: request_id,
             EventField.ADDRESS: address,
+            EventField.POLICY: policy,
+            EventField.N: str(int(n) + index) if n else "",
             EventField.DETAIL: _detail(kind, detail),
         }
 

@@ -60,7 +60,7 @@ class AuditLog:
         return self._keys.shard(number_hash)
 
     def record(
-        self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "", mark: str = ""
+        self, kind: EventType, detail: Mapping[str, Any], throttle_ms: int = 0, *, app: str = "", mark: str = ""
     ) -> None:
         """Record an event that belongs to no number; with a throttle at most one of its kind (or mark) in that time.
 
@@ -129,16 +129,17 @@ class AuditLog:
             found: Any = self._client.xrange(self._keys.audit(shard), min=entry_of(after), max=end, count=count)
         return list(found)
 
-    def trim(self, kept_ms: int) -> None:
+    def trim(self, kept_ms: int, exported: Mapping[int, str]) -> None:
         """Drop events that are older than so many milliseconds by the store's clock, on every shard that answers.
 
-        Raises StoreUnavailable if none does.
+        `exported`: shard to the id of the last entry that is in the ledger. What is later stays, and so does all of a
+        shard without one. Raises StoreUnavailable if no shard answers.
         """
-        streams = [self._keys.audit(shard) for shard in range(self._keys.shards)]
-        clocks = self._store.times_ms(streams)
+        streams = {self._keys.audit(shard): entry for shard, entry in exported.items()}
+        clocks = self._store.times_ms(list(streams))
         living = [name for name, now_ms in zip(streams, clocks, strict=True) if now_ms is not None]
-        if not living:
+        if streams and not living:
             raise StoreUnavailable("The store does not answer.")
         for name in living:
             with contextlib.suppress(StoreUnavailable):
-                self._scripts.call("audit/trim", {"audit": name}, kept_ms=kept_ms)
+                self._scripts.call("audit/trim", {"audit": name}, kept_ms=kept_ms, exported=streams[name])

@@ -13,7 +13,7 @@ from ..domain.callback import Callback, Waiting
 from .answering import answering, answers
 from .readiness import clock_ms
 from .schema import Keys
-from .schema.fields import QueuedCallback
+from .schema.fields import QueuedCallback, StoreRun
 from .scripts import Scripts
 from .store import Store
 
@@ -28,6 +28,9 @@ MOST_DEAD = 1_000
 DEAD_KEPT_MS = 7 * 86_400_000
 KNOWN_MS = 3_600_000
 """An event that is read again within this time is not queued again."""
+
+UNCONFIRMED_MS = 1_000
+"""A callback that the replicas did not acknowledge in time is claimed again after this."""
 
 ANNOUNCED_MS = 600_000
 """An app that no process has announced for so long gets no callbacks. Longer than a restart of all workers takes."""
@@ -105,8 +108,21 @@ class Callbacks:
     def claim(self, app: str) -> Callback | None:
         """The next callback to send, if there is one; it comes again unless its result is recorded.
 
-        Raises StoreUnavailable.
+        It is on all replicas, with its event: after a failover it would else come with other bytes, or its event be
+        unknown. In a Cluster its event is on another shard, and it is not waited for. Raises StoreUnavailable.
         """
+        run = self._keys.run(0)
+        waits = not self._store.is_cluster
+        if waits and not self._scripts.guard.has_all(run):
+            return None
+        callback = self._claim(app)
+        mark = ("HSET", self._keys.run(0), StoreRun.MARK, "1")
+        if waits and callback is not None and not self._scripts.are_on_replicas(mark, run):
+            self.schedule_retry(callback, UNCONFIRMED_MS, 0, "too few replicas have it")
+            return None
+        return callback
+
+    def _claim(self, app: str) -> Callback | None:
         keys = self._all_keys(app)
         del keys["callbacks_dead"]
         # A repeat after a lost reply would claim a second one, and the first would have to wait for its lease.

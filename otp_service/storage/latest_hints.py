@@ -33,8 +33,3 @@ class LatestHints:
             self._known[ref.number_hash, app, purpose] = ref
             while len(self._known) > self._most:
                 del self._known[next(iter(self._known))]
-
-    def forget(self, number_hash: str, app: str, purpose: str) -> None:
-        """What was believed is not so."""
-        with self._lock:
-            self._known.pop((number_hash, app, purpose), None)

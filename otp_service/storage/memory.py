@@ -36,7 +36,7 @@ class Memory:
             return None
         return (
             f"{self.ratio:.0%} of the store's maxmemory ({self.most / 1e6:.0f} MB) are in use; when it is full nothing "
-            "can be started or checked. Raise maxmemory, or shorten audit_retention."
+            "can be started or checked. Raise maxmemory, or shorten [audit] retention."
         )
 
 

@@ -32,6 +32,10 @@ class ReplicaGuard:
         """How many shards have too few replicas."""
         return sum(not count for count in list(self._counts.values())) if self.on else 0
 
+    def has_all(self, run_key: str) -> bool:
+        """Whether enough follow as far as this process knows; True where none are expected."""
+        return not self.on or bool(self._counts.get(run_key))
+
     def waits_for(self, run_key: str) -> int:
         """How many replicas have to acknowledge a write. Raises redis' ResponseError where too few follow."""
         count = self._counts.get(run_key, 0)

@@ -1,13 +1,13 @@
 """Counting the replicas, for the guard of a process, and doing without one that is gone.
 
-How many have to follow is in the store: as many as ever followed in its present run. It is lowered when one has been
-away for `GONE_S` and a majority of the sentinels says that nobody takes over. Without sentinels it is not lowered: the
-replica has to come back, or the primary to be restarted.
+How many have to follow is in the store: as many as ever followed since its primary became that, whatever restarts it
+had. It is lowered when one has been away for `GONE_S` and a majority of the sentinels says that nobody takes over.
+Without sentinels nobody knows that: the replica has to come back, or an operator says that it is gone for good.
 """
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .answering import STORE_ERRORS
 from .primary import SentinelPrimaryPool
@@ -22,6 +22,19 @@ GONE_S = 5.0
 
 RUN_LENGTH = 12
 """Of a run's name, as the scripts have it."""
+
+
+class Counted(NamedTuple):
+    """The run of a server, how many replicas follow it, and how many have to."""
+
+    run: str
+    follow: int
+    need: int
+
+    @property
+    def may_be_lowered(self) -> bool:
+        """Whether some are missing, and not all."""
+        return 0 < self.follow < self.need
 
 
 class Replicas:
@@ -44,19 +57,36 @@ class Replicas:
         counts = self._count("", "")
         self._missing_since = self._lowered(counts)
 
-    def _count(self, lower_in: str, lower_to: int | str) -> list[tuple[str, int, int]]:
+    def counted(self) -> list[Counted]:
+        """What each server has, in the order of their shards; those that do not answer are left out.
+
+        Raises StoreUnavailable if none answers.
+        """
+        return list(dict.fromkeys(self._count("", "")))
+
+    def lower(self) -> list[Counted]:
+        """Do without all that are missing: they are gone for good, says an operator. What each server has then.
+
+        A server that no replica follows keeps what it needs. Raises StoreUnavailable if none answers.
+        """
+        for server in self.counted():
+            if server.may_be_lowered:
+                self._count(server.run, server.follow)
+        return self.counted()
+
+    def _count(self, lower_in: str, lower_to: int | str) -> list[Counted]:
         calls: list[Call] = [({"run": run}, {"lower_in": lower_in, "lower_to": lower_to}) for run in self._runs]
         replies = self._scripts.call_together("store/count_replicas", calls)
         for run, reply in zip(self._runs, replies, strict=True):
             if not isinstance(reply, Exception):
                 _, follow, need = reply
                 self._guard.learn(run, follow if follow == need and follow >= self._expected else 0)
-        answered = [reply for reply in replies if not isinstance(reply, Exception)]
+        answered = [Counted(*reply) for reply in replies if not isinstance(reply, Exception)]
         if not answered:
             raise replies[0]
         return answered
 
-    def _lowered(self, counts: Sequence[tuple[str, int, int]]) -> float | None:
+    def _lowered(self, counts: Sequence[Counted]) -> float | None:
         """Do without replicas that have been away for long; since when some are missing."""
         missing = [(run, follow) for run, follow, need in counts if self._expected <= follow < need]
         if not missing:

@@ -31,7 +31,7 @@ class SafeListTable:
     def __init__(self, store: Store, keys: Keys, known: KnownSafeList) -> None:
         self._client = store.client
         self._store = store
-        self._key = keys.safe_list()
+        self._keys = keys
         self._known = known
 
     def entries(self) -> frozenset[str]:
@@ -55,17 +55,17 @@ class SafeListTable:
     def all(self) -> Mapping[str, tuple[int, str]]:
         """When each entry was made, and why. Raises StoreUnavailable."""
         with answering():
-            found: Any = self._client.hgetall(self._key)
+            found: Any = self._client.hgetall(self._keys.safe_list())
         entries = {name: SafeEntry.parse(text) for name, text in found.items()}
         return {name: (int(at_ms), reason) for name, (at_ms, reason) in entries.items()}
 
     def add(self, name: str, reason: str) -> bool:
         """Add an entry; False if it was there. Raises StoreUnavailable."""
-        now_ms = self._store.time_ms(self._key)
+        now_ms = self._store.time_ms(self._keys.safe_list())
         with answering():
-            return bool(self._client.hset(self._key, name, SafeEntry.pack(now_ms, reason)))
+            return bool(self._client.hset(self._keys.safe_list(), name, SafeEntry.pack(now_ms, reason)))
 
     def remove(self, name: str) -> bool:
         """Take an entry out; False if there was none. Raises StoreUnavailable."""
         with answering():
-            return bool(self._client.hdel(self._key, name))
+            return bool(self._client.hdel(self._keys.safe_list(), name))

@@ -61,6 +61,19 @@ class Scripts:
         """
         return self.call_all([(name, keys, args) for keys, args in calls], repeat=repeat)
 
+    def are_on_replicas(self, mark: Sequence[str], run_key: str) -> bool:
+        """Whether all replicas have what was written until now to the server of this run. `mark`: a write of no meaning.
+
+        True where none are expected. False too if there is no answer.
+        """
+        if not self.guard.on:
+            return True
+        try:
+            count = self.guard.waits_for(run_key)
+            return self._store.run_confirmed(mark, count, WAIT_MS)[1] >= count
+        except STORE_ERRORS:
+            return False
+
     def call_all(self, calls: Sequence[NamedCall], *, repeat: bool = True) -> list[Any]:
         """The same for several scripts: all of these calls in one round trip."""
         ordered = [_ordered(load(name), keys, args) for name, keys, args in calls]

@@ -14,9 +14,8 @@ from typing import Any
 
 from .. import telemetry
 from ..domain.audit import EventType
-from .answering import STORE_ERRORS, answering
+from .answering import answering
 from .audit_log import AuditLog
-from .replica_guard import WAIT_MS
 from .schema import Keys
 from .schema.encodings import flag
 from .schema.fields import LiveProcesses
@@ -132,15 +131,8 @@ class StoreRuns:
 
     def _is_on_replicas(self) -> bool:
         """Whether the replicas have the beat, where some are expected: only then a new primary must know it."""
-        guard = self._scripts.guard
-        if not guard.on:
-            return True
         mark = ("HSET", self._keys.live_processes(), LiveProcesses.MARK, "1")
-        try:
-            count = guard.waits_for(self._keys.run(0))
-            return self._store.run_confirmed(mark, count, WAIT_MS)[1] >= count
-        except STORE_ERRORS:
-            return False
+        return self._scripts.are_on_replicas(mark, self._keys.run(0))
 
     def _ask(self) -> Any:
         return self._scripts.call(

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..clock import rfc3339
 from ..domain.binding import UNBOUND_CHECKS
-from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Superseded, Wrong
+from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, LatestAnswer, Limited, OfSubject, Wrong
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
@@ -123,6 +123,7 @@ class Verifications:
             resend_waits=",".join(str(wait) for wait in app.resend_after_ms),
             key_id=command.kid,
             digest=bytes.fromhex(command.digest),
+            digest_by_number=bytes.fromhex(command.digest_by_number),
             box=pack_sealed(command.box),
             metadata=command.metadata,
             locale=command.locale,
@@ -169,27 +170,25 @@ class Verifications:
             keys["known_secrets"] = k.secrets(known)
         return keys
 
-    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable.
-
-        As far as this process knows: a check of it by number says so if another process has started a newer one.
-        """
-        hint = self._hints.get(number_hash, app, purpose)
-        if hint is not None:
-            return hint
-        with answering():
-            entry: Any = self._client.hget(self._keys.number(number_hash), f"{Number.LATEST}{app}:{purpose}")
-        if entry is None:
-            return None
-        ref = self._reference(LatestEntry.parse(entry)[0])
-        self._hints.put(app, purpose, ref)
-        return ref
-
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
 
         Raises KeyUnknown if the code was made with a key of which the command has no digest; then nothing was counted.
         """
+        return self._judged(command, command.reference, self._run_check(command)[2:])
+
+    def check_latest(self, command: CheckCommand) -> LatestAnswer | None:
+        """The same by number: at the latest verification for app and purpose, an ended one too. None if there is none.
+
+        Raises as `check`.
+        """
+        reply = self._run_check(command)
+        if not reply[1]:
+            return None
+        ref = self._reference(reply[1])
+        return LatestAnswer(ref, self._judged(command, ref, reply[2:]))
+
+    def _run_check(self, command: CheckCommand) -> Any:
         app = command.app
         reply = self._scripts.call(
             "verification/check",
@@ -214,32 +213,32 @@ class Verifications:
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         require_echo(reply, command.operation_id)
-        self._told.add_check(self._keys.record(command.reference), command.operation_id, reply[1:])
-        match reply[1]:
+        return reply
+
+    def _judged(self, command: CheckCommand, ref: Reference, reply: Sequence[str]) -> CheckAnswer:
+        self._told.add_check(self._keys.record(ref), command.operation_id, reply)
+        match reply[0]:
             case "approved":
-                return self._approved(command, reply[2:11])
+                return self._approved(command, ref, reply[1:10])
             case "wrong":
-                return Wrong(int(reply[2]))
+                return Wrong(int(reply[1]))
             case "unbound":
-                return Wrong(int(reply[2]), unbound=True)
+                return Wrong(int(reply[1]), unbound=True)
             case "ended":
-                return Ended(Status(reply[2]))
+                return Ended(Status(reply[1]))
             case "limited":
-                return Limited(int(reply[2]))
-            case "superseded":
-                self._learn_latest(command, reply[2])
-                return Superseded()
+                return Limited(int(reply[1]))
             case "of_subject":
-                return OfSubject(reply[2])
+                return OfSubject(reply[1])
             case "no_key":
-                raise KeyUnknown(reply[2])
+                raise KeyUnknown(reply[1])
             case _:
                 return NotFound()
 
-    def _approved(self, command: CheckCommand, reply: Sequence[str]) -> Approved:
+    def _approved(self, command: CheckCommand, ref: Reference, reply: Sequence[str]) -> Approved:
         at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject, guarded = reply
         approval = Approval(
-            verification_id=command.reference.verification_id,
+            verification_id=ref.verification_id,
             status="approved",
             approved_at=rfc3339(int(at)),
             to=mask,
@@ -252,13 +251,6 @@ class Verifications:
         replayed = receipt_id != command.receipt_id
         converted = converted_of(command.app.name, guarded)
         return Approved(approval, int(at), context_hash, receipt_id, replayed, subject, converted=converted)
-
-    def _learn_latest(self, command: CheckCommand, token: str) -> None:
-        app, purpose = command.app.name, command.by_purpose or ""
-        if token:
-            self._hints.put(app, purpose, self._reference(token))
-        else:
-            self._hints.forget(command.reference.number_hash, app, purpose)
 
     def _check_keys(self, command: CheckCommand) -> dict[str, str]:
         keys = self._ending_keys(command.reference)

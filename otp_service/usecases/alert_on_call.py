@@ -63,6 +63,11 @@ class AlertOnCall:
         """Something happened to the pumping guard's budgets. Never raises."""
         self._raise(trouble, text)
 
+    def risk_hook(self, app: str) -> None:
+        """An app's risk hook does not answer. Never raises."""
+        text = f"The risk hook of {app} does not answer. Its starts are treated as on_failure says."
+        self._raise(f"risk:{app}", text)
+
     def _raise(self, trouble: str, text: str) -> None:
         if self._on_call is None:
             return

@@ -22,10 +22,11 @@ def create_app(routes: Sequence[Route], auth: Auth, problems: Problems, new_requ
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.url_map.converters["name"] = _name_converter(routes)
+    app.url_map.converters["tile"] = _Tile
     for route in [*routes, *(preflight_of(route) for route in routes if route.cross_origin)]:
         endpoint = Endpoint(route, auth, problems, new_request_id)
         app.add_url_rule(
-            route.template.replace("{", "<name:").replace("}", ">"),
+            route.template.replace("{tile}", "<tile:tile>").replace("{", "<name:").replace("}", ">"),
             endpoint=f"{route.method} {route.template}",
             view_func=_view(endpoint),
             methods=[route.method],
@@ -50,6 +51,13 @@ def _name_converter(routes: Sequence[Route]) -> type[BaseConverter]:
     words = {word for route in routes for word in route.template.split("/") if word and "{" not in word}
     pattern = rf"(?!(?:{'|'.join(map(re.escape, sorted(words)))})(?:/|\Z))[^/]+"
     return type("NameConverter", (BaseConverter,), {"regex": pattern, "part_isolating": True})
+
+
+class _Tile(BaseConverter):
+    """The path of a tile, which has several segments; whether there is such a tile is the handler's matter."""
+
+    regex = r"[0-9x][0-9x/.p]{0,63}"
+    part_isolating = False
 
 
 def _view(endpoint: Endpoint) -> Callable[..., Response]:

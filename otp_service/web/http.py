@@ -11,6 +11,9 @@ from ..storage.known_api_keys import Principal
 MAX_BODY = 64 * 1024
 NO_STORE = {"Cache-Control": "no-store"}
 PUBLIC = {"Cache-Control": "public, max-age=300"}
+LASTING = {"Cache-Control": "private, max-age=31536000, immutable"}
+"""What will never change, for those who may see it."""
+
 JSON = "application/json"
 
 

@@ -16,7 +16,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "forbidden": (403, "The API key may not do this"),
     "country_not_allowed": (403, "The app does not send to this country"),
     "destination_blocked": (403, "No code is sent to numbers of this kind"),
-    "guard_refused": (403, "The guard against pumping refuses this start"),
+    "guard_refused": (403, "No code is sent, to keep people and accounts safe"),
     "number_not_bound": (403, "The number is not bound to the subject"),
     "opted_out": (403, "The person has opted out"),
     "not_found": (404, "There is nothing here"),
@@ -49,11 +49,19 @@ STATUS: dict[str, tuple[int, str]] = {
     "internal_error": (500, "Something went wrong on our side"),
     "store_unavailable": (503, "The store does not answer"),
     "queue_full": (503, "Too many messages are waiting"),
+    "audit_backlog": (503, "Too many events are waiting to be put on record"),
     "not_ready": (503, "The service is not ready"),
 }
 """Every code a caller can see. `idempotency_conflict` is 409 while the first request runs and 422 for another body."""
 
-_RETRY_S = {"store_unavailable": 1, "queue_full": 2, "not_ready": 2, "rate_limited": 1, "resend_too_soon": 1}
+_RETRY_S = {
+    "store_unavailable": 1,
+    "queue_full": 2,
+    "audit_backlog": 5,
+    "not_ready": 2,
+    "rate_limited": 1,
+    "resend_too_soon": 1,
+}
 
 
 class Problems:

@@ -23,6 +23,9 @@ class Goal(NamedTuple):
     unit: str = ""
     by_cpu: Callable[[Legs], float | None] = lambda _: None
     """The same ratio by CPU of an answer, where the goal is one of speed: steadier where others use the machine."""
+    bare: Callable[[Legs], float | None] = lambda _: None
+    """What the bare handler reaches, with our front and our script and no work of its own: no code of ours between them
+    can do better."""
 
     @property
     def wanted(self) -> str:
@@ -47,9 +50,9 @@ def costs(legs: Legs, row: str, target: str) -> dict[int, float]:
     return {leg.round: report.cpu_of(leg) for leg in report.of(legs, row, target)}
 
 
-def speed(row: str, other: str) -> Callable[[Legs], float | None]:
-    """Our answers a second as a multiple of the other's."""
-    return lambda legs: figures.ratio(rates(legs, row, OURS), rates(legs, row, other))
+def speed(row: str, other: str, of: str = OURS) -> Callable[[Legs], float | None]:
+    """Our answers a second, or another target's, as a multiple of the other's."""
+    return lambda legs: figures.ratio(rates(legs, row, of), rates(legs, row, other))
 
 
 def cheapness(row: str, other: str) -> Callable[[Legs], float | None]:
@@ -125,7 +128,8 @@ def worker_on_or_off(legs: Legs) -> float | None:
 def _beside(what: str, row: str, other: str, limit: float, connections: int) -> Goal:
     name = row.format(connections)
     words = f"{what}, {connections} connections, of {other}"
-    return Goal(words, True, limit, speed(name, other), " ×", cheapness(name, other))
+    bare = speed(name, other, BARE) if other != BARE else lambda _: None
+    return Goal(words, True, limit, speed(name, other), " ×", cheapness(name, other), bare)
 
 
 def _script(what: str) -> Goal:
@@ -138,7 +142,7 @@ def _tail(what: str, row: str) -> Goal:
     return Goal(f"{what}, 1,000 connections: p99, of otpgateway's", False, 1.0, value, " ×")
 
 
-_WAIT, _LATENCY = "10,000 browsers", "accepted start to carrier request"
+LATENCY, _WAIT = "accepted start to carrier request", "10,000 browsers"
 _STEADY = quotient(p99(CHECK.format(16), OURS), p50(CHECK.format(16), OURS))
 
 GOALS = (
@@ -172,7 +176,7 @@ GOALS = (
     Goal("start with the worker on, of those with it off", True, 0.7, worker_on_or_off, " ×"),
     Goal("one worker process: sends a second", True, 500.0, extra("worker", "sends a second")),
     Goal("one worker process: sends a second and core", True, 500.0, extra("worker", "sends a second and core")),
-    Goal("accepted start to carrier request at half load: p99", False, 15.0, extra(_LATENCY, "p99 ms"), " ms"),
+    Goal("accepted start to carrier request at half load: p99", False, 15.0, extra(LATENCY, "p99 ms"), " ms"),
     _script("start"),
     _script("check, wrong"),
     Goal("a pending verification: bytes", False, 1500.0, extra("a pending", "bytes (MEMORY USAGE)")),
@@ -181,16 +185,31 @@ GOALS = (
 """Of issue 9. Ratios compare round by round, so what slows the machine for a while slows both."""
 
 
+BARE_HANDLER = (
+    "`bare handler`: the same ratio for a handler on our front that runs our script and does nothing else. No code "
+    "between front and script can do better."
+)
+
+
 def table(legs: Legs) -> list[str]:
     """The lines of the table; none if there is nothing to judge."""
     judged = [(goal, value) for goal in GOALS if (value := goal.measured(legs)) is not None]
     if not judged:
         return []
-    head = ["### Goals", "", "| goal | wanted | measured | by CPU | reached |", "|---|---|---|---|---|"]
-    return [*head, *(_line(goal, value, goal.by_cpu(legs)) for goal, value in judged), ""]
+    head = [
+        "### Goals",
+        "",
+        "| goal | wanted | measured | by CPU | bare handler | reached |",
+        "|---|---|---|---|---|---|",
+    ]
+    return [*head, *(_line(goal, value, legs) for goal, value in judged), "", BARE_HANDLER, ""]
 
 
-def _line(goal: Goal, value: float, cpu: float | None) -> str:
-    by_cpu = "" if cpu is None else f"{report.short(cpu)}{goal.unit}"
+def _line(goal: Goal, value: float, legs: Legs) -> str:
+    by_cpu, bare = (_figure(goal, found(legs)) for found in (goal.by_cpu, goal.bare))
     reached = "yes" if goal.is_reached(value) else "**no**"
-    return f"| {goal.what} | {goal.wanted} | {report.short(value)}{goal.unit} | {by_cpu} | {reached} |"
+    return f"| {goal.what} | {goal.wanted} | {_figure(goal, value)} | {by_cpu} | {bare} | {reached} |"
+
+
+def _figure(goal: Goal, value: float | None) -> str:
+    return "" if value is None else f"{report.short(value)}{goal.unit}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import cluster, figures, goals, picture, report
+from . import cluster, figures, goals, picture, report, shares
 from .goals import CHECK, OURS, START
 from .measure import Leg
 
@@ -111,6 +111,7 @@ def page_part(legs: Sequence[Leg], about: dict[str, str]) -> str:
         *_costs(costs),
         *_cluster(legs),
         *goals.table(legs),
+        *shares.table(legs),
     ]
     return "\n".join(lines).rstrip("\n") + "\n"
 

@@ -14,7 +14,7 @@ def leg(target: str, per_s: float, row: str = "check, wrong code, 16 connections
 
 def lines(*legs: Leg) -> dict[str, list[str]]:
     """Of each goal that is judged: what is wanted, measured, the same by CPU, and whether it is reached."""
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in goals.table(legs)[4:-1]]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in goals.table(legs)[4:-3]]
     return {what: rest for what, *rest in cells}
 
 
@@ -25,9 +25,17 @@ def test_a_ratio_is_that_of_the_rounds_and_of_the_cpu() -> None:
         leg("otpgateway", 100, cpu_us={"service": 50.0, "store": 10.0, "sink": 99.0}),
         leg("otpgateway", 400, round=2),
     )
-    assert found["check, 16 connections, of otpgateway"] == ["≥ 1 ×", "1.50 ×", "1.20 ×", "yes"]
-    assert found["check, 16 connections: p99, of p50"] == ["≤ 3 ×", "2.50 ×", "", "yes"]
+    assert found["check, 16 connections, of otpgateway"] == ["≥ 1 ×", "1.50 ×", "1.20 ×", "", "yes"]
+    assert found["check, 16 connections: p99, of p50"] == ["≤ 3 ×", "2.50 ×", "", "", "yes"]
     assert len(found) == 2
+
+
+def test_what_the_bare_handler_reaches_stands_beside_it() -> None:
+    """Against the same other one: the goal of a ratio to the bare handler itself has no such figure."""
+    targets = {"otp-service": 40, "bare handler, our front": 80, "otpgateway": 100}
+    found = lines(*(leg(target, per_s) for target, per_s in targets.items()))
+    assert found["check, 16 connections, of otpgateway"][-2:] == ["0.80 ×", "**no**"]
+    assert found["check, 16 connections, of bare handler, our front"][-2:] == ["", "**no**"]
 
 
 def test_a_goal_that_is_missed_is_told() -> None:
@@ -42,10 +50,10 @@ def test_a_goal_that_is_missed_is_told() -> None:
         leg("otp-service", 0, "script µs at 1,000,000 live", extra={"start, CPU": 120.0, "check, wrong, CPU": 100.0}),
     )
     assert found["1,000 connections: failed answers"][-2:] == ["", "**no**"]
-    assert found["check, 1,000 connections: p99, of otpgateway's"][-3:] == ["1.50 ×", "", "**no**"]
-    assert found["10,000 browsers wait in one process: memory"] == ["≤ 300 MB", "350 MB", "", "**no**"]
-    assert found["script of start: cost at 10⁶ live, of that at 10⁴"][-3:] == ["1.20 ×", "", "yes"]
-    assert found["script of check, wrong: cost at 10⁶ live, of that at 10⁴"][-3:] == ["2 ×", "", "**no**"]
+    assert found["check, 1,000 connections: p99, of otpgateway's"][-4:] == ["1.50 ×", "", "", "**no**"]
+    assert found["10,000 browsers wait in one process: memory"] == ["≤ 300 MB", "350 MB", "", "", "**no**"]
+    assert found["script of start: cost at 10⁶ live, of that at 10⁴"][-4:] == ["1.20 ×", "", "", "yes"]
+    assert found["script of check, wrong: cost at 10⁶ live, of that at 10⁴"][-4:] == ["2 ×", "", "", "**no**"]
 
 
 @pytest.mark.parametrize("legs", [(), (leg("against", 10), leg("otpgateway", 10))])

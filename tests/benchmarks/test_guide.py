@@ -97,7 +97,8 @@ def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
         "store CPU µs": 100,
         "busiest primary's share": 0.56,
     }
-    legs = [*LEGS, own("Cluster: start", figures, "otp-service, 2 primaries")]
+    waits = own("accepted start to carrier request, half load", {"busy cores": 1.67})
+    legs = [*LEGS, own("Cluster: start", figures, "otp-service, 2 primaries"), waits]
     for _ in range(2):
         guide.write(page, drawing, legs, ABOUT)
         text = page.read_text()
@@ -106,7 +107,9 @@ def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
         assert "old" not in text
         assert "| 600 | < 0.01 | 0.02 · 1 | < 0.01 · 1 | 2.17 GB | 62.2 GB |" in text
         assert "| start | 2 | 9 | 10 | 300 µs · 100 µs | 0.56 |" in text
-        assert "| a pending verification: bytes | ≤ 1,500 | 2,000 |  | **no** |" in text
+        assert "| a pending verification: bytes | ≤ 1,500 | 2,000 |  |  | **no** |" in text
+        assert "| check | otp-service | 100 µs | 50 µs | 150 µs |" in text
+        assert "| cores that are busy | 1.67 |" in text
         assert guide.BUSY not in text
     assert drawing.read_text().startswith("<svg")
     busy = [msgspec.structs.replace(leg, other_cores=0.5) for leg in legs]

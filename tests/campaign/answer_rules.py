@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from otp_service.storage.replica_guard import WAIT_MS
+
 from .breaches import REFUSED, SHARDS, SILENT, SLOW, Breach
 from .case import API_FAULTS, RECOVERY_S, STARTUP_S, STORE_FAULTS, Case
 from .evidence import Call
@@ -14,14 +16,11 @@ SERVED_SHARE = 0.25
 """Two thirds are expected. The rest is a margin for chance."""
 
 LOOK_BACK_S = 3.0
-BUSY_FACTOR = 3.0
-"""A machine that kept the campaign from running kept the service from it, too. What waits then takes turns: so many
-times what was measured may be added to the wait, for pauses during the request and shortly before it."""
+ACKNOWLEDGED_WITHIN_S = WAIT_MS / 1000
 
 
 def _is_in_time(case: Case, call: Call) -> bool:
-    paused = case.paused_s(call.began - LOOK_BACK_S, call.ended)
-    return call.ended - call.began <= ANSWERED_WITHIN_S + BUSY_FACTOR * paused
+    return call.ended - call.began <= ANSWERED_WITHIN_S + case.busy_s(call.began - LOOK_BACK_S, call.ended)
 
 
 def no_response(case: Case) -> Iterator[Breach]:
@@ -41,12 +40,17 @@ def slow_response(case: Case) -> Iterator[Breach]:
 
 
 def refused_without_cause(case: Case) -> Iterator[Breach]:
-    """A request is refused with 503 only while the store is away, while a process starts, or shortly after."""
+    """A request is refused with 503 only while the store is away, while a process starts, or shortly after.
+
+    Where the machine kept the campaign from running, it kept replicas from acknowledging.
+    """
     for call in case.evidence.calls:
         if call.status == 503 and not (
             case.is_excused(call)
             or case.during(STORE_FAULTS, call.began - RECOVERY_S, call.ended)
             or case.during(API_FAULTS, call.began - STARTUP_S, call.ended)
+            # A replica that runs nothing for so long has not acknowledged a write in time.
+            or case.paused_s(call.began - LOOK_BACK_S, call.ended) > ACKNOWLEDGED_WITHIN_S
         ):
             yield Breach(REFUSED, _subject(call), f"{call.kind}: 503 {call.code} without a fault of the store")
 

@@ -18,9 +18,6 @@ API_FAULTS = frozenset({"kill_api", "kill_api_child", "stop_api"})
 ELECTIONS = frozenset({"planned_failover", "kill_primary", "hang_primary", "partition", "shard_down", "elected"})
 """Faults after which another server may be the primary, and that it became one."""
 
-RESTARTS = ELECTIONS | {"kill_store"}
-"""Faults after which the store may end what began before: it cannot know whether it has forgotten anything."""
-
 STORE_FAULTS = frozenset({"kill_store", "stop_store", "kill_connections", "flush_scripts"}) | ELECTIONS
 WORKER_FAULTS = STORE_FAULTS | {"kill_worker", "stop_worker", "kill_api"}
 STARTUP_S = 10.0
@@ -28,6 +25,9 @@ STARTUP_S = 10.0
 
 RECOVERY_S = 5.0
 """How long after a fault of the store requests may still be refused: the wait for a new connection, and a margin."""
+
+BUSY_FACTOR = 3.0
+"""So many times what the campaign was kept from running may be added to a wait, during it and shortly before it."""
 
 ENDED_EVENT = {
     "approved": "verification.approved",
@@ -157,6 +157,11 @@ class Case:
     def paused_s(self, began: float, ended: float) -> float:
         """For how long the campaign itself did not run in that time."""
         return sum(max(0.0, min(ended, last) - max(began, first)) for first, last in self.evidence.pauses)
+
+    def busy_s(self, began: float, ended: float) -> float:
+        """By how much what the service did in that time may have been late. A machine that kept the campaign from
+        running kept the service from it, too, and what waits then takes turns."""
+        return BUSY_FACTOR * self.paused_s(began, ended)
 
     def was_ended_early(self, verification_id: str) -> bool:
         """Whether its code ended before its time, as codes do that began before a restart of the store."""

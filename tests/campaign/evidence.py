@@ -144,7 +144,8 @@ class Evidence:
     `accidents` has one line for each process that ended by itself, and the like, `troubles` one for each caller that
     the campaign itself let down: they say nothing about the service. `pauses` are the times in which the
     campaign's own process did not run: (from, to). `probes` are requests to `/healthz`. `wrong_codes_per_number` is the
-    configured limit, 0 for none. `callbacks` is None if the app has no endpoint.
+    configured limit, 0 for none. `slow_disk`: a server of the store says that it was late in writing its file.
+    `callbacks` is None if the app has no endpoint.
     """
 
     max_checks: int
@@ -159,6 +160,7 @@ class Evidence:
     store: StoreFacts = field(default_factory=StoreFacts)
     accidents: Sequence[str] = ()
     failed_starts: Sequence[FailedStart] = ()
+    slow_disk: bool = False
     troubles: Sequence[str] = ()
     replies: Sequence[Reply] = ()
     callbacks: Sequence[Callback] | None = None

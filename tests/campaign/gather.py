@@ -42,6 +42,7 @@ async def gather(
         store=await asyncio.to_thread(store_facts, cluster.store),
         accidents=[*cluster.accidents, *cluster.log_lines(("Traceback", "panicked"))[:20]],
         failed_starts=tuple(cluster.failed_starts),
+        slow_disk=bool(cluster.log_lines(("fsync is taking too long",))),
         replies=tuple(api.replies),
         callbacks=callbacks,
     )

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from .breaches import ACCIDENT, LEFT, UNEXPECTED, Breach
-from .case import RECOVERY_S, RESTARTS, STORE_FAULTS, Case
+from .case import RECOVERY_S, STORE_FAULTS, Case
 from .evidence import Call
+from .restarts import may_have_ended
 
 _EXPECTED = {
     "start": {200, 201, 409, 429, 503},
@@ -33,7 +34,7 @@ def _is_of_another_run(case: Case, call: Call) -> bool:
     if call.code != "receipt_invalid":
         return False
     started = min((each.began for each in case.calls_of[call.verification_id]), default=call.began)
-    return case.during(RESTARTS, started, call.ended)
+    return may_have_ended(case, started, call.ended)
 
 
 def left_in_the_store(case: Case) -> Iterator[Breach]:

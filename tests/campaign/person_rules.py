@@ -17,6 +17,9 @@ UNDISTURBED_S = 3.0
 _TOLD = ("inbound", "reply")
 """Sources of an opt-out that the person's own message is. The others are the carrier's refusal and its list."""
 
+_LISTED = "list"
+"""A worker that starts reads the carrier's list: it may know of the STOP before a webhook that has to come again."""
+
 IN_FLIGHT_S = 1.0
 """A send that had begun when something happened may still reach the carrier."""
 
@@ -45,11 +48,15 @@ def _learned(case: Case, reply: Reply) -> float | None:
     """When the service recorded the STOP; infinite if it may not have been told of it yet; None if it must know."""
     events = [event for event in case.events_about[mask_of(reply.number)] if event.at >= reply.at - CLOCK_S]
     added = [event for event in events if event.type == "optout.added"]
-    told = min((event.at for event in added if event.detail.get("source") in _TOLD), default=math.inf)
-    until = reply.at + LEARNED_WITHIN_S
+    until = reply.at + LEARNED_WITHIN_S + case.busy_s(reply.at, reply.at + LEARNED_WITHIN_S)
     disturbed = case.during(_DELAYS, reply.at - 1.0, until)
+    sources = (*_TOLD, _LISTED) if disturbed else _TOLD
+    told = min((event.at for event in added if event.detail.get("source") in sources), default=math.inf)
     if told <= until or (told < math.inf and disturbed):
         return told + CLOCK_S
+    if disturbed and _opted_in_again(case, reply) < until:
+        # The webhook of the START may come first, and what is older than it changes nothing.
+        return math.inf
     if case.during(LOST_REPLY, reply.at, until):
         # Then the service knows when the carrier refuses a message.
         return min((event.at for event in added), default=math.inf)
@@ -91,7 +98,8 @@ def _should_be_denied(case: Case, name: str, reply: Reply) -> bool:
     if found is None or not arrived or moment(str(found["created_at"])) > reply.at:
         return False
     ended = min((e.at for e in case.events_of[name] if e.type in _ENDS), default=case.expires(name))
-    wait = 1.0 if not case.during(_DELAYS, reply.at, ended) else LEARNED_WITHIN_S
+    wait = 1.0 if not case.during(_DELAYS, reply.at - 1.0, ended) else LEARNED_WITHIN_S
+    wait += case.busy_s(reply.at, ended)
     return ended > reply.at + wait and not case.during(LOST_REPLY, reply.at, ended)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from .breaches import REFUSED, Breach
-from .case import RESTARTS, Case
+from .case import Case
 from .evidence import Call
+from .restarts import may_have_ended
 from .sending_rules import CLOCK_S
 
 
@@ -49,7 +50,7 @@ def _exhausted(case: Case, call: Call) -> bool:
 def _expired(case: Case, call: Call) -> bool:
     started = min(each.began for each in case.calls_of[call.verification_id] if each.kind == "start")
     over = call.ended >= case.expires(call.verification_id) - CLOCK_S
-    return over or case.during(RESTARTS, started, call.ended)
+    return over or may_have_ended(case, started, call.ended)
 
 
 def _canceled(case: Case, call: Call) -> bool:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from . import breaches
-from .answer_rules import ANSWERED_WITHIN_S, BUSY_FACTOR
+from .answer_rules import ANSWERED_WITHIN_S
+from .case import BUSY_FACTOR
 from .evidence import Call, Callback, FailedStart, Fault
 from .judge import judge
 from .sample_evidence import CALLS, CODE, EVENTS, EXPIRES, NUMBER, T0, VRF, WRONG, call, kinds_after, sample
@@ -54,6 +55,8 @@ def test_a_refusal_has_a_cause() -> None:
     assert with_call(refused) == {breaches.REFUSED}
     assert with_call(refused, Fault("kill_store", T0 + 0.5, T0 + 1, "store")) == set()
     assert with_call(refused, Fault("kill_store", T0 - 9, T0 - 8, "store")) == {breaches.REFUSED}
+    assert with_call(refused, pauses=((T0 + 0.9, T0 + 1.15),)) == set()
+    assert with_call(refused, pauses=((T0 + 0.9, T0 + 1.0),)) == {breaches.REFUSED}
 
 
 def test_a_dead_shard_costs_its_own_numbers() -> None:
@@ -162,12 +165,30 @@ def test_a_used_or_expired_code_is_refused() -> None:
     assert with_call(expired) == set()
 
 
-def test_a_restart_of_the_store_may_end_what_began_before() -> None:
-    """Codes and receipts; without a restart both are refused for nothing."""
-    restart = Fault("kill_store", T0 + 0.3, T0 + 0.6, "store")
-    ended = call("check", 0.9, 410, code="verification_expired", guess=CODE)
-    unusable = call("redeem", 3, 422, code="receipt_invalid")
-    assert with_call(ended, restart) == set()
-    assert with_call(ended) == {breaches.REFUSED}
-    assert with_call(unusable, restart) == set()
-    assert with_call(unusable) == {breaches.UNEXPECTED}
+ENDED = call("check", 0.9, 410, code="verification_expired", guess=CODE)
+UNUSABLE = call("redeem", 3, 422, code="receipt_invalid")
+
+
+def test_a_failover_may_end_what_began_before() -> None:
+    """Codes and receipts. A hang and a partition alone end none: then both are refused for nothing."""
+    elected = Fault("elected", T0 + 0.3, T0 + 0.6, "server2")
+    assert with_call(ENDED, elected) == set()
+    assert with_call(UNUSABLE, elected) == set()
+    for kind in ("partition", "hang_primary", "planned_failover", "stop_store"):
+        other = replace(elected, kind=kind)
+        assert with_call(ENDED, other) == {breaches.REFUSED}
+        assert with_call(UNUSABLE, other) == {breaches.UNEXPECTED}
+
+
+def test_a_server_that_was_killed_ends_codes_only_if_a_process_could_not_vote() -> None:
+    """It had lost nothing, and all that lived can say so."""
+    kill = Fault("kill_store", T0 + 0.3, T0 + 0.6, "store")
+    assert with_call(ENDED, kill) == {breaches.REFUSED}
+    assert with_call(UNUSABLE, kill) == {breaches.UNEXPECTED}
+    for worker in (Fault("kill_worker", T0 - 5, T0 - 4.5, "worker1"), Fault("stop_worker", T0 + 4, T0 + 5, "worker1")):
+        assert with_call(ENDED, kill, worker) == set()
+        assert with_call(UNUSABLE, kill, worker) == set()
+        assert with_call(ENDED, worker) == {breaches.REFUSED}
+    assert with_call(ENDED, kill, Fault("kill_worker", T0 - 9, T0 - 8, "worker1")) == {breaches.REFUSED}
+    assert with_call(ENDED, kill, slow_disk=True) == set()
+    assert with_call(ENDED, kill, pauses=((T0 - 1, T0 + 0.2),)) == set()

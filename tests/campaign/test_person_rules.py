@@ -65,6 +65,17 @@ def test_an_opt_out_is_recorded() -> None:
     assert kinds(stopped(learned=False, faults=(Fault("webhook_loss", T0 + 1, T0 + 4, "carrier"),))) != set()
 
 
+def test_a_worker_that_starts_may_learn_of_a_stop_from_the_carriers_list() -> None:
+    """Before the webhook, which was refused while the store was away; a START may be sooner than both."""
+    away = (Fault("kill_primary", T0 + 4.9, T0 + 6, "server1"),)
+    listed = replace(stopped(), events=(*EVENTS, replace(LEARNED, detail={"source": "list"})))
+    assert kinds(listed) == {breaches.OPTED_OUT}
+    assert kinds(replace(listed, faults=away)) == set()
+    in_again = (Reply(NUMBER, "STOP", T0 + 5), Reply(NUMBER, "START", T0 + 8))
+    assert kinds(replace(stopped(learned=False), replies=in_again)) == {breaches.OPTED_OUT}
+    assert kinds(replace(stopped(learned=False), replies=in_again, faults=away)) == set()
+
+
 def test_the_carriers_refusal_is_no_record_of_a_stop() -> None:
     """It only comes because the service sent to a person who had opted out."""
     refused = replace(LEARNED, detail={"source": "carrier"})

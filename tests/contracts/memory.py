@@ -39,6 +39,10 @@ class MemoryHarness(StoreHarness):
         if self.delivery.pending is not None:
             self.delivery.pending = replace(self.delivery.pending, now_ms=self.now())
 
+    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+        """The number's latest verification for the app and the purpose."""
+        return self.memory.newest(number_hash, app, purpose)
+
     # ---- the one delivery ----
 
     def start_command(self, number: str, app: App = SHOP, code: str = "314159", **changes: Any) -> StartCommand:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from otp_service.clock import rfc3339
-from otp_service.domain.checking import Approval, Approved, Limited, Superseded, Wrong
+from otp_service.domain.checking import Approval, Approved, LatestAnswer, Limited, Wrong
 from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.errors import KeyUnknown
 from otp_service.domain.optout_list import OptOut
@@ -61,9 +61,9 @@ def assert_readable(stores: StoreHarness, started: Started) -> None:
         assert (replace(both[0], now_ms=view.now_ms), both[1]) == (view, verifications.timeline(ref))
     assert verifications.view(ref, "bank") is None
     assert verifications.view_with_timeline(ref, "bank") is None
-    assert verifications.latest(ref.number_hash, "shop", "login") == ref
-    assert verifications.latest(ref.number_hash, "shop", "pay") is None
-    assert verifications.latest(ref.number_hash, "bank", "login") is None
+    assert stores.latest(ref.number_hash, "shop", "login") == ref
+    assert stores.latest(ref.number_hash, "shop", "pay") is None
+    assert stores.latest(ref.number_hash, "bank", "login") is None
     assert verifications.pending(ref.number_hash) == [ref]
     unknown = stores.start_command(fresh_number()).reference
     assert verifications.versions([ref, unknown]) == [view.version, None]
@@ -167,7 +167,7 @@ def test_a_limit_that_refuses_is_named(
     assert (refused.code, refused.sends_left, refused.limit) == ("rate_limited", None, limit)
     assert 0 < refused.wait_ms <= HOUR_MS
     assert stores.verifications.view(command.reference, None) is None
-    assert stores.verifications.latest(command.reference.number_hash, app.name, "pay") is None
+    assert stores.latest(command.reference.number_hash, app.name, "pay") is None
 
 
 def test_a_full_queue_refuses(stores: StoreHarness, number: str) -> None:
@@ -288,14 +288,16 @@ def test_wrong_codes_over_all_apps_have_a_limit_too(stores: StoreHarness, number
 
 
 def test_only_the_latest_is_checked_by_number(stores: StoreHarness, number: str) -> None:
-    """Whoever asks for an older one by its purpose is told so; by its id it is still judged."""
+    """An older one is judged by its id alone."""
     old = stores.start(number, FREE).reference
     stores.verifications.cancel(word(), old, "shop")
     new = stores.start(number, FREE).reference
-    assert stores.verifications.latest(old.number_hash, "shop", "login") == new
-    assert stores.check(old, CODE, FREE, by_purpose="login") == Superseded()
+    assert stores.check_latest(old.number_hash, WRONG, FREE) == LatestAnswer(new, Wrong(4))
     assert stores.check(old, CODE, FREE) == Ended(Status.CANCELED)
-    assert isinstance(stores.check(new, CODE, FREE, by_purpose="login"), Approved)
+    judged = stores.check_latest(old.number_hash, CODE, FREE)
+    assert judged is not None
+    assert judged.reference == new
+    assert isinstance(judged.answer, Approved)
 
 
 def test_an_approval_ends_the_wait_for_the_next_code(stores: StoreHarness, number: str) -> None:

@@ -77,7 +77,7 @@ VARIABLE = re.compile(r"\b(?:OTP|TELNYX|SANDBOX|PROMETHEUS)_[A-Z][A-Z_]*\b")
 def test_every_variable_that_is_named_exists() -> None:
     """The service reads it, or `otp-service dev` writes it to its env file."""
     for variable in set(VARIABLE.findall(TEXT)):
-        of_an_app = re.fullmatch(r"OTP_CALLBACK_SECRET_DEFAULT(_FILE)?", variable)
+        of_an_app = re.fullmatch(r"OTP_(CALLBACK|RISK)_SECRET_DEFAULT(_FILE)?", variable)
         assert f'"{variable}"' in SOURCE or of_an_app, variable
 
 
@@ -205,6 +205,7 @@ def test_every_dependency_that_is_listed_is_one() -> None:
     named: dict[str, set[str]] = {}
     for row in rows:
         extra, _, names = row.rpartition(":* ")
-        named.setdefault(extra.removeprefix("*") or "install_requires", set()).update(names.split(", "))
-    assert set(named) == {"install_requires", "dev", "bench"}
+        for one in extra.removeprefix("*").split(", "):
+            named.setdefault(one or "install_requires", set()).update(names.split(", "))
+    assert set(named) == {"install_requires", "dev", "bench", "postgres"}
     assert all(names == packages(key) for key, names in named.items())

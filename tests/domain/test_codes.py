@@ -11,7 +11,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from otp_service.domain import codes
-from otp_service.domain.codes import MAX_LENGTH, MIN_LENGTH, context_hash, digest, draw, length_prefixed, require_typed
+from otp_service.domain.codes import (
+    MAX_LENGTH,
+    MIN_LENGTH,
+    context_hash,
+    digest,
+    digest_by_number,
+    draw,
+    length_prefixed,
+    require_typed,
+)
 from otp_service.domain.errors import InvalidRequest
 from otp_service.domain.keyed_hash import KeyedHash
 
@@ -137,13 +146,18 @@ def test_a_digest_is_bound_to_every_fact(name: str, value: str) -> None:
     assert digest(KeyedHash(PEPPER), **fields) == base
 
 
-def test_the_digest_is_an_hmac_over_what_it_says() -> None:
-    """Recomputed by hand from the description: HMAC-SHA256, a version word, four-byte big-endian lengths."""
-    parts = ("otp/v1", "shop", "vrf_x", "00ff", "", "123456")
+def by_hand(*parts: str) -> str:
+    """HMAC-SHA256 over the parts, each behind its length in four big-endian bytes: the first half."""
     message = b"".join(len(part).to_bytes(4, "big") + part.encode() for part in parts)
-    by_hand = hmac.new(PEPPER, message, hashlib.sha256).hexdigest()
-    made = digest(KeyedHash(PEPPER), app="shop", verification_id="vrf_x", number_hash="00ff", context="", code="123456")
-    assert made == by_hand
+    return hmac.new(PEPPER, message, hashlib.sha256).hexdigest()[:32]
+
+
+def test_the_digests_are_hmacs_over_what_they_say() -> None:
+    """Recomputed by hand from the description: the one by id, and the one by number and purpose."""
+    of, pepper = {"app": "shop", "number_hash": "00ff", "context": "", "code": "123456"}, KeyedHash(PEPPER)
+    assert digest(pepper, verification_id="vrf_x", **of) == by_hand("otp/v1", "shop", "vrf_x", "00ff", "", "123456")
+    made = digest_by_number(pepper, purpose="pay", **of)
+    assert made == by_hand("otp/v1/number", "shop", "pay", "00ff", "", "123456")
 
 
 @given(st.dictionaries(st.text(max_size=6), st.text(max_size=6), min_size=1, max_size=8), st.randoms())

@@ -29,7 +29,7 @@ def directives(text: str) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(" ") for line in lines if line)}
 
 
-LOGINS_A_DAY = 20_000
+LOGINS_A_DAY = 100_000
 BYTES_PER_LOGIN = 1_200
 """Of events, of a login with one wrong code."""
 

@@ -77,6 +77,8 @@ TABLE: Mapping[str, Row] = {
     "callbacks list": Row((), STORE, ("--app nobody", "x")),
     "callbacks replay": Row(("x",), STORE, ("", "x", "x --dead", "--app nobody --dead")),
     "callbacks keygen": Row((), wrong=("x", "--ed25519 x", "--app default")),
+    "replicas list": Row((), STORE, ("x",)),
+    "replicas lower": Row((), STORE, ("x",)),
     "outbox dead": Row((), (*STORE, *KEYRING), ("x", "''")),
     "messages send": Row(
         (*TO, "--from", "+18445550001"),

@@ -30,20 +30,28 @@ class Row:
     accepted: int
     twice: int
     unknown: int
+    spent_twice: int
+    forgotten: int
     gap_s: float
     refused: int
     slowest_refusal_s: float
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether something was good twice, or something that was accepted is not so any more."""
+        return bool(self.twice or self.unknown or self.spent_twice or self.forgotten)
+
     def text(self) -> str:
         """One line of the table."""
         return (
-            f"{self.fault:<14}{self.accepted:>9}{self.twice:>16}{self.unknown:>9}"
+            f"{self.fault:<14}{self.accepted:>9}{self.twice:>16}{self.unknown:>9}{self.spent_twice:>13}{self.forgotten:>11}"
             f"{self.gap_s:>10.2f}{self.refused:>9}{self.slowest_refusal_s:>12.2f}"
         )
 
 
 HEAD = (
-    f"{'fault':<14}{'accepted':>9}{'approved twice':>16}{'unknown':>9}{'gap (s)':>10}{'refused':>9}{'slowest (s)':>12}"
+    f"{'fault':<14}{'accepted':>9}{'approved twice':>16}{'unknown':>9}{'spent twice':>13}{'forgotten':>11}"
+    f"{'gap (s)':>10}{'refused':>9}{'slowest (s)':>12}"
 )
 
 
@@ -56,7 +64,7 @@ def main() -> int:
         for _ in range(args.rounds):
             rows.append(fail_over(fault, args.after_restart, args.replicas))
             _say(rows[-1].text())
-    return 1 if any(row.twice or row.unknown for row in rows) else 0
+    return 1 if any(row.is_broken for row in rows) else 0
 
 
 def fail_over(fault: str, after_restart: str, replicas: int) -> Row:
@@ -69,7 +77,7 @@ def fail_over(fault: str, after_restart: str, replicas: int) -> Row:
         FAULTS[fault](made)
         time.sleep(AFTER_S)
         callers.finish()
-        unknown = callers.sweep()
+        unknown, forgotten = callers.sweep()
         for process in processes:
             process.close()
     journal = callers.journal
@@ -79,6 +87,8 @@ def fail_over(fault: str, after_restart: str, replicas: int) -> Row:
         len(journal.accepted),
         journal.twice(),
         unknown,
+        callers.told.spent_twice(),
+        forgotten,
         journal.longest_gap_s(),
         len(journal.refusals_s),
         slowest,

@@ -22,11 +22,14 @@ from otp_service.storage.told import Told
 from otp_service.storage.verifications import Verifications
 
 from ..storage.harness import CODE, StoreHarness, fresh_number
+from .others import Acts, Operators, ToldOthers
 
 THREADS = 4
 T = TypeVar("T")
 PAUSE_S = 0.005
 AFTER_REFUSAL_S = 0.02
+ENDS = (Acts.cancel, Acts.deny)
+ENDED_ONE_IN = 20
 HELD = 30
 """Codes that each caller keeps for later."""
 
@@ -74,7 +77,10 @@ class Callers:
 
     def __init__(self, processes: list[Process]) -> None:
         self.journal = Journal()
+        self.told = ToldOthers()
         self._processes = processes
+        self._acts = [Acts(process.harness, self.told) for process in processes]
+        self._operators = Operators(self._acts)
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._call, args=(process,), daemon=True)
@@ -84,6 +90,7 @@ class Callers:
 
     def begin(self) -> None:
         """Let them call."""
+        self._operators.begin()
         for thread in self._threads:
             thread.start()
 
@@ -91,6 +98,7 @@ class Callers:
         """Let each finish what it is about."""
         self._stopped.set()
         self.journal.ended = time.monotonic()
+        self._operators.finish()
         for thread in self._threads:
             thread.join(30)
 
@@ -112,14 +120,22 @@ class Callers:
         """Use one of the codes, at any process. Who is refused keeps it."""
         at = secrets.randbelow(len(unused))
         unused.rotate(-at)
-        if self.check(secrets.choice(self._processes), unused[0]) is not None:
+        if self._used(secrets.choice(self._acts), unused[0]):
             unused.popleft()
 
+    def _used(self, acts: Acts, ref: Reference) -> bool:
+        """Most are approved; some are canceled, and some denied. Whether there was an answer."""
+        act = secrets.randbelow(ENDED_ONE_IN)
+        if act < len(ENDS):
+            return self._asked(partial(ENDS[act], acts, ref)) is not None
+        return self.check(secrets.choice(self._processes), ref) is not None
+
     def check(self, process: Process, ref: Reference) -> CheckAnswer | None:
-        """One guess that is right, as a request of its own; None if it was refused."""
+        """One guess that is right, as a request of its own; None if it was refused. A receipt is spent at once."""
         answer = self._asked(partial(process.verifications.check, process.harness.guess(ref, CODE)))
         if isinstance(answer, Approved):
             self.journal.approved[ref] += 1
+            self._asked(partial(secrets.choice(self._acts).redeem, ref, answer))
         return answer
 
     def _asked(self, ask: Callable[[], T]) -> T | None:
@@ -130,17 +146,23 @@ class Callers:
             self.journal.refusals_s.append(time.monotonic() - began)
             return None
 
-    def sweep(self) -> int:
-        """Try every code that was ever accepted once more, at each process; how many are unknown now."""
+    def sweep(self) -> tuple[int, int]:
+        """Try whatever was ever accepted once more, at each process; how many starts, and how many of the rest, are
+        unknown now."""
         unknown = 0
         for _, ref in self.journal.accepted:
-            answers = [self._until_answered(process, ref) for process in self._processes]
+            answers = [self._until(partial(self.check, process, ref)) for process in self._processes]
             unknown += any(isinstance(answer, NotFound) for answer in answers)
-        return unknown
+        for ref in list(self.told.receipts):
+            self._until(partial(self._asked, partial(self._acts[0].redeem_again, ref)))
+        forgotten = self._until(partial(self._asked, self._acts[0].forgotten))
+        return unknown, forgotten + sum(bool(self.journal.approved[ref]) for ref in self.told.ended)
 
-    def _until_answered(self, process: Process, ref: Reference) -> CheckAnswer:
+    @staticmethod
+    def _until(ask: Callable[[], T | None]) -> T:
+        """Ask until there is an answer."""
         deadline = time.monotonic() + 30
-        while (answer := self.check(process, ref)) is None:
+        while (answer := ask()) is None:
             if time.monotonic() > deadline:
                 raise TimeoutError("The store does not answer any more.")
             time.sleep(AFTER_REFUSAL_S)

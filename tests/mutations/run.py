@@ -14,7 +14,7 @@ from . import lua, python
 from .mutant import Mutant
 from .suites import ROOT, suite_of
 
-TIMEOUT_S = 240
+TIMEOUT_S = 600
 """A mutant that makes the tests hang has been noticed."""
 
 KILLED, SURVIVED, NO_TESTS = "killed", "survived", "no tests"

@@ -31,6 +31,12 @@ _TABLE: Sequence[tuple[str, Sequence[str]]] = (
     (f"{LUA}/event/*", ("denial",)),
     (f"{LUA}/process/*", ("fleet",)),
     (f"{LUA}/sealed/*", ("sealed_values",)),
+    (f"{LUA}/store/*", ("store_runs", "replicas")),
+    (f"{LUA}/factor/*", ("factors", "store_runs")),
+    (f"{LUA}/_guard.lua", ("replicas",)),
+    (f"{LUA}/_runs.lua", ("store_runs", "replicas")),
+    (f"{LUA}/_life.lua", ("store_runs", *_VERIFICATION)),
+    (f"{LUA}/_sends.lua", (*_VERIFICATION, "store_runs", "counted_sends")),
     (f"{LUA}/_slots.lua", ("limits", "sender_rate", "clock_steps")),
     (f"{LUA}/*", (*_VERIFICATION, *_DELIVERY)),
 )

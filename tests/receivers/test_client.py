@@ -15,6 +15,7 @@ import httpcore
 import pytest
 from standardwebhooks import Webhook
 
+from otp_service.connections import Deadline
 from otp_service.domain.callback import Answer, Callback, Endpoint
 from otp_service.domain.receiver_url import is_public
 from otp_service.receivers.client import Receivers, Timeouts
@@ -213,7 +214,7 @@ class Recorder(httpcore.NetworkBackend):
 def connect(found: Sequence[str]) -> list[tuple[str, int]]:
     """Where a connection to a name with these addresses goes."""
     under = Recorder()
-    backend = Backend(lambda *_: found, is_public, time.monotonic() + 1, under)
+    backend = Backend(lambda *_: found, is_public, Deadline(time.monotonic() + 1), under)
     with suppress(httpcore.ConnectError):
         backend.connect_tcp("hooks.example.com", 443)
     return under.asked
@@ -259,7 +260,9 @@ def test_a_name_that_changes_its_mind_gains_nothing() -> None:
 
         under = Recorder()
         with pytest.raises(httpcore.ConnectError):
-            Backend(rebinding, is_public, time.monotonic() + 1, under).connect_tcp("evil.example.com", victim.port)
+            Backend(rebinding, is_public, Deadline(time.monotonic() + 1), under).connect_tcp(
+                "evil.example.com", victim.port
+            )
         assert (asked, under.asked) == (["evil.example.com"], [("8.8.8.8", victim.port)])
         # And the next try, which asks anew, is refused before anything is connected.
         assert post(f"https://evil.example.com:{victim.port}/", allow=False, resolve=rebinding) == Answer(

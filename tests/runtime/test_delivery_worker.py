@@ -86,9 +86,7 @@ def running(
         cast("Any", outbox),
         cast("Any", outbox),
         cast("Any", deliver),
-        cast("Any", None),
         concurrency=concurrency,
-        audit_retention_ms=1,
         periodic_tasks=(),
         close=lambda: None,
     )
@@ -242,9 +240,7 @@ def test_a_broken_loop_ends_the_whole_worker() -> None:
         cast("Any", broken),
         cast("Any", broken),
         cast("Any", FakeDeliver(lambda _: None)),
-        cast("Any", None),
         concurrency=1,
-        audit_retention_ms=1,
         periodic_tasks=(),
         close=lambda: None,
     )

@@ -32,7 +32,8 @@ from otp_service.storage.told import Told
 
 from .api_keys import keys_of
 from .factors import every_factor
-from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
+from .guard import every_guard
+from .harness import ALL_EXPORTED, BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
 BLOCKED = Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True)
@@ -195,7 +196,8 @@ def checks(harness: StoreHarness, app: Any) -> Iterator[Reference]:
     """Guesses in all outcomes, and a receipt's way."""
     ref = harness.start(fresh_number(), app).reference
     harness.check(ref, WRONG, app)
-    harness.check(ref, CODE, app, receipt_id="r", by_purpose="login")
+    harness.check_latest(ref.number_hash, WRONG, app)
+    harness.check(ref, CODE, app, receipt_id="r")
     harness.check(ref, CODE, app)
     for _ in range(2):
         harness.verifications.redeem(word(), ref, "shop", "r", harness.now() + 60_000)
@@ -257,9 +259,10 @@ def other_places(harness: StoreHarness) -> None:
     assert api_keys.rotate(made.id, 0)
     assert api_keys.revoke(made.id)
     assert api_keys.revoke(api_keys.create("shop", ["verify"], None).id)
-    harness.audit.trim(60_000)
+    harness.audit.trim(60_000, ALL_EXPORTED)
     dead_letters(harness)
     every_factor(harness)
+    every_guard(harness)
     support(harness)
     runs(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)

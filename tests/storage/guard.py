@@ -99,3 +99,15 @@ class GuardedApp:
         self.guard.approved(self.app, answer)
         self.guard.in_background()
         return True
+
+
+def every_guard(harness: StoreHarness) -> None:
+    """Every operation of the guard that writes."""
+    app = GuardedApp(harness, GuardPolicy(block_1k_in_6h=1))
+    assert isinstance(app.start("+12025557001", address="192.0.2.9"), Started)
+    assert isinstance(app.start("+12025557002", address="192.0.2.9"), StartRefused)
+    assert app.approve("+12025557001")
+    app.start("+12025557001")
+    app.safe_table.add("country:CA", "test")
+    app.safe_table.remove("country:CA")
+    app.safe_table.add("country:US", "test")

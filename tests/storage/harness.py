@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import redis
 
 from otp_service.domain import codes
-from otp_service.domain.checking import CheckAnswer, CheckCommand
+from otp_service.domain.checking import CheckAnswer, CheckCommand, LatestAnswer
 from otp_service.domain.delivery import Accepted, DeliveryReport
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, PendingDelivery, SendPermit, Timer
@@ -39,6 +39,7 @@ from otp_service.storage.timers import Timers
 from otp_service.storage.verifications import Verifications
 from otp_service.usecases import sealed_box
 from otp_service.usecases.sealed_box import Box
+from otp_service.usecases.verify.digests import code_digest
 
 from .records import Records
 from .remembered import Remembered
@@ -46,6 +47,9 @@ from .slots import Slots
 
 T = TypeVar("T")
 SHARDS = 16
+ALL_EXPORTED = dict.fromkeys(range(SHARDS), f"{2**52}-0")
+"""For each shard an entry behind all: everything counts as being in the ledger."""
+
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 20.0)
 SAME_PROFILE = Sender("same_profile", SenderKind.LONG_CODE, "profile-a", "+18445550002", 20.0)
@@ -194,7 +198,8 @@ class StoreHarness(Remembered, Records):
             mask=f"+1******{number[-4:]}",
             context_hash=hashed,
             kid=kid,
-            digest=self.digest(ref, app.name, code, hashed),
+            digest=self.digest(ref, app, code, hashed),
+            digest_by_number=self.digest(ref, app, code, hashed, changes.get("purpose", "login")),
             box=self.ring.seal(box),
             metadata="{}",
             locale="en",
@@ -207,17 +212,10 @@ class StoreHarness(Remembered, Records):
         )
         return replace(made, **changes)
 
-    def digest(self, ref: Reference, app: str, code: str, context_hash: str = "") -> str:
-        """What a code's digest is for this verification."""
+    def digest(self, ref: Reference, app: App, code: str, context_hash: str = "", purpose: str | None = None) -> str:
+        """What a code's digest is for this verification; with a purpose, for a check by number."""
         pepper = self.ring.peppers[self.ring.active_kid]
-        return codes.digest(
-            pepper,
-            app=app,
-            verification_id=ref.verification_id,
-            number_hash=ref.number_hash,
-            context=context_hash,
-            code=code,
-        )
+        return code_digest(pepper, app, ref, context_hash, code, purpose=purpose)
 
     def start(self, number: str, app: App = SHOP, **changes: Any) -> Started:
         """Start, and fail if it is refused."""
@@ -234,15 +232,19 @@ class StoreHarness(Remembered, Records):
     def guess(self, ref: Reference, code: str, app: App = SHOP, **changes: Any) -> CheckCommand:
         """A command to check."""
         hashed = codes.context_hash(changes.pop("context", None))
-        digests = {self.ring.active_kid: self.digest(ref, app.name, code, hashed)}
-        made = CheckCommand(
-            operation_id=word(), reference=ref, app=app, receipt_id=word("receipt"), digests=digests, by_purpose=None
-        )
+        digests = {self.ring.active_kid: self.digest(ref, app, code, hashed)}
+        made = CheckCommand(word(), ref, app, receipt_id=word("receipt"), digests=digests)
         return replace(made, **changes)
 
     def check(self, ref: Reference, code: str, app: App = SHOP, **changes: Any) -> CheckAnswer:
         """Judge one guess."""
         return self.verifications.check(self.guess(ref, code, app, **changes))
+
+    def check_latest(self, number_hash: str, code: str, app: App = SHOP, purpose: str = "login") -> LatestAnswer | None:
+        """Judge one guess by number."""
+        nobody = Reference("", number_hash)
+        digests = {self.ring.active_kid: self.digest(nobody, app, code, purpose=purpose)}
+        return self.verifications.check_latest(self.guess(nobody, code, app, digests=digests, by_purpose=purpose))
 
     def age(self, ref: Reference, ms: int, *others: Reference) -> None:
         """Make the verification look as if it had been started so much earlier (its keys' TTLs stay).

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from otp_service.domain.ids import Reference
 from otp_service.storage.schema import Keys
-from otp_service.storage.schema.encodings import SendEntry, SendList, WrongCodes
+from otp_service.storage.schema.encodings import LatestEntry, SendEntry, SendList, WrongCodes
 from otp_service.storage.schema.fields import Number
 
 
@@ -17,6 +18,11 @@ class Remembered:
 
         def now(self) -> int:
             """The store's clock in milliseconds."""
+
+    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+        """The number's latest verification for the app and the purpose."""
+        entry = self.raw.hget(self.keys.number(number_hash), f"{Number.LATEST}{app}:{purpose}")
+        return Reference(LatestEntry.parse(entry)[0], number_hash) if entry else None
 
     def wrong_codes(self, number_hash: str, app: str | None = None) -> list[int]:
         """The times of the number's wrong codes, newest first: in an app, or over all apps."""

@@ -1,21 +1,18 @@
 """The audit record: pages in order of time, filters, bounds and trimming."""
 
-import threading
 import time
 from collections.abc import Iterator
 from itertools import count
-from types import SimpleNamespace
-from typing import Any, cast
+from pathlib import Path
 
 import pytest
 
 from otp_service.domain.audit import ZERO, Event, EventType, Position, pack_positions, read_positions
-from otp_service.runtime import delivery_worker
+from otp_service.ledger import exporter
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.audit_log import PAGE_SCAN, READ_S, AuditLog
-from otp_service.usecases.held_deliveries import HeldDeliveries
-from tests.conftest import wait_until
 
+from ..ledger.harness import ledger_over
 from .harness import CODE, StoreHarness, fresh_number, word
 
 
@@ -135,20 +132,23 @@ def test_callers_without_a_key_cannot_fill_the_audit_log(harness: StoreHarness) 
 
 
 def test_old_events_are_trimmed(harness: StoreHarness) -> None:
-    """Retention drops what is older, in whole blocks, and keeps what is younger."""
+    """Retention drops what is older, in whole blocks, and keeps what is younger or not in the ledger yet."""
     with harness.raw.pipeline(transaction=False) as pipe:
         for n in range(1, 500):
             pipe.xadd(harness.keys.audit(1), {"type": "old"}, id=f"{n}-0")
         pipe.execute()
     ref = harness.start(fresh_number()).reference
-    harness.audit.trim(60_000)
-    assert harness.raw.xlen(harness.keys.audit(1)) < 200
+    exported = harness.raw.xrevrange(harness.keys.audit(1), count=1)[0][0]
+    harness.audit.trim(60_000, {1: "200-0"})
+    assert harness.raw.xlen(harness.keys.audit(1)) >= 300
+    harness.audit.trim(60_000, {1: exported, harness.keys.shard(ref.number_hash): "1-0"})
+    assert 1 <= harness.raw.xlen(harness.keys.audit(1)) < 200
     assert len(harness.audited(ref)) == 2
 
 
 @pytest.mark.parametrize("days_ahead", [-100, 100])
 def test_a_worker_with_a_wrong_clock_drops_nothing(
-    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch, days_ahead: int
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days_ahead: int
 ) -> None:
     """The record's age is the store's affair: a worker a hundred days off trims what is old, and nothing else."""
     real_ns, day_ns = time.time_ns, 86_400 * 10**9
@@ -160,25 +160,11 @@ def test_a_worker_with_a_wrong_clock_drops_nothing(
             for n in range(1, 500):
                 pipe.xadd(harness.keys.audit(shard), {"type": "old"}, id=f"{young - age_days * day_ms}-{n}")
         pipe.execute()
-    stop = threading.Event()
-    monkeypatch.setattr(delivery_worker, "TRIM_S", 0.0)
-    working = delivery_worker.DeliveryWorker(
-        harness.outbox,
-        harness.due_timers,
-        cast("Any", SimpleNamespace(send=None, timers=None, held=HeldDeliveries(cast("Any", None), time.monotonic))),
-        harness.audit,
-        concurrency=1,
-        audit_retention_ms=90 * day_ms,
-        close=lambda: None,
-    )
-    thread = threading.Thread(target=working.run, args=(stop,))
-    thread.start()
-    try:
-        wait_until(lambda: harness.raw.xlen(harness.keys.audit(1)) < 200, 10.0)
-        assert harness.raw.xlen(harness.keys.audit(2)) == 499
-    finally:
-        stop.set()
-        thread.join()
+    monkeypatch.setattr(exporter, "TRIM_S", 0.0)
+    with ledger_over(harness, tmp_path / "ledger.db", kept_ms=90 * day_ms) as ledger:
+        ledger.export_all()
+    assert harness.raw.xlen(harness.keys.audit(1)) < 200
+    assert harness.raw.xlen(harness.keys.audit(2)) == 499
 
 
 @pytest.mark.parametrize("text", ["9" * 20 + "-0", "0-" + "9" * 20, "18446744073709551616-0", "0-18446744073709551616"])

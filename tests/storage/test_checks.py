@@ -6,9 +6,10 @@ from functools import partial
 
 import pytest
 
-from otp_service.domain.checking import Approved, Limited, Superseded, Wrong
+from otp_service.domain.checking import Approved, CheckAnswer, LatestAnswer, Limited, Wrong
 from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.errors import NotReady
+from otp_service.domain.ids import Reference
 from otp_service.domain.policy import MAX_CONSECUTIVE_WRONG
 from otp_service.domain.verification import Status
 
@@ -60,12 +61,21 @@ def test_one_right_among_many_wrong_is_never_approved_after_the_last_try(harness
         assert events.count("verification.approved") + events.count("verification.exhausted") == 1
 
 
+def _guess(harness: StoreHarness, ref: Reference, code: str, *, by_number: bool) -> CheckAnswer:
+    if not by_number:
+        return harness.check(ref, code)
+    judged = harness.check_latest(ref.number_hash, code)
+    assert judged is not None
+    return judged.answer
+
+
 def test_guesses_by_id_and_by_number_share_one_counter(harness: StoreHarness) -> None:
     """Whichever way a verification is named, its tries are the same five."""
     ref = harness.start(fresh_number()).reference
-    jobs = [partial(harness.check, ref, f"{n:06d}", by_purpose="login" if n % 2 else None) for n in range(40)]
+    jobs = [partial(_guess, harness, ref, f"{n:06d}", by_number=n % 2 == 1) for n in range(40)]
     answers = at_once(jobs)
     assert sum(isinstance(answer, Wrong) for answer in answers) == 4
+    assert answers.count(EXHAUSTED) == 36
     assert harness.record(ref)["attempts"] == "5"
 
 
@@ -243,16 +253,20 @@ def test_expired_comes_before_limited_and_unknown_before_all(harness: StoreHarne
 
 
 def test_by_number_the_latest_verification_is_judged(harness: StoreHarness) -> None:
-    """A check by number follows the index; one that a newer start has overtaken is refused so and costs no attempt."""
+    """A check by number follows the index; one that a newer start has overtaken is not judged."""
     number = fresh_number()
     old = harness.start(number).reference
     harness.check(old, CODE)
     new = harness.start(number).reference
-    assert harness.verifications.latest(new.number_hash, "shop", "login") == new
-    assert harness.check(old, CODE, by_purpose="login") == Superseded()
-    assert harness.check(new, WRONG, by_purpose="login") == Wrong(4)
-    assert isinstance(harness.check(new, CODE, by_purpose="login"), Approved)
-    assert harness.verifications.latest(new.number_hash, "shop", "other") is None
+    assert harness.latest(new.number_hash, "shop", "login") == new
+    assert harness.check_latest(new.number_hash, WRONG) == LatestAnswer(new, Wrong(4))
+    judged = harness.check_latest(new.number_hash, CODE)
+    assert judged is not None
+    assert isinstance(judged.answer, Approved)
+    assert (judged.reference, judged.answer.approval.verification_id) == (new, new.verification_id)
+    assert harness.check_latest(new.number_hash, CODE) == LatestAnswer(new, Ended(Status.APPROVED))
+    assert harness.check_latest(new.number_hash, CODE, purpose="other") is None
+    assert harness.latest(new.number_hash, "shop", "other") is None
 
 
 def test_a_code_whose_pepper_is_not_at_hand_costs_no_try(harness: StoreHarness) -> None:

@@ -31,7 +31,7 @@ from otp_service.usecases.held_deliveries import HeldDeliveries
 from ..conftest import wait_until
 from ..web.conftest import ApiHarness, make_settings
 from .api_keys import keys_of
-from .harness import CODE, SHOP, WRONG, StoreHarness, fresh_number, word
+from .harness import ALL_EXPORTED, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 from .nodes import Nodes, three
 from .slots import Slots
 
@@ -128,7 +128,7 @@ def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHa
         apps = [f"app{number}" for number in range(12)]
         assert 0 < len(Callbacks(harness.store, harness.scripts, harness.keys).counts(apps)) < 12
         assert set(harness.sender_stats.health(["pool", "backup"])) == {"pool", "backup"}
-        harness.audit.trim(0)
+        harness.audit.trim(0, ALL_EXPORTED)
         assert abs(readiness.clock_ms(harness.store) - time.time() * 1000) < 5_000
         readiness.ping(harness.store)
         readiness.require_no_eviction(harness.store)
@@ -274,9 +274,9 @@ class Sends:
 def working(harness: StoreHarness) -> Iterator[None]:
     """A worker that runs."""
     stop = threading.Event()
-    parts: Any = {"concurrency": 4, "audit_retention_ms": 86_400_000, "close": lambda: None}
+    parts: Any = {"concurrency": 4, "close": lambda: None}
     sends = cast("Any", Sends(harness))
-    worker = DeliveryWorker(harness.outbox, harness.due_timers, sends, harness.audit, **parts)
+    worker = DeliveryWorker(harness.outbox, harness.due_timers, sends, **parts)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     try:

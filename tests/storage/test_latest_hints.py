@@ -1,6 +1,6 @@
 """What a process believes to be a number's latest verification is only a guess, and never a wrong answer."""
 
-from otp_service.domain.checking import Approved, Superseded
+from otp_service.domain.checking import Approved
 from otp_service.domain.ids import Reference
 from otp_service.storage.latest_hints import LatestHints
 
@@ -19,12 +19,12 @@ def _overtaken(harness: StoreHarness, store_url: str, number: str) -> tuple[Refe
 
 
 def test_another_process_has_started_a_newer_one(harness: StoreHarness, store_url: str) -> None:
-    """A check by number is told so and costs no try; the next look finds the newer one."""
-    old, new = _overtaken(harness, store_url, fresh_number())
-    assert new != old
-    assert harness.check(old, CODE, by_purpose="login") == Superseded()
-    assert harness.verifications.latest(new.number_hash, "shop", "login") == new
-    assert isinstance(harness.check(new, CODE, by_purpose="login"), Approved)
+    """A check by number judges the newer one, in one call."""
+    _, new = _overtaken(harness, store_url, fresh_number())
+    judged = harness.check_latest(new.number_hash, CODE)
+    assert judged is not None
+    assert judged.reference == new
+    assert isinstance(judged.answer, Approved)
 
 
 def test_a_start_after_another_process_sends_the_pending_code_again(harness: StoreHarness, store_url: str) -> None:
@@ -41,8 +41,8 @@ def test_what_was_emptied_is_forgotten(harness: StoreHarness) -> None:
     number = fresh_number()
     ref = harness.start(number).reference
     harness.raw.delete(harness.keys.number(ref.number_hash))
-    assert harness.check(ref, CODE, by_purpose="login") == Superseded()
-    assert harness.verifications.latest(ref.number_hash, "shop", "login") is None
+    assert harness.check_latest(ref.number_hash, CODE) is None
+    assert harness.start(number).reference != ref
 
 
 def test_the_oldest_go_first() -> None:

@@ -114,7 +114,7 @@ def test_the_cap_names_the_first_moment_that_passes(harness: StoreHarness) -> No
     for purpose in "ab":
         harness.start(number, purpose=purpose, per_number=limits)
     wait_ms = harness.refused(number, purpose="c", per_number=limits).wait_ms
-    latest = harness.verifications.latest(harness.hash_of(number), "shop", "b")
+    latest = harness.latest(harness.hash_of(number), "shop", "b")
     assert latest is not None
     harness.age(latest, wait_ms)
     harness.start(number, purpose="c", per_number=limits)

@@ -1,6 +1,7 @@
 """An answer that must outlive a failover is given when all replicas have it, and refused where one may be missing."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -8,22 +9,28 @@ from pathlib import Path
 
 import pytest
 
+from otp_service.domain.callback import Callback
 from otp_service.domain.checking import Approved
 from otp_service.domain.ending import Ended
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage import replicas
+from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
 from otp_service.storage.schema.fields import ApiKey, Record
 from otp_service.storage.scripts import Scripts
 from tests.conftest import wait_until
+from tests.e2e.in_process import Commands
 
 from .api_keys import keys_of
 from .harness import CODE, StoreHarness, fresh_number
 from .loops import LoopThread
 from .servers import Server, watched
+
+KEPT = {"appendonly": "yes", "appendfsync": "no", "repl_backlog_ttl": "0", "save": '""'}
+"""Settings with which a killed server loses nothing."""
 
 
 @dataclass
@@ -74,7 +81,7 @@ def three(tmp_path: Path) -> Iterator[Guarded]:
     with contextlib.ExitStack() as stack:
         servers = []
         for name in ("first", "second", "third"):
-            servers.append(Server(tmp_path / name))
+            servers.append(Server(tmp_path / name, **KEPT))
             stack.callback(servers[-1].kill)
         for replica in servers[1:]:
             replica.follow(servers[0])
@@ -82,6 +89,12 @@ def three(tmp_path: Path) -> Iterator[Guarded]:
         # A replica takes part a second after it was copied to.
         wait_until(made.waits_for_all, 30, "the first start")
         yield made
+
+
+@pytest.fixture
+def commands(capsys: pytest.CaptureFixture[str]) -> Commands:
+    """Commands of an operator."""
+    return Commands(capsys)
 
 
 def refused(act: Callable[[], object]) -> None:
@@ -99,6 +112,21 @@ def test_what_a_caller_is_told_is_on_every_replica(three: Guarded) -> None:
         assert all(replica.client.exists(name) for replica in three.replicas)
         assert isinstance(harness.check(ref, CODE), Approved)
         assert {replica.client.hget(name, Record.STATUS) for replica in three.replicas} == {"approved"}
+
+
+def test_a_try_is_on_every_replica_before_its_message_is_sent(three: Guarded) -> None:
+    """A new primary would else call it unsent. Without a replica nothing is sent."""
+    harness = three.harness
+    harness.outbox.open()
+    ref = harness.start(fresh_number()).reference
+    job = harness.take(ref)
+    three.replicas[1].hang()
+    refused(lambda: harness.must_begin(job))
+    three.replicas[1].go_on()
+    wait_until(three.works, 30, "the replica's return")
+    harness.must_begin(job)
+    name = harness.keys.record(ref)
+    assert {replica.client.hget(name, "1:tries") for replica in three.replicas} == {"2"}
 
 
 def test_an_api_key_is_revoked_on_every_replica(three: Guarded) -> None:
@@ -131,6 +159,28 @@ def test_a_write_that_a_replica_has_not_taken_is_refused_and_the_repeat_is_told_
     assert again.replayed
     assert isinstance(harness.verifications.check(guess), Approved)
     assert harness.check(ref, CODE) == Ended(Status.APPROVED)
+
+
+def test_a_callback_is_sent_when_every_replica_has_it(three: Guarded) -> None:
+    """A new primary would else write it once more, with other bytes. Until then it waits, and is not lost."""
+    harness = three.harness
+    queue = Callbacks(harness.store, harness.scripts, harness.keys)
+
+    def claimed() -> Callback | None:
+        three.counting.look()
+        harness.raw.zadd(harness.keys.callbacks_due("shop"), {"evt": 1}, xx=True)
+        return queue.claim("shop")
+
+    three.replicas[1].hang()
+    queue.put(Callback("evt", "shop", "verification.started", "vrf", "{}"))
+    assert claimed() is None
+    three.replicas[1].kill()
+    wait_until(lambda: _online(three.primary) == 1, 30, "the replica's end")
+    assert claimed() is None
+    three.counting.lower()
+    found = claimed()
+    assert found is not None
+    assert (found.id, found.attempt) == ("evt", 2)
 
 
 def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +227,49 @@ def test_with_no_replica_at_all_nothing_is_written(harness: StoreHarness) -> Non
     assert harness.all_keys() == sorted(before), "the script looks for itself"
     counting.look()
     assert harness.scripts.guard.missing == harness.keys.shards + 1
+
+
+def test_a_restarted_primary_waits_for_all_that_followed_it(
+    three: Guarded, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is not back yet may be about to take over. An operator can say that it is gone for good."""
+    old = three.primary
+    three.replicas[1].hang()
+    old.kill()
+    again = Server(tmp_path / "again", **KEPT, dir=str(tmp_path / "first"), port=str(old.port))
+    try:
+        wait_until(lambda: _online(again) == 1, 30, "one of the two")
+        before = three.harness.all_keys()
+        assert not three.works()
+        refused(lambda: three.harness.start(fresh_number()))
+        assert three.harness.all_keys() == before
+        three.replicas[1].go_on()
+        wait_until(three.waits_for_all, 30, "a start with both")
+        three.replicas[1].kill()
+        wait_until(lambda: _online(again) == 1, 30, "its end")
+        assert not three.works()
+        monkeypatch.setenv("OTP_REDIS_URL", f"redis://127.0.0.1:{old.port}")
+        assert [(one["follow"], one["needed"]) for one in commands.data("replicas", "list")] == [(1, 2)]
+        assert re.search(r"\b1 +1 *$", commands.shows("replicas", "lower"), re.MULTILINE)
+        assert three.works()
+        three.replicas[0].kill()
+        wait_until(lambda: _online(again) == 0, 30, "the other's end")
+        status, out, words = commands.run("replicas", "lower")
+        assert (status, bool(re.search(r"\b0 +1 *$", out, re.MULTILINE)), "replicas = 0" in words) == (0, True, True)
+        assert not three.works()
+    finally:
+        again.kill()
+
+
+def test_a_replica_that_took_over_needs_those_that_follow_it(three: Guarded) -> None:
+    """The old primary is not among them until it comes back."""
+    three.primary.kill()
+    three.replicas[0].promote()
+    three.replicas[1].follow(three.replicas[0])
+    wait_until(lambda: _online(three.replicas[0]) == 1, 30, "the other")
+    with guarded(three.replicas[0], three.replicas[1:], f"redis://127.0.0.1:{three.replicas[0].port}") as made:
+        wait_until(made.waits_for_all, 30, "a start")
+        assert [(one.follow, one.need) for one in made.counting.counted()] == [(1, 1)]
 
 
 def _online(server: Server) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from otp_service.domain.checking import Approved
 from otp_service.domain.ids import Reference
-from otp_service.domain.starting import Started
+from otp_service.domain.starting import Started, StartRefused
 
 from .harness import BANK, CODE, SHOP, UNCAPPED, StoreHarness, fresh_number
 from .sends import ENDS, cancel, expire
@@ -54,7 +54,7 @@ def test_a_new_verification_reports_the_cool_downs_wait(harness: StoreHarness) -
     """`next_send` of the reply is the wait that the next start gets, and sends are counted from its own first one."""
     number = fresh_number()
     cancel(harness, harness.start(number).reference)
-    harness.cool(harness.verifications.latest(harness.hash_of(number), "shop", "login") or pytest.fail("none"))
+    harness.cool(harness.latest(harness.hash_of(number), "shop", "login") or pytest.fail("none"))
     started = harness.start(number)
     assert (started.sends, started.max_sends) == (1, 4)
     assert started.next_send_ms - started.now_ms == 60_000
@@ -127,5 +127,6 @@ def test_the_cool_downs_wait_is_exact(server_harness: StoreHarness, ages: list[i
         stays = [send for send in sends if send + HOUR_MS > answer.now_ms]
         assert len(harness.sends(harness.hash_of(number))) == 2 * len(stays) + 1
     else:
+        assert isinstance(answer, StartRefused)
         assert answer.code == "resend_too_soon"
         assert opens(sends, waits, before) - after <= answer.wait_ms <= opens(sends, waits, before) - before

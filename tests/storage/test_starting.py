@@ -213,7 +213,7 @@ def test_a_full_queue_refuses(harness: StoreHarness) -> None:
     number = fresh_number()
     harness.start(number)
     assert harness.refused(number, purpose="pay", queue_max=1).code == "queue_full"
-    assert harness.verifications.latest(harness.hash_of(number), "shop", "pay") is None
+    assert harness.latest(harness.hash_of(number), "shop", "pay") is None
 
 
 def test_blocked_senders_are_skipped(harness: StoreHarness) -> None:
@@ -285,6 +285,7 @@ def test_giving_back_is_bounded(harness: StoreHarness) -> None:
         if isinstance(answer, StartRefused):
             refusals.append(answer)
             break
+        assert isinstance(answer, Started)
         job = harness.take(answer.reference)
         harness.must_begin(job, app)
         harness.deliveries.record_refused(job, DEAD)

@@ -15,8 +15,11 @@ from otp_service.domain.ending import Ended, NotFound, Redeemed
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.factor_checking import CodeUsed, FactorApproved
 from otp_service.domain.ids import Reference
+from otp_service.domain.person import budgets
+from otp_service.domain.policy import Limit, NumberLimits
 from otp_service.domain.verification import Status
 from otp_service.storage import store_runs
+from otp_service.storage.people import People
 from otp_service.storage.schema.fields import Record, StoreRun
 from otp_service.storage.store_runs import EMPTIED, END_CODES, ENDED, KEEP_CODES, KEPT, StoreRuns
 from otp_service.storage.told import MOST, Told
@@ -24,7 +27,7 @@ from otp_service.storage.verifications import Verifications
 from tests.conftest import wait_until
 
 from .factors import active, guess, new_subject, step_of, tries
-from .harness import CODE, WRONG, StoreHarness, fresh_number, word
+from .harness import CODE, EVERYWHERE, SHOP, WRONG, StoreHarness, fresh_number, word
 from .servers import Server
 
 STEP_MS = 30_000
@@ -250,6 +253,29 @@ def test_where_codes_end_nothing_is_undecided(machine: Machine) -> None:
     assert process.shown(ref) == Status.EXPIRED, "to everybody, before a check has ended it"
     assert process.check(ref) == OVER
     assert serves(machine, process)
+
+
+def test_whose_code_the_store_has_ended_may_ask_again_at_once(machine: Machine) -> None:
+    """Once, whether a check has said that it is over or not. The caps count every message, and an own end none less."""
+    process, harness = machine.process(END_CODES), machine.harness
+    told, untold, canceled = numbers = [fresh_number() for _ in range(3)]
+    refs = {number: harness.start(number).reference for number in numbers}
+    machine.cancel(refs[canceled])
+    machine.restart()
+    assert process.beat() == ENDED
+    assert process.check(refs[told]) == OVER
+    assert harness.refused(canceled).code == "resend_too_soon"
+    people = People(harness.store, harness.scripts, harness.keys)
+    for number in (told, untold):
+        only_one = NumberLimits(sends=(Limit(1, 60_000),))
+        assert harness.refused(number, per_number=only_one).code == "rate_limited"
+        again = harness.start(number)
+        assert again.reference not in refs.values()
+        assert harness.refused(number).code == "resend_too_soon"
+        known = people.remembered(harness.hash_of(number))
+        assert [(sent.app, sent.purpose) for sent in known.sends] == [("shop", "login"), ("shop", "")]
+        used = {one.name: one.used for one in budgets(known, SHOP, EVERYWHERE) if one.used}
+        assert used == {"resend_after": 1, "starts_per_number": 2, "service.sends_per_number": 2}
 
 
 def test_each_shard_of_a_cluster_has_a_run_of_its_own(harness: StoreHarness) -> None:

@@ -10,6 +10,7 @@ from otp_service.domain.addresses import kept
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.storage.callers import caller, clear_caller
 from otp_service.storage.known_api_keys import Principal
+from otp_service.storage.schema.encodings import AuditCaller
 from otp_service.web.auth import Auth
 from otp_service.web.refused_keys import MOST_LOOKS, RefusedKeys
 
@@ -211,7 +212,7 @@ def test_the_operator_decides_what_is_kept_of_addresses(
     policy = make_settings(tmp_path, api.settings.redis_url, api.seed).policy
     nothing: Any = None
     Auth(nothing, nothing, policy.audit_addresses).name_caller(PEER, "req_1")
-    assert caller() == f"|req_1|{address}"
+    assert AuditCaller.parse(caller())[1:] == ["", "req_1", address]
     clear_caller()
     assert kept("2001:db8:1:2::3", policy.audit_addresses) == client_ip
     assert kept("::ffff:203.0.113.77", policy.audit_addresses) == address

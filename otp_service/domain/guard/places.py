@@ -1,7 +1,7 @@
 """Which buckets a start takes from, with their limits at this time.
 
-Blocks and address always; then one of three: while there is an outage its bucket; for a warm block the warm buckets of
-country and total; for a cold one the country's day and hour, and the total's day.
+Blocks and address always; then one of three: in an outage its bucket, as long as that has room; for a warm block the
+warm buckets of country and total; for a cold one the country's day and hour, and the total's day.
 """
 
 from dataclasses import dataclass
@@ -69,20 +69,27 @@ def known_rate(policy: GuardPolicy) -> Rate:
     return Rate(policy.outage_known, policy.outage_known, KNOWN_MS)
 
 
+def outage_rate(limits: Limits, policy: GuardPolicy) -> Rate:
+    """Of the bucket that takes the place of all wide ones in an outage."""
+    most = max(policy.outage_floor, policy.outage_share * limits.base)
+    return Rate(most, most, DAY_MS)
+
+
 def places(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> list[Place]:
     """Every bucket that a start takes from, in the order in which refusals name them."""
     return _narrow(records, way, policy) + _wide(records, way, limits, policy)
 
 
 def _narrow(records: Records, way: Way, policy: GuardPolicy) -> list[Place]:
-    block_1k = Rate(policy.block_1k_in_6h, policy.block_1k_in_6h, 6 * HOUR_MS)
-    block_10k = Rate(policy.block_10k_a_day, policy.block_10k_a_day, DAY_MS)
+    factor = policy.block_warm_factor if way.warm else 1.0
+    block_1k = Rate(policy.block_1k_in_6h * factor, policy.block_1k_in_6h, 6 * HOUR_MS)
+    block_10k = Rate(policy.block_10k_a_day * factor, policy.block_10k_a_day, DAY_MS)
     found = [
         Place(Budget.BLOCK_1K, records.block_1k, block_1k),
         Place(Budget.BLOCK_10K, records.block_10k, block_10k),
     ]
     if records.address is not None:
-        most = policy.address_an_hour * (policy.address_warm_factor if way.warm else 1)
+        most = policy.address_an_hour * (policy.address_warm_factor if way.warm else 1.0)
         found.append(Place(Budget.ADDRESS, records.address.bucket, Rate(most, policy.address_an_hour, HOUR_MS)))
     return found
 
@@ -90,8 +97,7 @@ def _narrow(records: Records, way: Way, policy: GuardPolicy) -> list[Place]:
 def _wide(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> list[Place]:
     country, total = records.country, records.total
     if way.outage:
-        most = max(policy.outage_floor, policy.outage_share * limits.base)
-        return [Place(Budget.OUTAGE, total.outage, Rate(most, most, DAY_MS))]
+        return [Place(Budget.OUTAGE, total.outage, outage_rate(limits, policy))]
     if way.warm:
         return [
             Place(Budget.COUNTRY_WARM, country.warm, _warm(limits.country, policy)),

@@ -31,6 +31,7 @@ class Budget(StrEnum):
     TOTAL = "total"
     TOTAL_WARM = "total_warm"
     OUTAGE = "outage"
+    NOVELTY = "novelty"
 
 
 WIDE = frozenset(Budget) - {Budget.BLOCK_10K, Budget.BLOCK_1K, Budget.ADDRESS, Budget.ADDRESS_COUNTRIES}
@@ -43,7 +44,8 @@ PROBED = frozenset({Budget.COUNTRY, Budget.COUNTRY_HOUR, Budget.TOTAL})
 class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many unapproved sends an app lets pass. The defaults are tuned with `otp-service guard simulate`.
 
-    Blocks: `block_10k_a_day` and `block_1k_in_6h` for numbers that differ in their last four or three digits only.
+    Blocks: `block_10k_a_day` and `block_1k_in_6h` for numbers that differ in their last four or three digits only. Warm
+    blocks hold `block_warm_factor` times as much, and drain as fast.
 
     Addresses: `address_an_hour`, times `address_warm_factor` for numbers of warm blocks; `address_countries` in a day.
 
@@ -67,18 +69,19 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     number is known: never counted, never refused. `known_user_cost`: what a start costs whose caller knows the user.
 
     Outage: if approvals stop among known numbers too, `outage_known` starts of them more than twice their approvals,
-    the integration or the carrier is broken. Then the wide budgets refuse nobody, until `outage_share` of the base
+    the integration or the carrier is broken. Then the wide budgets are passed by, until `outage_share` of the base
     (`outage_floor` at least) has passed in a day.
 
     `monitor_ms` and `monitor_approvals`: in an app's first such time, or until so many approvals, the wide budgets
     only report. Novelty is an alert: a country's new numbers today over `novelty_floor` and `novelty_factor` times the
-    best of the last 14 days.
+    best of the last 14 days. It refuses numbers of cold blocks if `novelty_refuses`.
     """
 
     mode: Mode = Mode.ENFORCE
     countries: Mapping[str, Mode] = {}
     block_10k_a_day: float = 10
     block_1k_in_6h: float = 5
+    block_warm_factor: float = 2
     address_an_hour: float = 5
     address_warm_factor: float = 3
     address_countries: int = 3
@@ -109,6 +112,7 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     monitor_approvals: int = 500
     novelty_floor: float = 40
     novelty_factor: float = 2
+    novelty_refuses: bool = False
 
     def mode_in(self, country: str) -> Mode:
         """The mode for numbers of this ISO 3166 country; "" where a number has none."""

@@ -7,8 +7,8 @@ none. So a script for each shard can take, answer which buckets were full, and g
 from dataclasses import dataclass
 
 from .counters import Bucket, Counters, Country, Number, Probes, Rate, Total
-from .places import Limits, Place, Records, Way, known_rate, places
-from .policy import PROBED, WIDE, Budget, GuardPolicy, Mode
+from .places import Limits, Place, Records, Way, known_rate, outage_rate, places
+from .policy import DAY_MS, PROBED, WIDE, Budget, GuardPolicy, Mode
 
 NOBODY = Number()
 """A number that was never met."""
@@ -96,13 +96,15 @@ def _judge_unknown(records: Records, start: Start, mode: Mode, now_ms: int, poli
     limits = Limits.of(records.total, records.country, now_ms, policy)
     way = Way(
         records.country.is_warm(start.block_10k, now_ms, policy),
-        is_outage(records.total, now_ms, policy),
+        is_outage(records.total, now_ms, policy) and _passes_in_outage(records.total, cost, limits, now_ms, policy),
         not limits.carried,
     )
     taken = places(records, way, limits, policy)
     full = [place.budget for place in taken if not place.bucket.has_room(cost, now_ms, place.rate)]
     if records.address is not None and records.address.others(start.country, now_ms) >= policy.address_countries:
         full.append(Budget.ADDRESS_COUNTRIES)
+    if policy.novelty_refuses and not way.warm and is_novel(records.country, now_ms, policy):
+        full.append(Budget.NOVELTY)
     if not full:
         return Verdict(counted=True, way=way, cost=cost)
     if mode is Mode.MONITOR or (WIDE.issuperset(full) and records.total.only_reports(now_ms, policy)):
@@ -122,6 +124,18 @@ def _judge_unknown(records: Records, start: Start, mode: Mode, now_ms: int, poli
 def is_outage(total: Total, now_ms: int, policy: GuardPolicy) -> bool:
     """Whether even known numbers do not convert: then the integration or the carrier is broken, and nobody pumps."""
     return total.known.now(now_ms, known_rate(policy)) >= policy.outage_known
+
+
+def is_novel(country: Country, now_ms: int, policy: GuardPolicy) -> bool:
+    """Whether a country had more new numbers today than on its best day by far."""
+    today = now_ms // DAY_MS
+    best = max((count for day, count in country.days.counted.items() if day < today), default=0)
+    return country.days.counted.get(today, 0) > max(policy.novelty_floor, policy.novelty_factor * best)
+
+
+def _passes_in_outage(total: Total, cost: float, limits: Limits, now_ms: int, policy: GuardPolicy) -> bool:
+    # When its allowance is spent, the usual budgets judge: a false outage must not refuse those whom they let pass.
+    return total.outage.has_room(cost, now_ms, outage_rate(limits, policy))
 
 
 def _probes(

@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from .counters import Address, Bucket, Counters, Country, Number, Probes, Taken, WarmBlock
 from .places import Limits, Records, Way, known_rate, places
-from .policy import DAY_MS, MINUTE_MS, PROBED, Budget, GuardPolicy
-from .rules import Start, Verdict, is_outage
+from .policy import DAY_MS, PROBED, Budget, GuardPolicy
+from .rules import Start, Verdict, is_novel, is_outage
 
-KNOWN_GAP_MS = 10 * MINUTE_MS
-"""Starts of a known number within this time are one: somebody sends the code again."""
+KNOWN_GAP_MS = DAY_MS
+"""Starts of a known number within this time are one, so that few numbers cannot make it look like an outage."""
 
 
 class Happening(StrEnum):
@@ -74,9 +74,9 @@ def _kept(counters: Counters, start: Start, *, create: bool) -> Records:
 
 def _known_start(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) -> list[Report]:
     number, total = counters.numbers[start.number], counters.total
-    again, number.started_ms = now_ms < number.started_ms + KNOWN_GAP_MS, now_ms
-    if again:
+    if now_ms < number.started_ms + KNOWN_GAP_MS:
         return []
+    number.started_ms = now_ms
     before = is_outage(total, now_ms, policy)
     total.known.fill(1.0, now_ms, known_rate(policy), policy.overdraft)
     begins = not before and is_outage(total, now_ms, policy)
@@ -118,7 +118,6 @@ def _count(
     if records.address is not None:
         _note_country(records.address, start.country, now_ms, policy)
     _remember(number, start, verdict, now_ms, policy)
-    records.country.days.add(records.country.days.counted, now_ms)
     reports = []
     for is_probe, budget in ((verdict.country_probe, Budget.COUNTRY), (verdict.total_probe, Budget.TOTAL)):
         if is_probe:
@@ -145,12 +144,11 @@ def _remember(number: Number, start: Start, verdict: Verdict, now_ms: int, polic
 
 
 def _novelty(country: Country, start: Start, now_ms: int, policy: GuardPolicy) -> list[Report]:
-    today = now_ms // DAY_MS
-    best = max((count for day, count in country.days.counted.items() if day < today), default=0)
-    most = max(policy.novelty_floor, policy.novelty_factor * best)
-    # Once a day: by the count that passes it.
-    passed = country.days.counted[today] - 1 <= most < country.days.counted[today]
-    return [_report(Happening.NOVELTY, Budget.COUNTRY, start)] if passed else []
+    was_novel = is_novel(country, now_ms, policy)
+    country.days.add(country.days.counted, now_ms)
+    # Once a day: by the count that passes the limit.
+    is_new = not was_novel and is_novel(country, now_ms, policy)
+    return [_report(Happening.NOVELTY, Budget.NOVELTY, start)] if is_new else []
 
 
 def approve(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) -> list[Report]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ... import config, keyring
 from ...clock import clock_ms, rfc3339
-from ...config import dev_environment
+from ...config import LEDGER_FILE, dev_environment
 from ...domain.errors import ConfigError
 from ...files import private_directory, write_private
 from .. import parent
@@ -18,7 +18,14 @@ HOST = "127.0.0.1"
 
 _REPLACED = frozenset(
     f"{name}{suffix}"
-    for name in ("OTP_REDIS_URL", "TELNYX_API_KEY", "TELNYX_PUBLIC_KEY", "TELNYX_WEBHOOK_SIGNING_SEED")
+    for name in (
+        "OTP_REDIS_URL",
+        "OTP_LEDGER_URL",
+        "OTP_DATA_DIR",
+        "TELNYX_API_KEY",
+        "TELNYX_PUBLIC_KEY",
+        "TELNYX_WEBHOOK_SIGNING_SEED",
+    )
     for suffix in ("", "_FILE")
 )
 """Variables that are never taken from outside: carrier, store and seed are those of this directory."""
@@ -69,6 +76,8 @@ class State:
         return kept | {
             "OTP_KEYRING": str(self.keyring),
             "OTP_METRICS_DIR": str(self.metrics),
+            "OTP_DATA_DIR": str(self.directory),
+            "OTP_LEDGER_URL": f"sqlite:///{self.directory / LEDGER_FILE}",
             "OTP_PUBLIC_URL": url,
             "TELNYX_BASE_URL": f"http://{HOST}:{sandbox_port}/v2",
             "TELNYX_API_KEY": self.secrets["carrier_key"],

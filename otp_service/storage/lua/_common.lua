@@ -17,10 +17,11 @@ local function audit_event(kind, delivery, detail)
 end
 
 -- Append events that happened in one step to the shard's audit stream. `who` holds token, app, mask and number_hash, as
--- far as there are such; `caller` is what every script gets that calls this.
-local function append_audit(audit, who, events)
+-- far as there are such; `caller` is what every script gets that calls this. `n`: which event of its verification the
+-- first of them is, nil for events that are not counted there.
+local function append_audit(audit, who, events, n)
   redis.call('XADD', audit, '*', AuditEntry.ABOUT, string.format(AuditSubject.PACK, who.token or '', who.app or '',
-    who.mask or '', who.number_hash or '', caller), AuditEntry.EVENTS, events)
+    who.mask or '', who.number_hash or '', n and int(n) or '', caller), AuditEntry.EVENTS, events)
 end
 
 -- Add a value to what will be written to a hash, in as many pieces as it needs: a hash is kept compact as long as none
@@ -84,7 +85,8 @@ local function append_event(audit, who, kind, now, delivery, detail, kept)
   local fields = {}
   kept = kept or detail
   if kept == USUAL_DETAIL[kind] then kept = nil end
-  add_to_timeline(fields, redis.call('HINCRBY', who.record, Record.VERSION, 1), kind, now, delivery, kept)
+  local version = redis.call('HINCRBY', who.record, Record.VERSION, 1)
+  add_to_timeline(fields, version, kind, now, delivery, kept)
   redis.call('HSET', who.record, unpack(fields))
-  append_audit(audit, who, audit_event(kind, delivery, detail))
+  append_audit(audit, who, audit_event(kind, delivery, detail), version)
 end

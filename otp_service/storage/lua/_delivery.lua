@@ -96,7 +96,7 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
   if #timers > 0 then redis.call('ZADD', c.timers, unpack(timers)) end
   redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
   append_audit(c.audit, c.who, events .. AuditEvents.SEPARATOR .. audit_event('delivery.queued', n,
-    string.format(QueuedDetail.PACK, sender, kind)))
+    string.format(QueuedDetail.PACK, sender, kind)), version - 1)
   return sender, kind
 end
 

@@ -18,6 +18,12 @@ local function store_run()
   return string.sub(string.match(replication(), 'master_replid:(%x+)') or '', 1, RUN_LENGTH)
 end
 
+-- Whether this server was a replica in that run and took its primary's place. A primary that was restarted was not.
+local function took_over_from(run)
+  local before = string.match(replication(), 'master_replid2:(%x+)') or ''
+  return run ~= '' and string.sub(before, 1, RUN_LENGTH) == run
+end
+
 -- How many replicas follow the server and have said so lately.
 local GREATEST_LAG_S = 3
 local function replicas_online()

@@ -1,6 +1,7 @@
 -- Shared by the scripts that count sends to a number. The field `sends` of the number's hash holds one `SendEntry` a
 -- send, newest first. An approval takes app and purpose away: such a send counts in the longest window of the caps
--- alone, no longer in the shorter ones, nor for the ladder.
+-- alone, no longer in the shorter ones, nor for the ladder. The end of its code by a restart or a failover of the store
+-- takes the purpose away: it counts in all caps, and for no ladder.
 
 local LADDER_MS = 3600000
 local EACH_SEND = '[^' .. SendList.SEPARATOR .. ']+'
@@ -41,6 +42,19 @@ local function caps_wait(sends, rules, now)
     if wait then worst = math.max(worst or 0, wait) end
   end
   return worst
+end
+
+-- Take the latest send out of the ladder: the store has ended its code, and the person asks for another one at once. It
+-- counts in the caps as before.
+local function give_back(sends, app, purpose)
+  local at = table.remove(sends.own, 1)
+  local entry = at and send_entry(at, app, purpose)
+  for i, each in ipairs(sends.entries) do
+    if each == entry then
+      sends.entries[i] = send_entry(at, app, '')
+      return
+    end
+  end
 end
 
 -- The field with one more send, with at most so many, and without those that are `kept_ms` old.

@@ -112,11 +112,15 @@ TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery"))
 CheckReply = Encoding(UNIT_SEPARATOR, ("outcome", "value"))
 """What a check that was counted got: `wrong` with the checks left, `ended` with the status, `approved`."""
 
-AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "caller"))
-"""What the events of one entry of the audit record are about, and who caused them; each part may be empty."""
+AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "n", "caller"))
+"""What the events of one entry of the audit record are about, and who caused them; each part may be empty.
 
-AuditCaller = Encoding("|", ("key_id", "request_id", "address"))
-"""Who caused an event: the API key's id, the request's, and the address that it came from; each may be empty."""
+N: which event of its verification the first of them is; the next ones follow.
+"""
+
+AuditCaller = Encoding("|", ("policy", "key_id", "request_id", "address"))
+"""Who caused an event: the configuration that decided (the first digits of its hash), the API key's id, the request's,
+and the address that it came from; each may be empty."""
 
 AuditEvents = Encoding(RECORD_SEPARATOR, ("event", "more"))
 """The events of one entry of the audit record, any number of them one after the other."""
@@ -153,7 +157,7 @@ SendList = Encoding(RECORD_SEPARATOR, ("newest", "older"))
 
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts, and of the
-caps the longest window alone."""
+caps the longest window alone. Without a purpose: its code was ended by the store, and the caps alone count it."""
 
 ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "caller", "detail"))
 """One event of an API key that is not in the audit record yet. Caller: as `AuditCaller`. Detail: a JSON object."""

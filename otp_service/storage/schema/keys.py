@@ -139,7 +139,10 @@ class Keys:
         return f"{self._tag(shard)}:clock_step"
 
     def audit(self, shard: int) -> str:
-        """Stream: the audit events of the shard's numbers, appended by every script. No TTL: trimmed by the worker."""
+        """Stream: the audit events of the shard's numbers, appended by every script.
+
+        No TTL: trimmed by the worker, up to what is in the ledger.
+        """
         return f"{self._tag(shard)}:audit"
 
     def opted_out(self, shard: int) -> str:
@@ -149,7 +152,7 @@ class Keys:
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.
 
-        TTL: a second; a day.
+        Of a refusal by a risk hook: with app and number hash. TTL: a second; a day.
         """
         return f"{self._tag(shard)}:throttle:{kind}"
 
@@ -256,6 +259,10 @@ class Keys:
     def key_ids(self) -> str:
         """Set: the ids of all keys that any process has had in its keyring. No TTL."""
         return f"{PREFIX}:{{meta}}:key_ids"
+
+    def exported(self) -> str:
+        """Hash: shard -> how many entries of its audit stream are in the ledger. No TTL."""
+        return f"{PREFIX}:{{meta}}:exported"
 
     def run(self, shard: int) -> str:
         """Hash: the run of the store that was seen last, and which runs before it live on. No TTL."""

@@ -11,11 +11,13 @@ from .keys import Keys
 PYTHON: Mapping[str, tuple[str, ...]] = {
     "alerts": ("Alerts.acknowledge",),
     "api_key_events": ("ApiKeys.record_events",),
+    "exported": ("AuditSource.tell",),
     "health_pause": ("SenderStats.claim_health_poll",),
     "index_keys": ("Keyrings.claim",),
     "key_ids": ("Keyrings.register",),
     "processes": ("Fleet.forget",),
     "live_processes": ("StoreRuns._is_on_replicas",),
+    "run": ("Callbacks.claim",),
     "probe": ("dead_shards",),
     "carrier_refusals": ("Circuits._forget_reports",),
     "sender_health": ("SenderStats.record_health",),

@@ -113,7 +113,7 @@ class CheckFactors:
             return _approval_of_sent(verdict)
         if judged:
             return refusals.wrong(taken.checks_left)
-        return refusals.NO_FACTOR if verdict is None or verdict.code == NOT_FOUND.code else verdict
+        return refusals.NO_FACTOR if verdict.code == NOT_FOUND.code else verdict
 
     def _guess(
         self, subject: Subject, purpose: str, found: Candidates, steps: list[tuple[str, int]], request_key: str

@@ -6,13 +6,15 @@ milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, 
 """
 
 from .admission import OuterStore
-from .audit import AuditConsumer, AuditReader
+from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
 from .guard import GuardBudgets, GuardEvents, SafeListTable
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
+from .published_log import PublishedLog
+from .risk import RefusedStarts, RiskReceivers
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
 from .verification import VerificationStore
@@ -34,12 +36,16 @@ __all__ = [
     "GuardEvents",
     "HealthReports",
     "KeyIds",
+    "LedgerReader",
     "OptOutRegistry",
     "OuterStore",
     "Pager",
     "PersonStore",
+    "PublishedLog",
     "Receivers",
+    "RefusedStarts",
     "Ring",
+    "RiskReceivers",
     "SafeListTable",
     "SenderRate",
     "SenderStats",

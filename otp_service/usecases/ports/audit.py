@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ...domain.audit import Event, EventPage, Position
+from ...domain.record_page import LedgerPage
 
 
 class AuditReader(Protocol):
@@ -47,4 +48,20 @@ class AuditConsumer(Protocol):
 
     def acknowledge(self, events: Sequence[Event]) -> None:
         """These need not be given to a reader again."""
+        ...
+
+
+class LedgerReader(Protocol):
+    """What of the record is in the ledger."""
+
+    def read(
+        self,
+        positions: Sequence[Position],
+        *,
+        shards: Sequence[int],
+        until_ms: int | None,
+        limit: int,
+        wanted: Mapping[str, frozenset[str]],
+    ) -> LedgerPage:
+        """As `AuditReader.read`: as many events as there are, up to `limit`."""
         ...

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from ...domain.checking import CheckAnswer, CheckCommand
+from ...domain.checking import CheckAnswer, CheckCommand, LatestAnswer
 from ...domain.denial import Denial
 from ...domain.ending import Canceled, Ended, NotFound, Redeemed
 from ...domain.guarding import GuardNeeded
@@ -26,12 +26,12 @@ class VerificationStore(Protocol):
         """What `start` would do, at this moment; nothing changes."""
         ...
 
-    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """The newest verification of this number, app and purpose."""
-        ...
-
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Count, compare and consume a guess."""
+        ...
+
+    def check_latest(self, command: CheckCommand) -> LatestAnswer | None:
+        """The same at the newest verification of a number for the command's app and purpose; None if there is none."""
         ...
 
     def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:

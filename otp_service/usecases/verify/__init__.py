@@ -24,6 +24,7 @@ from .check import CheckRequest, CheckVerification
 from .preview import Preview
 from .redeem import Asserted, RedeemReceipt, Redemption
 from .refusals import NOT_FOUND, ended, seconds
+from .risk import AskRisk
 from .start import StartVerification
 from .start_limits import StartLimits
 from .start_request import StartRequest
@@ -32,6 +33,7 @@ from .verify import Verify
 __all__ = [
     "NOT_FOUND",
     "Admission",
+    "AskRisk",
     "Asserted",
     "CancelVerification",
     "CheckRequest",

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ...domain import binding, codes, receipt
-from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Superseded, Wrong
+from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Wrong
 from ...domain.ending import Ended
 from ...domain.errors import KeyUnknown, Refusal
 from ...domain.factor_checking import TryTaken
@@ -22,13 +22,9 @@ from .people import People
 from .refusals import NOT_FOUND, about, ended, too_many_wrong_codes
 from .subjects import SubjectTries
 
-_TIMES = 3
-"""How often a check by number follows the number's latest verification while newer ones are started."""
-
+T = TypeVar("T")
 MakeCommand = Callable[..., CheckCommand]
 """Makes the command of a guess: a new operation each time. `by_subject`: a try of this subject was taken."""
-
-_OVERTAKEN = Refusal("store_unavailable", "The number's verification changed meanwhile. Try again.", 1)
 
 
 class Guess(Protocol):
@@ -107,21 +103,23 @@ class CheckVerification:
             asserted_purpose=request.purpose or "",
             asserted_subject=person,
         )
-        return about(ref, self._judge(app, make) or NOT_FOUND)
+        return about(ref, self._verdict(app, ref, self._ask(self._store.check, make), make))
 
     def _by_number(
         self, app: App, number: str, person: str, request: CheckRequest, request_key: str
     ) -> Approved | Refusal:
-        purpose = request.purpose or DEFAULT_PURPOSE
-        for _ in range(_TIMES):
-            ref = self._store.latest(number, app.name, purpose)
-            if ref is None:
-                return NOT_FOUND
-            make = partial(self._command, app, request, request_key, ref, by_purpose=purpose, asserted_subject=person)
-            answer = self._judge(app, make)
-            if answer is not None:
-                return about(ref, answer)
-        return _OVERTAKEN
+        purpose, nobody = request.purpose or DEFAULT_PURPOSE, Reference("", number)
+        by_number = partial(
+            self._command, app, request, request_key, nobody, by_purpose=purpose, asserted_subject=person
+        )
+        found = self._ask(self._store.check_latest, by_number)
+        if found is None:
+            return NOT_FOUND
+        ref = found.reference
+        by_id = partial(
+            self._command, app, request, request_key, ref, asserted_purpose=purpose, asserted_subject=person
+        )
+        return about(ref, self._verdict(app, ref, found.answer, by_id))
 
     def _command(
         self,
@@ -142,7 +140,10 @@ class CheckVerification:
             reference=ref,
             app=app,
             receipt_id=self._token_bytes(16).hex(),
-            digests={kid: code_digest(pepper, app, ref, hashed, request.code) for kid, pepper in peppers.items()},
+            digests={
+                kid: code_digest(pepper, app, ref, hashed, request.code, purpose=by_purpose)
+                for kid, pepper in peppers.items()
+            },
             by_purpose=by_purpose,
             asserted_number=asserted_number,
             asserted_purpose=asserted_purpose,
@@ -153,16 +154,14 @@ class CheckVerification:
             by_subject=by_subject,
         )
 
-    def _judge(self, app: App, make: MakeCommand) -> Approved | Refusal | None:
-        """The verdict; None if another verification has become the latest meanwhile."""
-        answer = self._ask(make)
+    def _verdict(self, app: App, ref: Reference, answer: CheckAnswer, make: MakeCommand) -> Approved | Refusal:
         if isinstance(answer, OfSubject):
             subject = self._tries.named(app.name, answer.subject)
             taken = self._tries.take(subject)
             return taken if isinstance(taken, Refusal) else self.judge_taken(app, subject, taken, make)
         if isinstance(answer, Approved):
-            return self._settled(app, answer, make().reference) if answer.subject else self._signed(app, answer)
-        return None if isinstance(answer, Superseded) else refusal_of(answer)
+            return self._settled(app, answer, ref) if answer.subject else self._signed(app, answer)
+        return refusal_of(answer)
 
     def sent(self, app: App, ref: Reference, request: Guess, request_key: str) -> MakeCommand:
         """Makes the commands of a guess at a code that was sent to a subject, for `judge_taken`."""
@@ -172,7 +171,7 @@ class CheckVerification:
 
     def judge_taken(
         self, app: App, subject: Subject, taken: TryTaken, make: MakeCommand, *, judged: bool = False
-    ) -> Approved | Refusal | None:
+    ) -> Approved | Refusal:
         """The verdict after a try of the subject was taken; what is no judgement gives it back.
 
         `judged`: the guess was compared with another factor, too, so that the try stays taken.
@@ -184,13 +183,13 @@ class CheckVerification:
             return refusal_of(Wrong(min(answer.checks_left, taken.checks_left)))
         if not judged and answer != Ended(Status.EXHAUSTED):
             self._tries.give_back(subject, taken)
-        return None if isinstance(answer, Superseded) else refusal_of(answer)
+        return refusal_of(answer)
 
     def _ask_or_give_back(
         self, subject: Subject, taken: TryTaken, make: Callable[[], CheckCommand], *, judged: bool
     ) -> CheckAnswer:
         try:
-            return self._ask(make)
+            return self._ask(self._store.check, make)
         except KeyUnknown:
             if not judged:
                 self._tries.give_back(subject, taken)
@@ -202,14 +201,14 @@ class CheckVerification:
         factor = self._tries.approve(subject, ref, approved)
         return factor if isinstance(factor, Refusal) else self._signed(app, replace(approved, factor=factor))
 
-    def _ask(self, make: Callable[[], CheckCommand]) -> CheckAnswer:
+    def _ask(self, check: Callable[[CheckCommand], T], make: Callable[[], CheckCommand]) -> T:
         try:
-            return self._store.check(make())
+            return check(make())
         except KeyUnknown as error:
             # Nothing was counted. The keyring file may have the key by now.
             if not self._vault.knows(error.kid):
                 raise
-        return self._store.check(make())
+        return check(make())
 
     def _signed(self, app: App, approved: Approved) -> Approved:
         """The approval with the signed receipt in it. It is what the pumping guard is waiting for."""

@@ -9,7 +9,7 @@ from ...domain.sms_segments import Segments, segments
 from ...domain.starting import StartCommand, StartRefused
 from .admission import Admission
 from .start import StartVerification
-from .start_refusals import refusal_of
+from .start_refusals import NO_ROOM, refusal_of
 from .start_request import StartRequest
 
 
@@ -49,7 +49,9 @@ class PreviewStart:
         answer = self._admission.would_start(command, request, to)
         if isinstance(answer, StartRefused):
             first = None if answer.code == "opted_out" else command.route[0]
-            return Preview(refusal_of(answer), first, _text(command, first, request))
+            return Preview(
+                refusal_of(answer, audit_is_full=command.queue_max == NO_ROOM), first, _text(command, first, request)
+            )
         sender = _named(command, answer.sender)
         return Preview(sender=sender, text=_text(command, sender, request))
 

@@ -20,7 +20,8 @@ from .apps import configured_app
 from .digests import code_digest
 from .people import People
 from .reachability import no_room_for_payment, unreachable
-from .start_refusals import refusal_of
+from .risk import AskRisk
+from .start_refusals import NO_ROOM, refusal_of
 from .start_request import StartRequest
 from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
@@ -40,9 +41,11 @@ class StartVerification:
         people: People,
         policy: Policy,
         queue_max: int,
+        audit_is_full: Callable[[], bool],
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
+        ask_risk: AskRisk,
         guard: Guard | None = None,
     ) -> None:
         self._admission = admission
@@ -51,10 +54,12 @@ class StartVerification:
         self._people = people
         self._policy = policy
         self._queue_max = queue_max
+        self._audit_is_full = audit_is_full
         self._token_bytes = token_bytes
         self._randbelow = randbelow
         self._subjects = subjects
         self._guard = guard
+        self._ask_risk = ask_risk
 
     def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
@@ -65,7 +70,8 @@ class StartVerification:
         require_fit(app, request)
         to = self._people.phone(request.to)
         named = self._subjects.named(app, request)
-        outcome = self._start(self._prepared(app, to, request, operation_id), named, request, to)
+        command = self._prepared(app, to, request, operation_id)
+        outcome = self._start(self._asked(command, named, request, to), named, request, to)
         return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
 
     def prepare(self, app_name: str, request: StartRequest) -> tuple[StartCommand, Phone] | Refusal:
@@ -84,6 +90,17 @@ class StartVerification:
             return command, to
         refusal = self._subjects.objection(named, command.reference.number_hash, request)
         return refusal or (replace(command, subject=named.subject.hash), to)
+
+    def _asked(
+        self, command: StartCommand | Refusal, named: Named | None, request: StartRequest, to: Phone
+    ) -> StartCommand | Refusal:
+        """What the app's risk hook says, if it has one; a number that is not the subject's is no question."""
+        if isinstance(command, Refusal) or command.app.risk is None:
+            return command
+        if named is None:
+            return self._ask_risk(command, request, to, self._admission)
+        objection = self._subjects.objection(named, command.reference.number_hash, request)
+        return objection or self._ask_risk(command, request, to, self._admission, named.subject.hash)
 
     def _start(
         self, command: StartCommand | Refusal, named: Named | None, request: StartRequest, to: Phone
@@ -112,7 +129,9 @@ class StartVerification:
 
     def _run(self, command: StartCommand, request: StartRequest, to: Phone) -> Started | Refusal:
         outcome = self._admission.start(command, request, to)
-        return outcome if isinstance(outcome, Started) else refusal_of(outcome)
+        if isinstance(outcome, Started):
+            return outcome
+        return refusal_of(outcome, audit_is_full=command.queue_max == NO_ROOM)
 
     def _command(
         self,
@@ -129,6 +148,7 @@ class StartVerification:
         code = codes.draw(app.code_length, self._randbelow)
         context = codes.context_hash(request.context)
         ring = self._vault.current()
+        pepper = ring.peppers[ring.active_kid]
         route, healthy = self._sender_health.route(app, senders)
         return StartCommand(
             operation_id=operation_id or self._token_bytes(8).hex(),
@@ -140,7 +160,8 @@ class StartVerification:
             mask=to.mask,
             context_hash=context,
             kid=ring.active_kid,
-            digest=code_digest(ring.peppers[ring.active_kid], app, ref, context, code),
+            digest=code_digest(pepper, app, ref, context, code),
+            digest_by_number=code_digest(pepper, app, ref, context, code, purpose=request.purpose),
             box=_sealed(ring, ref, to, code, request.context),
             metadata=request.metadata,
             locale=message_text.language(request.locale),
@@ -148,7 +169,7 @@ class StartVerification:
             route=route,
             failover_route=self._failover_route(app, to, channel, request),
             healthy=healthy,
-            queue_max=self._queue_max,
+            queue_max=NO_ROOM if self._audit_is_full() else self._queue_max,
             outer_wait_ms=0,
             detail=_audit_detail(request, self._client_ip(app, request)),
             per_number=self._policy.per_number,

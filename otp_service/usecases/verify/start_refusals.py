@@ -9,10 +9,18 @@ from ...domain.errors import Refusal
 from ...domain.starting import StartRefused
 from .refusals import seconds, too_many_wrong_codes
 
+NO_ROOM = -1
+"""A queue that takes nothing: what refuses before it, as the number's own limits do, still answers first."""
 
-def refusal_of(refused: StartRefused) -> Refusal:
-    """The refusal, with the wait in whole seconds where one helps. An unknown word is a rate limit."""
+
+def refusal_of(refused: StartRefused, *, audit_is_full: bool = False) -> Refusal:
+    """The refusal, with the wait in whole seconds where one helps. An unknown word is a rate limit.
+
+    `audit_is_full`: the queue took nothing because too many events wait for the ledger.
+    """
     refusal = _BY_CODE.get(refused.code, _rate_limited)(refused)
+    if audit_is_full and refused.code == "queue_full":
+        refusal = Refusal("audit_backlog", "Too many events wait to be put on record. Try again shortly.", 5)
     return msgspec.structs.replace(refusal, verification_id=refused.verification_id, limit=refused.limit)
 
 

@@ -80,8 +80,11 @@ def _is_going(named: Named, number_hash: str, purpose: str) -> bool:
 
 
 def with_alternatives(refusal: Refusal, app: App, named: Named | None, purpose: str) -> Refusal:
-    """The refusal of a start that cannot send, with how else the subject can get in; no way, if none is named."""
-    if refusal.code not in NO_WAY:
+    """The refusal of a start that cannot send, with how else the subject can get in; no way, if none is named.
+
+    One that says itself that there is no other way stays as it is.
+    """
+    if refusal.code not in NO_WAY or "alternatives" in refusal.fields:
         return refusal
     kinds = app.factors.get(purpose, frozenset(FactorKind))
     ways = alternatives(named.factors, kinds) if named is not None else []

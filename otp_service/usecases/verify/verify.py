@@ -14,6 +14,7 @@ from .people import People
 from .preview import PreviewStart
 from .redeem import RedeemReceipt
 from .redeem_factor import RedeemFactorReceipt
+from .risk import AskRisk
 from .start import StartVerification
 from .start_subjects import StartSubjects
 from .subjects import SubjectTries
@@ -37,13 +38,16 @@ class Verify:
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         factor_store: ports.FactorStore,
+        ask_risk: AskRisk,
         fictitious: bool = False,
         guard: Guard | None = None,
+        audit_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         """`parts`: what a start takes apart from its number.
 
-        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to. `guard`: the pumping
-        guard; without one no start is judged by its budgets.
+        `ask_risk` asks the app's risk hook, if it has one. `fictitious` allows the numbers 555-0100 to 555-0199, which
+        only a sandbox delivers to. `audit_is_full`: whether too many events wait for the ledger. `guard`: the
+        pumping guard; without one no start is judged by its budgets.
         """
         people = People(vault, fictitious=fictitious)
         tries = SubjectTries(factor_store, vault, token_bytes)
@@ -65,9 +69,11 @@ class Verify:
             people=people,
             policy=policy,
             queue_max=queue_max,
+            audit_is_full=audit_is_full,
             token_bytes=token_bytes,
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem),
+            ask_risk=ask_risk,
             guard=guard,
         )
         self.preview = PreviewStart(self.start, admission)

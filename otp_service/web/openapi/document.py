@@ -24,6 +24,10 @@ _PARAMETERS = {
     "factor_id": "The id that POST /factors/totp or /factors/recovery-codes gave.",
     "delivery_id": "The id of a delivery, as the webhook URL of a message names it.",
     "number": "A telephone number in E.164; write the plus sign as %2B.",
+    "seq": "The `seq` of an event, or the number of its record in the log.",
+    "level": "The level of a tile, from 0.",
+    "tile": "The number of a tile in segments of three digits, all but the last with an `x` before them; `.p/` and its "
+    "width behind it if it is not full: `x001/x234/067` or `000.p/8`. Its slashes are those of the path.",
 }
 _FORMS: dict[str, dict[str, Any]] = {
     "number": {"type": "string", **E164_FORM},

@@ -186,6 +186,14 @@ BY_TYPE: dict[str, Any] = {
     },
     "LiftRequest": {"what": "lock", "reason": "Ticket 4711"},
     "Lifted": {"lifted": ["wrong_codes_per_number", "service.wrong_codes_per_number"]},
+    "LogRotations": {
+        "rotations": [
+            "otp.example/audit\n1204\nnMyfUC0uIQC9wqBiyGqDKQfb7Wd7hUxdyEyLx8ZFkZo=\n"
+            "next-key otp.example/audit+f3a08cab+AUpC6oF7ryGRyWP0oYMrUxAnBxQ3v5G1xK1pZC0sGQbV\n\n"
+            "— otp.example/audit "
+            "KHW6W3Yx3NLfS0zV6yqPb1JYl2z4bFqX0m7n1C8kqv6p0w7gGz5M2u3cYH9d5oN4i0r2tQe1sAjLxUfKvBwE7aRhGQ==\n"
+        ]
+    },
     "AuditPage": {
         "events": [
             {

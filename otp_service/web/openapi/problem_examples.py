@@ -11,6 +11,7 @@ _MORE: dict[str, dict[str, Any]] = {
     "code_incorrect": {"checks_left": 4},
     "resend_too_soon": {"sends_left": 2, "resend_in": 25},
     "opted_out": {"resubscribe": "The person sends START to the sender of the last message."},
+    "guard_refused": {"reason": "risk_step_up", "risk_reason": "sim_changed", "alternatives": [{"kind": "totp"}]},
     "not_ready": {"reasons": [{"check": "store", "detail": "does not answer"}]},
 }
 

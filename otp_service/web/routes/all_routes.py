@@ -22,6 +22,7 @@ from ..problems import Problems
 from ..readiness import Judgement
 from ..webhook_verdicts import WebhookVerdicts
 from .audit_events import AuditRoutes
+from .audit_log import AuditLogRoutes, Log
 from .cancel_verification import CancelRoutes
 from .check_verification import CheckRoutes
 from .documents import DocumentRoutes
@@ -58,6 +59,7 @@ class Backend:
     receive: Receive
     idempotency: Idempotency
     audit: AuditLog
+    signed_log: Log
     auth: Auth
     problems: Problems
     ids: Ids = field(repr=False)
@@ -84,6 +86,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
         *AuditRoutes(backend.browse).routes(),
+        *AuditLogRoutes(backend.signed_log, backend.problems).routes(),
         *_webhook_routes(backend),
         *_operation_routes(backend),
         *documents.routes(),

@@ -42,6 +42,12 @@ class AuditPage(msgspec.Struct):
     next_cursor: str | None
 
 
+class LogRotations(msgspec.Struct):
+    """Signed notes, oldest first. Each names the key that signs after it."""
+
+    rotations: list[str]
+
+
 def audit_event(event: Event) -> AuditEvent:
     """An event as auditors see it."""
     return AuditEvent(

@@ -52,6 +52,9 @@ class Problem(msgspec.Struct):
         Annotated[list[Alternative], Meta(description="Of a start that cannot send: the other ways of its subject.")]
         | UnsetType
     ) = UNSET
-    reason: Annotated[str, Meta(description="With `guard_refused`: the budget that is spent.")] | UnsetType = UNSET
+    reason: Annotated[str, Meta(description="With `guard_refused`: what refused.")] | UnsetType = UNSET
+    risk_reason: (
+        Annotated[str, Meta(description="With `guard_refused`: what the operator's risk hook said.")] | UnsetType
+    ) = UNSET
     resubscribe: Annotated[str, Meta(description="With `opted_out`: how a person opts in.")] | UnsetType = UNSET
     reasons: Annotated[list[Reason], Meta(description="With `not_ready`, at /readyz.")] | UnsetType = UNSET

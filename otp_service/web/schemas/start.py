@@ -42,7 +42,10 @@ _CHALLENGE = (
     "(RFC 7636, S256). A check then needs the verifier."
 )
 _CHALLENGE_FORM = {"pattern": f"^{binding.CHALLENGE}$"}
-_DRY_RUN = "Only say what would happen, as 200 `StartPreview`: nothing is queued, sent, counted or recorded."
+_DRY_RUN = (
+    "Only say what would happen, as 200 `StartPreview`: nothing is queued, sent, counted or recorded, and no "
+    "risk hook is asked."
+)
 _PROOF = (
     "With `subject` and the purpose `bind`: an unspent receipt of the subject, which is spent. It lets a code go to a "
     "number that is not bound to the subject; its approval binds the number."

@@ -104,8 +104,8 @@ MUTATIONS: Sequence[Mutation] = (
         (
             Change(
                 f"{LUA}/verification/check.lua",
-                "if status ~= 'pending' then return {operation, 'ended', status} end",
-                "if status ~= 'pending' and status ~= 'approved' then return {operation, 'ended', status} end",
+                "if status ~= 'pending' then return {operation, token, 'ended', status} end",
+                "if status ~= 'pending' and status ~= 'approved' then return {operation, token, 'ended', status} end",
             ),
             Change(f"{LUA}/_ending.lua", "  redis.call('DEL', c.secrets)\n", ""),
         ),
@@ -179,7 +179,7 @@ MUTATIONS: Sequence[Mutation] = (
         breaches.FOREIGN,
         log_in_by_number,
         f"{LUA}/verification/check.lua",
-        "if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end\n",
+        "if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, token, 'not_found'} end\n",
     ),
     _one(
         "another app may read a verification",

@@ -29,7 +29,7 @@ from otp_service.storage.alerts import Alerts
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.cursors import Cursors
 
-from ..harness import CODE, WRONG, StoreHarness, at_once, fresh_number, word
+from ..harness import ALL_EXPORTED, CODE, WRONG, StoreHarness, at_once, fresh_number, word
 
 
 @contextlib.contextmanager
@@ -215,7 +215,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
     cursors = Cursors(harness.store, harness.scripts, harness.keys)
     alerts = Alerts(harness.store, harness.scripts, harness.keys)
     for act in (
-        partial(harness.verifications.latest, ref.number_hash, "shop", "login"),
+        partial(harness.check_latest, ref.number_hash, CODE),
         partial(harness.verifications.view, ref, "shop"),
         partial(harness.verifications.timeline, ref),
         partial(harness.verifications.expire, ref),
@@ -230,7 +230,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(harness.due_timers.due, 1),
         partial(harness.optouts.of_number, ref.number_hash),
         partial(harness.audit.read, [ZERO] * 16, shards=[0], until_ms=None, limit=1, wanted={}),
-        partial(harness.audit.trim, 0),
+        partial(harness.audit.trim, 0, ALL_EXPORTED),
         partial(harness.audit.record, EventType.KEY_CREATED, {}),
         partial(keys.authenticate, f"otp_{'0' * 12}_{'0' * 43}"),
         partial(keys.create, "shop", ["verify"], None),

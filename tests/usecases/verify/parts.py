@@ -14,7 +14,7 @@ from otp_service.domain.starting import StartCommand, Started
 from otp_service.keyring import create, parse, rotate
 from otp_service.keyring_reload import ReloadedKeyring
 from otp_service.usecases import ports
-from otp_service.usecases.verify import StartLimits, Verify, start_request
+from otp_service.usecases.verify import AskRisk, StartLimits, Verify, start_request
 from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications
 
 RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
@@ -31,6 +31,17 @@ POLICY = Policy(MappingProxyType({"shop": SHOP, "abroad": ABROAD}), MappingProxy
 NO_FACTORS = cast("ports.FactorStore", None)
 """Nobody names a subject here: factors are tried over the API."""
 
+NO_HOOKS = AskRisk(
+    receivers=cast("ports.RiskReceivers", None),
+    refused=cast("ports.RefusedStarts", None),
+    vault=RING,
+    token_bytes=bytes,
+    request_id=str,
+    count=print,
+    alert=print,
+)
+"""No app here has a risk hook: they are tried over the API."""
+
 RIGHT = "999999"
 """The code of every verification here, see `use_cases`."""
 
@@ -45,6 +56,7 @@ class StartRequest:
     locale: str = ""
     context: Mapping[str, str] = field(default_factory=dict)
     client_ip: str | None = None
+    known_user: bool = False
     autofill: str = ""
     metadata: str = "{}"
     code_challenge: str = ""
@@ -109,6 +121,7 @@ def use_cases(
         token_bytes=lambda n: next(chance).to_bytes(n, "big"),
         randbelow=lambda below: below - 1,
         factor_store=NO_FACTORS,
+        ask_risk=NO_HOOKS,
         fictitious=fictitious,
     )
 

@@ -1,7 +1,7 @@
 """Checking: only an approval of the store is one, and it is signed."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,44 +136,27 @@ def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
     assert store.asked == []
 
 
-@dataclass
-class Overtaken(FakeVerifications):
-    """Another verification becomes the latest between the look and the check, so many times."""
-
-    times: int = 0
-    before: list[Reference] = field(default_factory=list)
-
-    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """What was the latest a moment ago."""
-        found = super().latest(number_hash, app, purpose)
-        self.times -= 1
-        return self.before[0] if self.times >= 0 else found
-
-
-@pytest.mark.parametrize("times", [0, 1, 2])
-def test_by_number_the_latest_is_followed(times: int) -> None:
-    """One that is overtaken while it is judged gives way to the newer."""
-    store = Overtaken({REF: verification_view(REF, purpose="pay", status=Status.CANCELED)}, times=times, before=[REF])
+def test_by_number_the_latest_is_judged() -> None:
+    """In one call, and with digests that any process can make."""
+    store = FakeVerifications({REF: verification_view(REF, purpose="pay", status=Status.CANCELED)})
     verify = use_cases(store)
     ref = begun(verify, StartRequest(PERSON, purpose="pay"))
     answer = verify.check("shop", CheckRequest(RIGHT, to=PERSON, purpose="pay"))
     assert isinstance(answer, Approved)
     assert answer.approval.verification_id == ref.verification_id
-    assert store.asked[1] == (NUMBER, "shop", "pay")
-    assert [command.by_purpose for command in store.asked[2::2]] == ["pay"] * (times + 1)
+    assert [(one.reference, one.by_purpose) for one in store.asked[1:]] == [(Reference("", NUMBER), "pay")]
 
 
-def test_one_that_is_overtaken_again_and_again_is_given_up() -> None:
-    """After three times; the caller may try again soon. Nobody to follow is nobody found."""
-    store = Overtaken({REF: verification_view(REF)}, times=99, before=[REF])
-    verify = use_cases(store)
-    store.views[RING.ids.new(NUMBER, b"x" * 10)] = verification_view(RING.ids.new(NUMBER, b"x" * 10))
-    refusal = refused(verify.check("shop", CheckRequest(RIGHT, to=PERSON)))
-    assert (refusal.code, refusal.retry_after_s, len(store.asked)) == ("store_unavailable", 1, 6)
-    nobody = use_cases()
-    assert refused(nobody.check("shop", CheckRequest(to=PERSON, purpose="pay"))).code == "verification_not_found"
+def test_a_refusal_by_number_names_the_verification_for_the_log() -> None:
+    """Where there is none it names none."""
+    verify = use_cases()
+    ref = begun(verify, StartRequest(PERSON))
+    refusal = refused(verify.check("shop", CheckRequest(to=PERSON)))
+    assert (refusal.code, refusal.verification_id) == ("code_incorrect", ref.verification_id)
+    nobody = refused(verify.check("shop", CheckRequest(to=PERSON, purpose="pay")))
+    assert (nobody.code, nobody.verification_id) == ("verification_not_found", None)
     with pytest.raises(InvalidNumber):
-        nobody.check("shop", CheckRequest(to="12025550143"))
+        verify.check("shop", CheckRequest(to="12025550143"))
 
 
 def test_a_store_that_cannot_answer_approves_nobody() -> None:

@@ -43,6 +43,7 @@ local function uncount_send(c, n)
     local counted = redis.call('HGET', c.number, Number.SENDS)
     local rest = without_send(counted, string.format(SendEntry.PACK, sent_at, app, purpose))
       or without_send(counted, string.format(SendEntry.PACK, sent_at, '', ''))
+      or without_send(counted, string.format(SendEntry.PACK, sent_at, app, ''))
     if rest then redis.call('HSET', c.number, Number.SENDS, rest) end
   end
   if send ~= sends then return end

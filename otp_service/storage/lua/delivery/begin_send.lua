@@ -1,6 +1,7 @@
 #!lua
 -- include: _common.lua
 -- include: _runs.lua
+-- include: _guard.lua
 -- include: _life.lua
 -- include: _limits.lua
 -- include: _number.lua

@@ -7,13 +7,15 @@
 -- ARGV lower_in lower_to
 -- Where lower_to: so many are enough from now on, if so many follow, in the run `lower_in`; '' for no change
 -- Reply {the run, how many follow, how many have to}
--- Holds as many have to as ever followed in this run, unless that is lowered on purpose, and one at least.
+-- Holds as many have to as ever followed since this server became the primary, unless that is lowered on purpose. A
+--       restart of it changes nothing: who followed before may be about to take over. 0 only if none ever did.
 local run, follow = store_run(), replicas_online()
 local of_run, need = string.match(redis.call('HGET', run_key, StoreRun.NEED) or '', RunReplicas.PARSE)
-need = of_run == run and tonumber(need) or 0
+need = tonumber(need) or 0
+if of_run and of_run ~= run and took_over_from(of_run) then need = 0 end
 local lowers = lower_in == run and tonumber(lower_to) == follow and follow > 0
 if of_run ~= run or follow > need or lowers then
-  need = follow
+  need = lowers and follow or math.max(need, follow)
   redis.call('HSET', run_key, StoreRun.NEED, string.format(RunReplicas.PACK, run, need))
 end
 return {run, follow, need}

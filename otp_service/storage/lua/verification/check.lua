@@ -15,22 +15,32 @@
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
 --      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max guard_rules
 --      digests...
--- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
+-- Where by_purpose: of the number's latest verification that is asked for; then `token` is '', and the keys of record
+--       and secrets are to be completed with the one that is found · '' if asked by id ·
 --       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
 --       challenge: of the verifier that is given, or '' · unbound_max: checks without the right one that are answered ·
 --       asserted_number (its hash), asserted_subject (its hash), asserted_purpose and request_key: '' for none ·
 --       digests: key id, digest, key id, digest ... of the guess
--- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
---       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
+-- Reply {operation, token of the verification, and then:
+--       'no_key', key id}: made with a key of which no digest is given ·
+--       'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
 --       keyed hash of the subject or '', `GuardedApproval` or ''} ·
---       {operation, 'wrong' or 'unbound', checks left} · {operation, 'ended', status} · {operation, 'limited', ms} ·
---       {operation, 'not_found'} · {operation, 'superseded', token} ·
---       {operation, 'of_subject', keyed hash}: call again with a try of that subject
+--       'wrong' or 'unbound', checks left} · 'ended', status} · 'limited', ms} · 'not_found'} ·
+--       'of_subject', keyed hash}: call again with a try of that subject
 -- Holds the guess is counted in every budget before it is compared, so a store that refuses writes never answers a
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
 --       its approval again. What was started for a subject is judged under the subject's budget, not the number's. A
 --       check without the verifier of a start is neither compared nor counted against anybody.
+local own_field, by_number = Number.WRONG .. ':' .. app, by_purpose ~= ''
+local own, all, sends, ends, guarded_text, guard_takes, latest = unpack(redis.call('HMGET', number_key, own_field,
+  Number.WRONG, Number.SENDS, Number.ENDS, Number.GUARDED .. app, Number.GUARD_TAKEN .. app,
+  Number.LATEST .. app .. ':' .. by_purpose))
+if by_number then
+  token = string.match(latest or '', LatestEntry.PARSE)
+  if not token then return {operation, '', 'not_found'} end
+  record_key, secrets_key = record_key .. token, secrets_key .. token
+end
 local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject =
   unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
   Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN, Record.OPERATION .. operation,
@@ -39,8 +49,8 @@ local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts
 
 local function approved(at, receipt, guarded)
   local _, _, channel = string.match(sending, Sending.PARSE)
-  return {operation, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask, subject or '',
-    guarded or ''}
+  return {operation, token, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask,
+    subject or '', guarded or ''}
 end
 
 -- The approval that this verification got before.
@@ -51,61 +61,54 @@ end
 if done then
   local outcome, value = string.match(done, CheckReply.PARSE)
   if outcome == 'approved' then return approved_before() end
-  return {operation, outcome, value}
-end
-local own_field = Number.WRONG .. ':' .. app
-local own, all, sends, ends, guarded_text, guard_takes, latest = unpack(redis.call('HMGET', number_key, own_field,
-  Number.WRONG, Number.SENDS, Number.ENDS, Number.GUARDED .. app, Number.GUARD_TAKEN .. app, Number.LATEST .. app .. ':' .. by_purpose))
-if by_purpose ~= '' then
-  latest = string.match(latest or '', LatestEntry.PARSE)
-  if latest ~= token then return {operation, 'superseded', latest or ''} end
+  return {operation, token, outcome, value}
 end
 -- A record that lost a field is no verification.
 local whole = status and expires and attempts_before and sending
-if of_app ~= app or not whole then return {operation, 'not_found'} end
-if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
-if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
-if asserted_subject ~= '' and asserted_subject ~= (subject or '') then return {operation, 'not_found'} end
-if by_subject ~= '' and by_subject ~= subject then return {operation, 'not_found'} end
+if of_app ~= app or not whole then return {operation, token, 'not_found'} end
+if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, token, 'not_found'} end
+if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, token, 'not_found'} end
+if asserted_subject ~= '' and asserted_subject ~= (subject or '') then return {operation, token, 'not_found'} end
+if by_subject ~= '' and by_subject ~= subject then return {operation, token, 'not_found'} end
 local now = clock()
 local c = {audit = audit_key, secrets = secrets_key, now = now, who = {record = record_key,
   token = token, app = app, mask = mask, number_hash = number_hash}}
 version = tonumber(version) or 0
 if status == 'pending' and has_expired(now, expires, created, born) then
   end_verification(c, 'verification.expired', version)
-  return {operation, 'ended', 'expired'}
+  return {operation, token, 'ended', 'expired'}
 end
 if status == 'approved' and request_key ~= '' and request_key == redis.call('HGET', record_key, Record.REQUEST) then
   return approved_before()
 end
-if status ~= 'pending' then return {operation, 'ended', status} end
+if status ~= 'pending' then return {operation, token, 'ended', status} end
 -- The secrets go when the code's time is over: a clock that is set back afterwards does not make it valid again.
 local digest = redis.call('HGET', secrets_key, Secrets.DIGEST)
-if not digest then return {operation, 'not_found'} end
+if not digest then return {operation, token, 'not_found'} end
 -- Whoever lacks the verifier is told what a wrong code would be told, a few times, whatever the code is.
 if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
     and string.find(challenges, challenge, 1, true)) then
   local left = unbound_max - (tonumber(unbound) or 0) - 1
-  if left < 0 then return {operation, 'limited', int(tonumber(expires) - now)} end
+  if left < 0 then return {operation, token, 'limited', int(tonumber(expires) - now)} end
   local detail = '{"reason":"code_verifier"}'
   local fields = {Record.UNBOUND, int(unbound_max - left), Record.OPERATION .. operation,
     string.format(CheckReply.PACK, 'unbound', int(left))}
   add_to_timeline(fields, version + 1, 'check.failed', now, nil, detail)
   redis.call('HSET', record_key, unpack(fields))
-  append_audit(audit_key, c.who, audit_event('check.failed', nil, detail))
-  return {operation, 'unbound', int(left)}
+  append_audit(audit_key, c.who, audit_event('check.failed', nil, detail), version + 1)
+  return {operation, token, 'unbound', int(left)}
 end
 
-if subject and by_subject == '' then return {operation, 'of_subject', subject} end
+if subject and by_subject == '' then return {operation, token, 'of_subject', subject} end
 local wait = not subject and wrong_codes_wait(own, all, now)
-if wait then return {operation, 'limited', int(wait)} end
+if wait then return {operation, token, 'limited', int(wait)} end
 
 -- A code whose key this process does not have cannot be checked: no guess may be lost on it.
 local guessed
 for i = 1, #digests, 2 do
   if digests[i] == key_id then guessed = digests[i + 1] end
 end
-if not guessed then return {operation, 'no_key', key_id} end
+if not guessed then return {operation, token, 'no_key', key_id} end
 
 -- Count first: against the number, in this app and over all apps, then against the verification.
 local in_a_row, last, times = read_wrong(own)
@@ -123,13 +126,15 @@ local function answer(outcome, value)
   fields[#fields + 1] = string.format(CheckReply.PACK, outcome, value)
 end
 
+local half = #digest / 2
+digest = by_number and string.sub(digest, half + 1) or string.sub(digest, 1, half)
 if guessed == digest then
   -- A right guess is no wrong one: take back what was counted against the number. The verification's count stays.
   -- Whoever is approved holds the phone: the number is known from now on.
-  local written, guarded = approved_number(guarded_text, guard_takes, now)
+  local written, guarded = guards.approve(guarded_text, guard_takes, now)
   for _, part in ipairs({own_field, times == '' and '' or string.format(WrongCodes.PACK, 0, int(last), times),
     Number.WRONG, all or '', Number.SENDS, without_ladder(sends, app, purpose)}) do written[#written + 1] = part end
-  write_number(number_key, written, ends, now, guard_known_ms + 0)
+  write_number(number_key, written, ends, now, guards.known_ms + 0)
   fields[#fields + 1] = Record.RECEIPT
   fields[#fields + 1] = receipt_id
   if request_key ~= '' then
@@ -138,7 +143,7 @@ if guessed == digest then
   end
   answer('approved', '')
   add_to_timeline(fields, version + 1, 'verification.approved', now)
-  write_ending(c, fields, 'approved', audit_event('verification.approved'))
+  write_ending(c, fields, 'approved', audit_event('verification.approved'), version + 1)
   return approved(int(now), receipt_id, guarded)
 end
 if not subject then
@@ -152,11 +157,11 @@ add_to_timeline(fields, version + 1, 'check.failed', now, nil, detail)
 if left > 0 then
   answer('wrong', int(left))
   redis.call('HSET', record_key, unpack(fields))
-  append_audit(audit_key, c.who, failed)
-  return {operation, 'wrong', int(left)}
+  append_audit(audit_key, c.who, failed, version + 1)
+  return {operation, token, 'wrong', int(left)}
 end
 answer('ended', 'exhausted')
 add_to_timeline(fields, version + 2, 'verification.exhausted', now)
 write_ending(c, fields, 'exhausted',
-  failed .. AuditEvents.SEPARATOR .. audit_event('verification.exhausted'))
-return {operation, 'ended', 'exhausted'}
+  failed .. AuditEvents.SEPARATOR .. audit_event('verification.exhausted'), version + 1)
+return {operation, token, 'ended', 'exhausted'}

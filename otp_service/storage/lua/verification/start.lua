@@ -15,8 +15,8 @@
 --
 -- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! run [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
---      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
---      queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
+--      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
+--      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
 --      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge dry_run guard guard_rules
 --      guard_place guard_taken
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
@@ -39,7 +39,8 @@
 --       the guard was not asked and would be, else ''
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
---       every send to the number, however its verification ended.
+--       every send to the number, however its verification ended; where the store ended it before its time, the ladder
+--       does not count the latest one, once.
 local slot = app .. ':' .. purpose
 local own_starts, own_wrong = Number.STARTS .. app, Number.WRONG .. ':' .. app
 local latest_entry, operations, wrong, all_wrong, sent, starts, ends, guarded_text, guard_before = unpack(redis.call('HMGET',
@@ -52,29 +53,32 @@ if done then return {operation, 'replayed', unpack(done)} end
 if latest and latest ~= known_token then return {operation, 'known', latest} end
 local waits = {}
 for ms in string.gmatch(resend_waits, '%d+') do waits[#waits + 1] = tonumber(ms) end
-local number = read_guarded(guarded_text)
-local known, covered = is_known(number, now), is_covered(number, now)
-local guarded = guard == 'ask' and not known and not covered and 'unknown' or ''
+local number = guards.read(guarded_text, now)
+number.guarded = guard == 'ask' and not number.known and not number.covered and 'unknown' or ''
 local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash}
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
 local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
-local old_subject, old_run, challenges
+local old_subject, old_run, challenges, old_ended
+local ended_by_store = false
 if latest then
-  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges =
-    unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH,
-    Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES))
+  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges,
+    old_ended = unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES,
+    Record.CONTEXT_HASH, Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES, Record.ENDED))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created, old_run) then
     if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
       'verification.expired', old_version) end
+    ended_by_store = now < (tonumber(old_expires) or 0) and not is_of_living_run(old_run)
   elseif old_status == 'pending' and (old_subject or '') == subject
     and redis.call('EXISTS', known_secrets_key) == 1 then
     -- A code that was sent for one subject is never sent again for another one who shares the phone.
     pending = true
     who.token, who.record = latest, known_record_key
+  elseif old_status == 'expired' then
+    ended_by_store = (tonumber(old_ended) or now) < (tonumber(old_expires) or 0) and not is_of_living_run(old_run)
   end
 end
 
@@ -94,10 +98,10 @@ local function refuse(code, retry_ms, left, limit)
     end
     redis.call('PEXPIRE', start_refusals_key, 3600000)
   end
-  return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or '', guarded}
+  return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or '', number.guarded}
 end
 
-if guard ~= '' and guard ~= 'ask' and guard ~= 'pass' and not known and not covered then
+if guard ~= '' and guard ~= 'ask' and guard ~= 'pass' and not number.known and not number.covered then
   return refuse('guard_refused', 0, nil, guard)
 end
 local blocked = blocked_on_route(optouts_key, route .. ',' .. failover_route)
@@ -112,6 +116,7 @@ consider(wrong_codes_wait(wrong, all_wrong, now))
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
 if pending and (old_context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
 local counted = read_sends(sent, app, purpose, now)
+if ended_by_store then give_back(counted, app, purpose) end
 local opens = ladder_opens(counted.own, waits, now)
 local sends = pending and tonumber((string.match(old_sending, Sending.PARSE))) or 0
 if sends > #waits then
@@ -136,7 +141,7 @@ consider(limit_wait(started, start_rules, now), 'starts_per_number')
 if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), outer_limit) end
 if wait then return refuse('rate_limited', wait, nil, limit) end
 if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
-if guarded == 'unknown' then return {operation, 'guard'} end
+if number.guarded == 'unknown' then return {operation, 'guard'} end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
 -- It passes. Count it, and remember it as the number's latest.
@@ -156,29 +161,10 @@ if start_rules ~= '' then
   written[#written + 1] = own_starts
   written[#written + 1] = with_now(without_old_times(starts, started, start_window, now), now, most_starts)
 end
-local guard_until = 0
 if guard ~= '' then
-  local region, block_10k, block_1k = string.match(guard_place, GuardPlace.PARSE)
-  number.region, number.block = region, block_10k
-  if known then
-    -- Starts shortly after one another are one: somebody sends the code again.
-    if now >= number.started + KNOWN_GAP_MS then number.started, guarded = now, 'known' end
-  elseif covered then
-    number.sends = number.sends + 1
-  else
-    local in_time, _, before = is_counted(number, now), string.match(guard_before or '', GuardTakes.PARSE)
-    number.counted, number.sends, guarded = in_time and number.counted or now, 1, 'counted'
-    written[#written + 1] = Number.GUARD_TAKEN .. app
-    written[#written + 1] = string.format(GuardTakes.PACK, block_1k,
-      in_time and before and before .. ',' .. guard_taken or guard_taken)
-    guard_until = guard_counted_ms + 0
-  end
-  if guarded ~= '' or covered and not known then
-    written[#written + 1] = Number.GUARDED .. app
-    written[#written + 1] = pack_guarded(number)
-  end
+  number.lives, number.guarded = guards.count(number, guard_before, guard_place, guard_taken, written, now)
 end
-if write_number(number_key, written, ends, now, math.max(guard_until, send_window, LADDER_MS, start_window,
+if write_number(number_key, written, ends, now, math.max(number.lives or 0, send_window, LADDER_MS, start_window,
     tonumber(operation_ttl_ms), tombstone_until - now)) and ends then
   forget_old_slots(number_key, now)
 end
@@ -205,7 +191,7 @@ if pending then
     old_version + 2, timers, audit_event('verification.resent', nil, short_detail))
   redis.call('PEXPIREAT', known_secrets_key, int(expires))
   redis.call('PEXPIREAT', who.record, tombstone_until)
-  return {operation, outcome, token, int(now), guarded, redis.call('HGETALL', who.record)}
+  return {operation, outcome, token, int(now), number.guarded, redis.call('HGETALL', who.record)}
 end
 local fields = {Record.FACTS, string.format(RecordFacts.PACK, app, purpose, mask, int(now), max_checks,
   int(#waits + 1), key_id), Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.RUN, store_run(), Record.ATTEMPTS, 0,
@@ -229,9 +215,9 @@ end
 if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, fields, 2,
   timers, audit_event('verification.started', nil, short_detail))
-local secrets = {Secrets.DIGEST, digest}
+local secrets = {Secrets.DIGEST, digest .. digest_by_number}
 add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
 redis.call('PEXPIREAT', secrets_key, int(expires))
 redis.call('PEXPIREAT', record_key, tombstone_until)
-return {operation, outcome, token, int(now), guarded, int(expires), next_send, sender, kind}
+return {operation, outcome, token, int(now), number.guarded, int(expires), next_send, sender, kind}

@@ -1,0 +1,159 @@
+"""The ledger of one process: the exporter of a worker, and pages of it for readers.
+
+What works with the database is imported when it is needed: no start waits for it.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import telemetry
+from ..clock import clock_ms
+from ..config import Settings
+from ..domain.errors import ConfigError, StoreUnavailable
+from ..keyring_reload import ReloadedKeyring
+from ..runtime.periodic_tasks import PeriodicTask
+from ..storage.audit_source import AuditSource
+from ..usecases import ports
+from ..usecases.whole_record import WholeRecord
+from .stores import Stores, open_keyring, open_stores
+
+if TYPE_CHECKING:
+    from ..ledger.database import Database
+    from ..ledger.exporter import Exporter
+
+_log = logging.getLogger("otp.ledger")
+
+AGAIN_S = 5.0
+"""How soon an exporter that could not go on is begun again."""
+
+LOOK_S = 5.0
+"""How soon a process looks again for a ledger that was not there."""
+
+
+def open_ledger(settings: Settings) -> "Database":
+    """The ledger's database, with its tables as this version needs them. Raises ConfigError and LedgerUnavailable."""
+    from ..ledger.database import open_database  # noqa: PLC0415
+    from ..ledger.migrations import migrate  # noqa: PLC0415
+
+    if settings.ledger is None:
+        raise ConfigError("the ledger has no place: set OTP_LEDGER_URL or OTP_DATA_DIR")
+    database = open_database(settings.ledger)
+    migrate(database)
+    return database
+
+
+def build_exporter(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -> "Exporter":
+    """The exporter. Raises ConfigError and LedgerUnavailable."""
+    from ..ledger.exporter import Exporter  # noqa: PLC0415
+    from ..ledger.records import RecordEncoder  # noqa: PLC0415
+
+    source = AuditSource(stores.store, stores.scripts, stores.keys, stores.audit, kept_ms=settings.audit_retention_ms)
+    encoder = RecordEncoder(keyring.seal, secrets.token_bytes)
+    return Exporter(open_ledger(settings), source, encoder, now_ms=clock_ms, measure=_measure)
+
+
+def _measure(waiting: int, gaps: int) -> None:
+    telemetry.LEDGER_WAITING.set(waiting)
+    telemetry.LEDGER_GAPS.set(gaps)
+
+
+def ledger_tasks(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -> list[PeriodicTask]:
+    """What a worker has to do for the ledger until it ends."""
+
+    def export(stop: threading.Event) -> None:
+        build_exporter(settings, stores, keyring).run(stop)
+
+    return [PeriodicTask("ledger", AGAIN_S, export)]
+
+
+@contextmanager
+def exporting(settings: Settings) -> "Iterator[Exporter]":
+    """The exporter of a process that does nothing else."""
+    keyring = open_keyring(settings)
+    stores = open_stores(settings, keyring)
+    try:
+        yield build_exporter(settings, stores, keyring)
+    finally:
+        stores.store.close()
+
+
+def run_exporter(settings: Settings, stop: threading.Event) -> None:
+    """Export until `stop`, whatever store and database do meanwhile. Raises what is wrong at the start."""
+    with exporting(settings) as exporter:
+        while not stop.is_set():
+            try:
+                exporter.run(stop)
+            except StoreUnavailable as error:
+                _log.warning("the ledger cannot be written; trying again", extra={"reason": error.detail})
+                stop.wait(AGAIN_S)
+
+
+@contextmanager
+def _opened(settings: Settings) -> "Iterator[Database]":
+    database = open_ledger(settings)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def back_up_ledger(settings: Settings, path: Path) -> int:
+    """Write a copy; how many records it has. Raises ConfigError and LedgerUnavailable."""
+    from ..ledger.backup import back_up  # noqa: PLC0415
+
+    with _opened(settings) as database:
+        return back_up(database, path)
+
+
+def accept_gaps(settings: Settings) -> int:
+    """End the warning of gaps; how many there were. Raises ConfigError and LedgerUnavailable."""
+    from ..ledger import writing  # noqa: PLC0415
+
+    with _opened(settings) as database:
+        return writing.accept_gaps(database, clock_ms())
+
+
+def find_ledger(settings: Settings) -> "Database | None":
+    """The ledger if it is there. Raises LedgerUnavailable."""
+    from ..ledger.database import find_database  # noqa: PLC0415
+
+    return find_database(settings.ledger) if settings.ledger else None
+
+
+def whole_record(settings: Settings, stores: Stores, unseal: Callable[[str], bytes]) -> WholeRecord:
+    """The record out of ledger and streams."""
+    return WholeRecord(stores.audit, LedgerLook(settings, unseal).pages)
+
+
+class LedgerLook:
+    """Finds the ledger as soon as it is there: it is made by the worker, which may start later."""
+
+    def __init__(
+        self, settings: Settings, unseal: Callable[[str], bytes], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._unseal = unseal
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._pages: ports.LedgerReader | None = None
+        self._again_at = 0.0
+
+    def pages(self) -> ports.LedgerReader | None:
+        """Its pages; None while there is none. Raises LedgerUnavailable."""
+        with self._lock:
+            if self._pages is None and self._monotonic() >= self._again_at:
+                self._pages = self._open()
+                self._again_at = self._monotonic() + LOOK_S
+            return self._pages
+
+    def _open(self) -> ports.LedgerReader | None:
+        from ..ledger.pages import LedgerPages  # noqa: PLC0415
+
+        database = find_ledger(self._settings)
+        return LedgerPages(database, self._unseal) if database else None

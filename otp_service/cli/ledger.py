@@ -1,0 +1,83 @@
+"""`otp-service ledger`: the exporter alone, a backup while everything runs, and the end of a warning."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .output import note, print_json, print_line
+from .parser import add_command, add_group, json_option
+from .settings import load_settings
+
+
+def register(groups: Any) -> None:
+    """Add the commands to the command line."""
+    ledger = add_group(
+        groups, "ledger", line="the audit record in its database", example="otp-service ledger backup ledger-copy.db"
+    )
+    add_command(
+        ledger,
+        "run",
+        _run,
+        line="bring events from the store into the ledger until Ctrl-C",
+        text="A worker does it too. Any number of them may run: each event is there once.",
+        example="OTP_LEDGER_URL=postgresql://otp@db.internal/otp otp-service ledger run",
+    )
+    _add_backup(ledger)
+    _add_accept(ledger)
+
+
+def _add_backup(ledger: Any) -> None:
+    backup = add_command(
+        ledger,
+        "backup",
+        _backup,
+        line="write a copy of the ledger while everything runs",
+        text="The copy is the ledger of one moment. Erased people are not in it. For SQLite; PostgreSQL has pg_dump.",
+        example="otp-service ledger backup /backup/ledger-$(date +%F).db",
+    )
+    backup.add_argument("file", metavar="FILE", type=Path, help="where to write it; nothing may be there yet")
+    json_option(backup)
+
+
+def _add_accept(ledger: Any) -> None:
+    accept = add_command(
+        ledger,
+        "accept-restore",
+        _accept,
+        line="end the warning that the store lost or repeated events",
+        text="After somebody has looked into it. The gaps stay on record.",
+        example="otp-service ledger accept-restore",
+    )
+    json_option(accept)
+
+
+def _run(_: argparse.Namespace) -> None:
+    from ..bootstrap import run_exporter  # noqa: PLC0415
+    from ..runtime.signals import stop_on_signals  # noqa: PLC0415
+
+    stop = stop_on_signals(reload=lambda: None)
+    run_exporter(load_settings(), stop)
+
+
+def _backup(args: argparse.Namespace) -> None:
+    from ..bootstrap import back_up_ledger  # noqa: PLC0415
+    from .progress import Progress  # noqa: PLC0415
+
+    with Progress("copying the ledger"):
+        size = back_up_ledger(load_settings(), args.file)
+    if args.json:
+        print_json({"file": str(args.file), "records": size})
+    else:
+        print_line(f"{args.file}: {size} records")
+
+
+def _accept(args: argparse.Namespace) -> None:
+    from ..bootstrap import accept_gaps  # noqa: PLC0415
+
+    accepted = accept_gaps(load_settings())
+    if args.json:
+        print_json({"accepted": accepted})
+    elif accepted:
+        print_line(f"{accepted} gaps accepted; they stay on record")
+    else:
+        note("there was no gap to accept")

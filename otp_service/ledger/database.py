@@ -1,0 +1,163 @@
+"""The database of the ledger: SQLite by itself, PostgreSQL where several machines write.
+
+SQLite keeps what it was told when the machine loses power (`synchronous=FULL`), lets others read while one writes
+(WAL), and overwrites what is deleted (`secure_delete`).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ..domain.errors import StoreUnavailable
+from .tables import POSITIONS
+
+BUSY_S = 30.0
+"""For so long one writer waits for another."""
+
+CONNECT_S = 5
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"busy_timeout={int(BUSY_S * 1000)}")
+
+
+class LedgerUnavailable(StoreUnavailable):
+    """The ledger's database does not answer, or refuses. Callers are told what they are told of the store."""
+
+
+class Database:
+    """An open database. Safe for many threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writes = engine.execution_options(writes=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that sees the database of one moment. Raises LedgerUnavailable."""
+        with _answering(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that is kept whole or not at all. In SQLite nobody else writes meanwhile.
+
+        Raises LedgerUnavailable.
+        """
+        with _answering(), self._writes.connect() as connection, connection.begin():
+            yield connection
+
+    def copy_to(self, path: Path) -> None:
+        """Write the database of this moment into an empty file (SQLite). Raises LedgerUnavailable."""
+        with self._alone() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
+
+    def forget_free_space(self) -> None:
+        """Leave nothing of what was deleted: neither in free pages nor in the file beside it. Raises LedgerUnavailable.
+
+        Where others write all the time it may wait for them.
+        """
+        with self._alone() as connection:
+            connection.exec_driver_sql("VACUUM")
+            if self.is_sqlite:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """Outside of any transaction."""
+        with _answering(), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # The text of the error may hold a password or what was written: its cause's first line says enough.
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        raise LedgerUnavailable(f"The ledger's database refuses: {_first_line(cause)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def open_database(url: str) -> Database:
+    """Open it; its tables may not be there yet (see `migrations`). Raises LedgerUnavailable.
+
+    `url`: `sqlite:////absolute/path` or `postgresql://…`.
+    """
+    if url.startswith("sqlite:"):
+        return Database(_sqlite(sqlite_path(url)))
+    try:
+        made = create_engine(
+            "postgresql+psycopg" + url[url.index(":") :],
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_S},
+        )
+    except ModuleNotFoundError as error:
+        raise LedgerUnavailable("PostgreSQL needs psycopg: pip install 'otp-service[postgres]'.") from error
+    return Database(made)
+
+
+def find_database(url: str) -> Database | None:
+    """The database if its tables are there; nothing is made. Raises LedgerUnavailable."""
+    if url.startswith("sqlite:") and not sqlite_path(url).exists():
+        return None
+    database = open_database(url)
+    with database.reading() as connection:
+        if inspect(connection).has_table(POSITIONS.name):
+            return database
+    database.close()
+    return None
+
+
+def sqlite_path(url: str) -> Path:
+    """The file that a URL of SQLite names."""
+    return Path(url.removeprefix("sqlite://").removeprefix("/") or "/")
+
+
+def _sqlite(path: Path) -> Engine:
+    _make_private(path)
+    engine = create_engine(f"sqlite+pysqlite:///{path}", connect_args={"timeout": BUSY_S, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_private(path: Path) -> None:
+    # SQLite gives the files beside it the rights of the file.
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise LedgerUnavailable(
+            f"The ledger {path} cannot be written: {error.strerror}; OTP_DATA_DIR names its directory."
+        ) from error
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # Transactions begin where we say it, not where the driver guesses it.
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    writes = options.get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,148 @@
+"""The exporter: brings the events of all streams into the ledger, in portions, each exactly once.
+
+The positions stand in the ledger and move in the same transaction as the rows, so whatever is killed, nothing is
+missing and nothing is there twice. Two exporters at once cannot hurt: the second finds that the positions have moved.
+A stream is trimmed up to what is in the ledger, never further.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from ..domain.audit import Event, EventType, Position
+from ..domain.continuity import Portion, Reached, Step, next_step
+from . import writing
+from .database import Database
+from .records import RecordEncoder
+from .writing import Gap, State
+
+PORTION = 1_000
+"""Entries of one transaction, about."""
+
+EVERY_S = 1.0
+"""Between two looks when nothing waits."""
+
+SHARE = 0.1
+"""Of a core, for the exporter: a process that also sends must go on sending. Not while very much waits."""
+
+MUCH = 50_000
+"""With so many entries waiting the exporter works without a pause."""
+
+TRIM_S = 600.0
+TAKEN_S = 5.0
+"""A pause after another exporter was faster: it works, and this one is not needed."""
+
+_log = logging.getLogger("otp.ledger")
+
+
+class Source(Protocol):
+    """The streams of the store. Each method raises StoreUnavailable if no shard answers."""
+
+    def read(self, after: Mapping[int, str], count: int) -> Sequence[Portion]:
+        """The next portions of the shards that answer, with about `count` entries in all."""
+        ...
+
+    def record(self, kind: EventType, detail: Mapping[str, int | str], mark: str) -> object:
+        """Record an event, once for each `mark`."""
+        ...
+
+    def trim(self, reached: Mapping[int, Reached]) -> object:
+        """Drop entries that were kept long enough and are in the ledger."""
+        ...
+
+    def tell(self, reached: Mapping[int, Reached]) -> object:
+        """Say how many entries of each shard are in the ledger."""
+        ...
+
+
+def _place(event: Event) -> tuple[Position, int]:
+    return event.position, event.shard
+
+
+class Exporter:
+    """Brings events from the source into the database. For one thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        source: Source,
+        encoder: RecordEncoder,
+        *,
+        now_ms: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+        measure: Callable[[int, int], object] = lambda _waiting, _gaps: None,
+    ) -> None:
+        """`measure` is told how many entries wait, and how many gaps nobody has accepted."""
+        self._database = database
+        self._source = source
+        self._encoder = encoder
+        self._now_ms = now_ms
+        self._monotonic = monotonic
+        self._measure = measure
+        self._state: State | None = None
+        self._told: Mapping[int, Reached] = {}
+        self._trim_at = monotonic() + TRIM_S
+        self.waiting = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Export until `stop`. Raises LedgerUnavailable and StoreUnavailable; it may be called again."""
+        while not stop.is_set():
+            began = self._monotonic()
+            taken = self.once()
+            stop.wait(self._pause(taken, self._monotonic() - began))
+
+    def _pause(self, taken: int | None, spent_s: float) -> float:
+        if taken is None:
+            return TAKEN_S
+        if self.waiting >= MUCH:
+            return 0.0
+        busy = spent_s * (1 / SHARE - 1)
+        return busy if self.waiting else max(EVERY_S - spent_s, busy)
+
+    def once(self) -> int | None:
+        """Export one portion of each shard: how many events; None if another exporter was faster."""
+        before = self._state or writing.state(self._database)
+        self._state = None
+        steps = self._steps(before)
+        # Of several shards in order of time, of each in its own order.
+        events = sorted((event for step in steps.values() for event in step.events), key=_place)
+        reached = {shard: step.reached for shard, step in steps.items() if step.reached != before.reached.get(shard)}
+        gaps = [gap for shard, step in steps.items() if (gap := self._gap(shard, step))]
+        after = before
+        if events or reached or gaps:
+            appended = writing.append(self._database, self._encoder, before, events, reached, gaps=gaps)
+            if appended is None:
+                return None
+            after = appended
+        self._after(after, steps)
+        self._state = after
+        return len(events)
+
+    def _steps(self, before: State) -> dict[int, Step]:
+        after = {shard: one.entry for shard, one in before.reached.items()}
+        portions = self._source.read(after, PORTION)
+        return {portion.shard: next_step(before.reached.get(portion.shard), portion) for portion in portions}
+
+    def _gap(self, shard: int, step: Step) -> Gap | None:
+        if step.gap is None:
+            return None
+        _log.error("the store lost or repeated events", extra={"reason": step.gap["reason"], "kind": str(shard)})
+        gap_id = f"{shard}:{step.gap['ledger_last']}:{step.gap['store_last']}:{step.gap['store_count']}"
+        return Gap(gap_id, self._now_ms(), step.gap)
+
+    def _after(self, state: State, steps: Mapping[int, Step]) -> None:
+        """What follows from what is in the ledger now; each of it may be repeated."""
+        self.waiting = sum(step.waiting for step in steps.values())
+        for gap in writing.unrecorded(self._database):
+            self._source.record(EventType.LEDGER_GAP, gap.detail, gap.id)
+            writing.mark_recorded(self._database, gap)
+        self._measure(self.waiting, len(writing.open_gaps(self._database)))
+        moved = {shard: one for shard, one in state.reached.items() if self._told.get(shard) != one}
+        if moved:
+            self._source.tell(moved)
+            self._told = state.reached
+        if self._monotonic() >= self._trim_at:
+            self._trim_at = self._monotonic() + TRIM_S
+            self._source.trim(state.reached)

@@ -1,0 +1,138 @@
+"""Pages of the ledger for readers of the record: in order of time, by any filter, each with an index of its own."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, not_, or_, select, union_all
+
+from ..domain.audit import Event, EventField, Position
+from ..domain.continuity import Reached
+from ..domain.ids import VERIFICATION_PREFIX
+from ..domain.record_page import LedgerPage
+from .database import Database
+from .records import GREATEST
+from .tables import PERSONS, POSITIONS, RECORDS
+
+_COLUMNS = {
+    EventField.APP: RECORDS.c.app,
+    EventField.TYPE: RECORDS.c.type,
+    EventField.VERIFICATION: RECORDS.c.verification,
+    EventField.DELIVERY: RECORDS.c.delivery,
+    EventField.NUMBER_HASH: RECORDS.c.number_hash,
+    EventField.MESSAGE: RECORDS.c.message_id,
+}
+_SHOWN = (RECORDS.c.shard, RECORDS.c.at_ms, RECORDS.c.counter, RECORDS.c.leaf, RECORDS.c.number_hash, RECORDS.c.person)
+_ORDER = ("at_ms", "counter", "shard")
+
+
+class LedgerPages:
+    """Reads pages. `unseal` opens what identifies somebody."""
+
+    def __init__(self, database: Database, unseal: Callable[[str], bytes]) -> None:
+        self._database = database
+        self._unseal = unseal
+
+    def read(
+        self,
+        positions: Sequence[Position],
+        *,
+        shards: Sequence[int],
+        until_ms: int | None,
+        limit: int,
+        wanted: Mapping[str, frozenset[str]],
+    ) -> LedgerPage:
+        """Up to `limit` events after the positions, and how far each stream is in the ledger.
+
+        Raises LedgerUnavailable.
+        """
+        query = page_query(positions, shards, until_ms, limit, wanted)
+        with self._database.reading() as connection:
+            found = connection.execute(select(POSITIONS.c.shard, POSITIONS.c.entry, POSITIONS.c.counted))
+            reached = {shard: Reached(entry, counted) for shard, entry, counted in found}
+            rows = connection.execute(query).all() if query is not None else []
+            ids = {row.person for row in rows if row.person is not None}
+            persons = connection.execute(select(PERSONS.c.id, PERSONS.c.sealed).where(PERSONS.c.id.in_(ids))).all()
+        known = {id_: self._values(sealed) for id_, sealed in persons}
+        return LedgerPage([_event(row, known.get(row.person, {})) for row in rows], reached)
+
+    def _values(self, sealed: str) -> dict[str, str]:
+        values: dict[str, str] = json.loads(self._unseal(sealed))
+        return values
+
+
+def page_query(
+    positions: Sequence[Position],
+    shards: Sequence[int],
+    until_ms: int | None,
+    limit: int,
+    wanted: Mapping[str, frozenset[str]],
+) -> Select[Any] | None:
+    """The query of a page; None if nothing can match."""
+    if not shards or not set(wanted) <= set(_COLUMNS):
+        return None
+    conditions = [*_after(positions, shards), *_within(shards, len(positions))]
+    if until_ms is not None:
+        conditions.append(RECORDS.c.at_ms <= min(until_ms, GREATEST))
+    # One ordered walk through an index for each combination of values, of which the first rows are merged.
+    parts = [
+        select(*_SHOWN).where(and_(*equal, *conditions)).order_by(*(RECORDS.c[name] for name in _ORDER)).limit(limit)
+        for equal in _combinations(wanted)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    merged = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    return select(merged).order_by(*(merged.c[name] for name in _ORDER)).limit(limit)
+
+
+def _combinations(wanted: Mapping[str, frozenset[str]]) -> Iterator[list[ColumnElement[bool]]]:
+    for values in product(*map(sorted, wanted.values())):
+        chosen = dict(zip(wanted, values, strict=True))
+        if EventField.DELIVERY in chosen:
+            # A delivery's id names its verification, which has the index.
+            chosen.setdefault(EventField.VERIFICATION, _token(chosen[EventField.DELIVERY]))
+        yield [_COLUMNS[name] == value for name, value in chosen.items()]
+
+
+def _token(delivery_id: str) -> str:
+    return delivery_id.partition("_")[2].rpartition("-")[0]
+
+
+def _within(shards: Sequence[int], count: int) -> list[ColumnElement[bool]]:
+    return [] if len(shards) >= count else [RECORDS.c.shard.in_(list(shards))]
+
+
+def _after(positions: Sequence[Position], shards: Sequence[int]) -> list[ColumnElement[bool]]:
+    """Behind each shard's own position. Most stand at the same place: only the others need a condition each."""
+    clamped = {shard: (min(positions[shard].ms, GREATEST), min(positions[shard].counter, GREATEST)) for shard in shards}
+    first = min(clamped.values())
+    beyond = [
+        not_(and_(RECORDS.c.shard == shard, _up_to(*place))) for shard, place in clamped.items() if place != first
+    ]
+    return [RECORDS.c.at_ms >= first[0], not_(_up_to(*first)), *beyond]
+
+
+def _up_to(at_ms: int, counter: int) -> ColumnElement[bool]:
+    return or_(RECORDS.c.at_ms < at_ms, and_(RECORDS.c.at_ms == at_ms, RECORDS.c.counter <= counter))
+
+
+def _event(row: Any, values: Mapping[str, str]) -> Event:
+    leaf = json.loads(row.leaf)
+    personal = {name: value for name, value in values.items() if name in ("client_ip", "country")}
+    by = leaf["by"]
+    fields = {
+        EventField.TYPE: leaf["type"],
+        EventField.VERIFICATION: (leaf["verification_id"] or "").removeprefix(VERIFICATION_PREFIX),
+        EventField.APP: leaf["app"] or "",
+        EventField.MASK: values.get("mask", ""),
+        EventField.NUMBER_HASH: row.number_hash or "",
+        EventField.DELIVERY: leaf["delivery_id"] or "",
+        EventField.KEY_ID: by["key_id"] or "",
+        EventField.REQUEST_ID: by["request_id"] or "",
+        EventField.ADDRESS: by["address"] or "",
+        EventField.POLICY: leaf["policy"] or "",
+        EventField.N: str(leaf["n"] or ""),
+        EventField.DETAIL: json.dumps({**leaf["detail"], **personal}),
+    }
+    return Event(row.shard, Position(row.at_ms, row.counter), leaf["type"], fields)

@@ -1,0 +1,132 @@
+"""Verifying a ledger: its records, the columns by which they are found, tiles, checkpoints and who signed them."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from ..ledger.database import Database
+from ..ledger.tables import PERSONS, RECORDS
+from ..transparency.checkpoints import Checkpoint, LogKeys, SignatureRefused, read_checkpoint
+from ..transparency.findings import Finding, Tampering
+from ..transparency.inspecting import inspect, judge_older
+from ..transparency.notes import NoteError
+from ..transparency.tiles import hashes_of
+from ..transparency.tree import Tree
+from .log_store import LogStore
+from .stored_tiles import StoredTiles
+
+PORTION = 2_000
+Progress = Callable[[int, int], object]
+_COLUMNS = ("seq", "leaf", "leaf_hash", "shard", "type", "app", "verification", "delivery", "person")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was verified: how many records there are and are signed, and the first thing that is wrong.
+
+    `erased`: records whose personal part was erased, which breaks nothing.
+    """
+
+    records: int
+    signed: int
+    checkpoints: int
+    erased: int
+    finding: Finding | None
+
+
+def verify_ledger(
+    database: Database, keys: LogKeys, older: Sequence[Checkpoint] = (), progress: Progress = lambda _done, _total: None
+) -> Report:
+    """Verify everything that is signed. `older`: checkpoints that somebody kept elsewhere. Raises LedgerUnavailable."""
+    with database.reading() as connection:
+        notes = LogStore(connection).all_notes()
+        checkpoints, finding = _judged(notes, keys)
+        records = int(connection.execute(select(func.count()).select_from(RECORDS)).scalar_one())
+        rows = _Rows(connection, records, progress)
+        tiles = StoredTiles(connection)
+        finding = finding or inspect(rows.leaves(), lambda number: hashes_of(tiles.tile(0, number)), checkpoints)
+        finding = rows.sooner(finding) or _judge_older(older, checkpoints, records, Tree(tiles))
+        signed = max((one.size for one in checkpoints), default=0)
+        return Report(records, signed, len(notes), _erased(connection), finding)
+
+
+def _judged(notes: Sequence[str], keys: LogKeys) -> tuple[list[Checkpoint], Finding | None]:
+    """The checkpoints that count, and the first that nobody who counts signed."""
+    good: list[Checkpoint] = []
+    for note in notes:
+        try:
+            if read_checkpoint(note)[1].size >= keys.since:
+                good.append(keys.verify(note))
+        except SignatureRefused as error:
+            return good, Finding(Tampering(error.kind), None, f"{_named(note)}: {error}")
+        except NoteError as error:
+            return good, Finding(Tampering.UNREADABLE, None, f"a checkpoint cannot be read: {error}")
+    return good, None
+
+
+def _named(note: str) -> str:
+    return f"the checkpoint of {note.split(chr(10))[1]} records"
+
+
+def _judge_older(older: Sequence[Checkpoint], own: Sequence[Checkpoint], records: int, tree: Tree) -> Finding | None:
+    found = (judge_older(one, own, records, tree.root) for one in older)
+    return next((one for one in found if one is not None), None)
+
+
+class _Rows:
+    """The rows in order of their numbers. Notes the first whose columns are not what its bytes say."""
+
+    def __init__(self, connection: Connection, total: int, progress: Progress) -> None:
+        self._connection = connection
+        self._total = total
+        self._progress = progress
+        self._finding: Finding | None = None
+
+    def leaves(self) -> Iterator[bytes]:
+        done, last = 0, 0
+        while rows := self._portion(last):
+            for row in rows:
+                if self._finding is None and (fault := _fault(row)):
+                    self._finding = Finding(Tampering.EDITED, row.seq, f"record {row.seq} was edited: {fault}")
+                yield _raw(row.leaf)
+            done, last = done + len(rows), rows[-1].seq
+            self._progress(done, self._total)
+
+    def _portion(self, last: int) -> Sequence[Any]:
+        wanted = select(*(RECORDS.c[name] for name in _COLUMNS)).where(RECORDS.c.seq > last)
+        return self._connection.execute(wanted.order_by(RECORDS.c.seq).limit(PORTION)).all()
+
+    def sooner(self, finding: Finding | None) -> Finding | None:
+        """Of two findings that of the tree, which says more, unless the other comes first."""
+        own = self._finding
+        if own is None or finding is None:
+            return finding or own
+        return own if finding.seq is not None and (own.seq or 0) < finding.seq else finding
+
+
+def _fault(row: Any) -> str | None:
+    """Which column differs from the record's bytes."""
+    try:
+        says = json.loads(row.leaf)
+        told = (says["shard"], says["type"], says["app"], says["verification_id"], says["delivery_id"])
+        stands = (row.shard, row.type, row.app, f"vrf_{row.verification}" if row.verification else None, row.delivery)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "it cannot be read"
+    names = ("shard", "type", "app", "verification", "delivery")
+    differing = (name for name, one, other in zip(names, told, stands, strict=True) if one != other)
+    return next((f"the column {name} is not what was signed" for name in differing), None)
+
+
+def _raw(leaf: bytes | str) -> bytes:
+    # A column of SQLite takes what it is given, whoever gives it.
+    return leaf.encode() if isinstance(leaf, str) else bytes(leaf)
+
+
+def _erased(connection: Connection) -> int:
+    """Records with a commitment to what identifies somebody, and nothing behind it."""
+    there = select(PERSONS.c.id).where(PERSONS.c.id == RECORDS.c.person).exists()
+    wanted = select(func.count()).where(RECORDS.c.person.is_not(None), ~there)
+    return int(connection.execute(wanted).scalar_one())

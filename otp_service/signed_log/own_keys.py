@@ -1,0 +1,27 @@
+"""The keys of the log as this machine's keyring knows them, which trusts no row of the database."""
+
+from sqlalchemy import Connection
+
+from ..transparency.checkpoints import LogKeys, read_checkpoint
+from ..transparency.notes import NoteError, VerifierKey
+from .log_store import LogStore
+from .signing import Signers
+
+
+def own_keys(connection: Connection, signers: Signers, origin: str) -> LogKeys:
+    """From the key of the keyring that signed first. Raises NoteError where the changes of keys do not follow."""
+    log = LogStore(connection)
+    return LogKeys(_first(log, signers, log.origin() or origin), log.rotations())
+
+
+def _first(log: LogStore, signers: Signers, origin: str) -> VerifierKey:
+    active, known = signers(origin)
+    for note in log.all_notes()[:1]:
+        try:
+            lines = read_checkpoint(note)[0].signatures
+        except NoteError:
+            continue
+        for signer in known:
+            if any(line.is_of(signer.key) for line in lines):
+                return signer.key
+    return active.key

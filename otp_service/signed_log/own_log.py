@@ -1,0 +1,41 @@
+"""The log of this machine, as its operator's commands see it."""
+
+from collections.abc import Sequence
+
+from ..ledger.database import Database
+from ..transparency.checkpoints import Checkpoint, LogKeys
+from ..transparency.notes import VerifierKey
+from .inspection import Progress, Report, verify_ledger
+from .log_store import LogStore
+from .own_keys import own_keys
+from .reading import LogReader
+from .signing import Signers
+
+
+class OwnLog:
+    """Each method raises LedgerUnavailable. `origin`: the name that the log will have, if it has none yet."""
+
+    def __init__(self, database: Database, signers: Signers, origin: str) -> None:
+        self.database = database
+        self._signers = signers
+        self._origin = origin
+
+    def origin(self) -> str:
+        """The log's name."""
+        with self.database.reading() as connection:
+            return LogStore(connection).origin() or self._origin
+
+    def checkpoint(self) -> str | None:
+        """The newest checkpoint; None while there is none."""
+        return LogReader(self.database).checkpoint()
+
+    def keys(self, first: VerifierKey | None = None) -> LogKeys:
+        """The log's keys from this one on, or from the keyring's first. Raises NoteError."""
+        with self.database.reading() as connection:
+            if first is not None:
+                return LogKeys(first, LogStore(connection).rotations())
+            return own_keys(connection, self._signers, self._origin)
+
+    def verify(self, first: VerifierKey | None, older: Sequence[Checkpoint], progress: Progress) -> Report:
+        """Verify the whole log (see `inspection`)."""
+        return verify_ledger(self.database, self.keys(first), older, progress)

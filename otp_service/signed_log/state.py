@@ -1,0 +1,28 @@
+"""How the log is doing, for metrics and `doctor`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..ledger.database import Database
+from .ledger_rows import size_in
+from .log_store import LogStore
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """`signed_at_ms` is None while nothing was signed. `cosigned`: the size that each witness cosigned last."""
+
+    records: int
+    signed: int
+    signed_at_ms: int | None
+    origin: str | None
+    cosigned: Mapping[str, int]
+
+
+def log_state(database: Database) -> LogState:
+    """As it is now. Raises LedgerUnavailable."""
+    with database.reading() as connection:
+        log = LogStore(connection)
+        newest = log.newest()
+        signed, at_ms = (newest.size, newest.at_ms) if newest else (0, None)
+        return LogState(size_in(connection), signed, at_ms, log.origin(), log.cosigned_sizes())

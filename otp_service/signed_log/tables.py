@@ -1,0 +1,31 @@
+"""The tables of the signed log, as the step `0010_signed_log` makes them."""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+
+METADATA = MetaData()
+
+LOG = Table("log", METADATA, Column("id", Integer, primary_key=True), Column("origin", Text))
+TILES = Table(
+    "log_tiles",
+    METADATA,
+    Column("level", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("hashes", LargeBinary),
+)
+CHECKPOINTS = Table(
+    "log_checkpoints",
+    METADATA,
+    Column("id", BigInteger, primary_key=True),
+    Column("size", BigInteger),
+    Column("note", Text),
+    Column("at_ms", BigInteger),
+    Column("rotates", Integer),
+)
+COSIGNATURES = Table(
+    "log_cosignatures",
+    METADATA,
+    Column("checkpoint", BigInteger, primary_key=True),
+    Column("witness", Text, primary_key=True),
+    Column("line", Text),
+    Column("at_ms", BigInteger),
+)

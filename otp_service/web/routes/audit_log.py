@@ -1,0 +1,153 @@
+"""The signed log of the audit record: checkpoint, tiles and proofs, in the forms of C2SP (see `transparency`)."""
+
+from collections.abc import Callable
+
+from ...transparency.tiles import parse_level, parse_tile_path
+from ...transparency.tree import TILE_WIDTH
+from ...usecases.ports import PublishedLog
+from ..auth import EVERY_APP
+from ..http import LASTING, NO_STORE, Call, Doc, Reply, Route, reply
+from ..problems import Problems
+from ..schemas.audit import LogRotations
+from .codes import CALLER, STORE
+
+TEXT = "text/plain; charset=utf-8"
+BYTES = "application/octet-stream"
+_CODES = (*CALLER, *STORE, "not_found")
+
+_CHECKPOINT = Doc(
+    "The newest signed checkpoint of the audit log",
+    codes=_CODES,
+    media="text/plain",
+    tag="audit",
+    operation_id="getCheckpoint",
+    description="C2SP tlog-checkpoint: the log's name, how many records it has, and the root of its Merkle tree "
+    "(RFC 9162), signed. Cosignatures of witnesses stand below. 404 until the first one is signed.",
+)
+_ROTATIONS = Doc(
+    "How the key of the audit log changed",
+    None,
+    LogRotations,
+    200,
+    (*CALLER, *STORE),
+    tag="audit",
+    operation_id="listLogRotations",
+    description="The last checkpoint that each old key signed, oldest first. It names the next key, so that who knows "
+    "the first key can follow.",
+)
+_TILE = Doc(
+    "A tile of the log's tree",
+    codes=_CODES,
+    media=BYTES,
+    tag="audit",
+    operation_id="getTile",
+    description="C2SP tlog-tiles: up to 256 hashes. Level 0 has those of records.",
+)
+_ENTRIES = Doc(
+    "256 records of the log",
+    codes=_CODES,
+    media=BYTES,
+    tag="audit",
+    operation_id="getEntries",
+    description="C2SP tlog-tiles: records, each behind its length in two bytes. Needs `audit:all`: they are of all "
+    "apps.",
+)
+_PROOF = Doc(
+    "The proof that a record is in the log",
+    codes=_CODES,
+    media="text/plain",
+    tag="audit",
+    operation_id="getProof",
+    description="C2SP tlog-proof, with the record as its extra data. Checked without us: see the guide for auditors. "
+    "404 until a checkpoint has the record, which takes ten seconds.",
+)
+
+_PREFIX = "/audit/log/"
+
+Log = Callable[[], PublishedLog | None]
+"""The log; None while there is no ledger."""
+
+
+class AuditLogRoutes:
+    """Publishes the log. It holds hashes of all apps' records; what they say is shown with `audit:all` only."""
+
+    def __init__(self, log: Log, problems: Problems) -> None:
+        self._log = log
+        self._problems = problems
+
+    def routes(self) -> list[Route]:
+        """The routes of this resource."""
+        tile = "/audit/log/tile/{level}/{tile}"
+        return [
+            Route("GET", "/audit/log/checkpoint", self.checkpoint, "audit:read", _CHECKPOINT),
+            Route("GET", "/audit/log/rotations", self.rotations, "audit:read", _ROTATIONS),
+            Route("GET", "/audit/log/tile/entries/{tile}", self.entries, EVERY_APP, _ENTRIES),
+            Route("GET", tile, self.tile, "audit:read", _TILE),
+            Route("GET", "/audit/events/{seq}/proof", self.proof, "audit:read", _PROOF),
+        ]
+
+    def checkpoint(self, call: Call) -> Reply:
+        """GET /audit/log/checkpoint."""
+        log = self._log()
+        return self._text(log.checkpoint() if log else None, call)
+
+    def rotations(self, call: Call) -> Reply:
+        """GET /audit/log/rotations."""
+        log = self._log()
+        return reply(200, LogRotations(log.rotations() if log else []))
+
+    def tile(self, call: Call) -> Reply:
+        """GET /audit/log/tile/{level}/{tile}."""
+        found = hash_tile(self._log(), call.path["level"], call.path["tile"])
+        return found or self._nothing(call)
+
+    def entries(self, call: Call) -> Reply:
+        """GET /audit/log/tile/entries/{tile}."""
+        log, place = self._log(), parse_tile_path(call.path["tile"])
+        found = log.entries(*place) if log and place else None
+        return _bytes(found, full=place is not None and place[1] == TILE_WIDTH) if found else self._nothing(call)
+
+    def proof(self, call: Call) -> Reply:
+        """GET /audit/events/{seq}/proof."""
+        log = self._log()
+        app = None if EVERY_APP in call.scopes else call.app
+        return self._text(log.proof(call.path["seq"], app) if log else None, call)
+
+    def _text(self, text: str | None, call: Call) -> Reply:
+        return self._nothing(call) if text is None else _text(text)
+
+    def _nothing(self, call: Call) -> Reply:
+        return self._problems.of("not_found", "The log has nothing under this name, or not yet.", call.request_id)
+
+
+def hash_tile(log: PublishedLog | None, level: str, path: str) -> Reply | None:
+    """A tile of hashes by its path; None if there is none."""
+    place, number = parse_tile_path(path), parse_level(level)
+    if log is None or place is None or number is None:
+        return None
+    found = log.tile(number, *place)
+    return _bytes(found, full=place[1] == TILE_WIDTH) if found else None
+
+
+def _bytes(raw: bytes, *, full: bool) -> Reply:
+    return Reply(200, {"Content-Type": BYTES, **(LASTING if full else NO_STORE)}, raw)
+
+
+def _text(text: str) -> Reply:
+    return Reply(200, {"Content-Type": TEXT, **NO_STORE}, text.encode())
+
+
+def without_a_key(log: Log, path: str) -> Reply | None:
+    """What the listener of `--metrics-port` shows of the log: no record, only hashes. None for any other path."""
+    found = log() if path.startswith(_PREFIX) else None
+    if found is None:
+        return None
+    name = path.removeprefix(_PREFIX)
+    if name == "checkpoint":
+        checkpoint = found.checkpoint()
+        return _text(checkpoint) if checkpoint else None
+    if name == "rotations":
+        return reply(200, LogRotations(found.rotations()))
+    kind, _, tile = name.partition("/")
+    level, _, rest = tile.partition("/")
+    return hash_tile(found, level, rest) if kind == "tile" else None

@@ -1,0 +1,1 @@
+"""The ledger: exporter, records, pages, erasure."""

@@ -1,0 +1,160 @@
+"""Keeping the ledger: its tables, copies of it, what readers ask of it, and what the doctor says."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect, text
+
+from otp_service.diagnosis.ledger import check_ledger
+from otp_service.domain.audit import ZERO
+from otp_service.domain.errors import ConfigError
+from otp_service.ledger import reading, writing
+from otp_service.ledger.backup import back_up
+from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
+from otp_service.ledger.migrations import migrate, steps
+from otp_service.ledger.pages import page_query
+from otp_service.ledger.tables import METADATA
+
+from ..storage.harness import CODE, SHARDS, fresh_number
+from .harness import LedgerHarness, ledger_over, read_all
+
+
+def test_each_step_leads_to_the_next(tmp_path: Path) -> None:
+    """From the first to the last, one by one or all at once: the same tables, which are those that the code knows."""
+    one_by_one, at_once = (open_database(f"sqlite:///{tmp_path}/{name}.db") for name in ("a", "b"))
+    for number, _, _ in steps():
+        migrate(one_by_one, number)
+    migrate(at_once)
+    migrate(at_once)
+    made = []
+    for database in (one_by_one, at_once):
+        with database.reading() as connection:
+            made.append(connection.execute(text("SELECT type, name, sql FROM sqlite_master ORDER BY name")).all())
+            for table in METADATA.tables.values():
+                columns = {column["name"] for column in inspect(connection).get_columns(table.name)}
+                assert columns == {column.name for column in table.columns}, table.name
+        database.close()
+    assert made[0] == made[1]
+
+
+def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    """Its tables may mean something else."""
+    database = open_database(f"sqlite:///{tmp_path}/a.db")
+    migrate(database)
+    with database.writing() as connection:
+        connection.execute(text("INSERT INTO migration (step, name, at_ms) VALUES (999, 'later', 0)"))
+    with pytest.raises(LedgerUnavailable, match="newer version"):
+        migrate(database)
+    database.close()
+
+
+def test_a_copy_is_the_ledger_of_one_moment(ledger: LedgerHarness, tmp_path: Path) -> None:
+    """Private, whole, and never over another file."""
+    harness = ledger.store
+    harness.check(harness.start(fresh_number()).reference, CODE)
+    ledger.export_all()
+    copy = tmp_path / "copy.db"
+    assert back_up(ledger.database, copy) == 3
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with pytest.raises(ConfigError, match="File exists"):
+        back_up(ledger.database, copy)
+    found = find_database(f"sqlite:///{copy}")
+    assert found is not None
+    assert reading.leaf_hashes(found, 1, 3) == reading.leaf_hashes(ledger.database, 1, 3)
+    found.close()
+    # A copy that is put in place again goes on where it is: nothing is missing and nothing is there twice.
+    harness.start(fresh_number())
+    ledger.export_all()
+    with ledger_over(harness, copy) as restored:
+        restored.export_all()
+        assert restored.leaves()[:3] == ledger.leaves()[:3]
+        assert [(row.shard, row.at_ms, row.counter) for row in restored.rows()] == [
+            (row.shard, row.at_ms, row.counter) for row in ledger.rows()
+        ]
+        assert writing.open_gaps(restored.database) == []
+
+
+FILTERS: list[dict[str, str]] = [
+    {},
+    {"type": "check.failed"},
+    {"type": "check.failed verification.started"},
+    {"app": "shop"},
+    {"app": "shop", "type": "verification.started delivery.queued"},
+    {"verification": "a" * 32},
+    {"delivery": f"dlv_{'a' * 32}-1"},
+    {"app": "shop", "delivery": f"dlv_{'a' * 32}-1"},
+    {"number_hash": "0" * 20},
+    {"app": "shop", "number_hash": "0" * 20},
+    {"message_id": "m"},
+]
+
+
+@pytest.mark.parametrize("wanted", FILTERS, ids=lambda wanted: "+".join(wanted) or "all")
+def test_every_filter_has_an_index(ledger: LedgerHarness, wanted: dict[str, str]) -> None:
+    """No page reads the whole table, and none sorts more than its own rows."""
+    query = page_query(
+        [ZERO] * SHARDS, range(SHARDS), None, 10, {name: frozenset(value.split()) for name, value in wanted.items()}
+    )
+    assert query is not None
+    with ledger.database.reading() as connection:
+        compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
+        plan = [row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {compiled}"))]
+    on_the_table = [line for line in plan if "records" in line]
+    assert on_the_table
+    assert all("USING INDEX records_" in line for line in on_the_table), plan
+    assert not any(line.startswith("SCAN records") for line in plan), plan
+    # One sort of the rows that several values have found is all.
+    assert sum("TEMP B-TREE" in line for line in plan) <= (len(on_the_table) > 1), plan
+
+
+def test_a_filter_shows_the_same_from_both_places(ledger: LedgerHarness) -> None:
+    """Before and after they were brought to the ledger, in pages of any size."""
+    harness = ledger.store
+    refs = [harness.start(fresh_number()).reference for _ in range(3)]
+    harness.send(refs[0], "msg-of-the-carrier")
+    harness.check(refs[1], CODE)
+    filters: list[dict[str, str]] = [
+        {"verification": refs[0].token},
+        {"delivery": refs[0].delivery_id(1)},
+        {"number_hash": refs[1].number_hash},
+        {"app": "shop", "type": "verification.started verification.approved"},
+        {"app": "bank"},
+        {"type": "delivery.sent"},
+    ]
+    before = [[event.seq for event in read_all(harness.audit, 1_000, **wanted)] for wanted in filters]
+    ledger.export_all()
+    for limit in (1, 2, 1_000):
+        after = [[event.seq for event in read_all(ledger.record, limit, **wanted)] for wanted in filters]
+        assert after == before
+    assert [event.type for event in ledger.events(message_id="msg-of-the-carrier")] == ["delivery.sent"]
+    assert [len(found) for found in before] == [4, 3, 3, 4, 0, 1]
+
+
+def results(ledger: LedgerHarness, waiting: int = 0, most: int = 10, find: Any = None) -> dict[str, tuple[bool, str]]:
+    """What the doctor says."""
+    found = check_ledger(find or (lambda: ledger.database), lambda: waiting, most)
+    return {one.name: (one.ok, one.detail) for one in found}
+
+
+def test_the_doctor_tells_what_is_wrong_with_the_ledger(ledger: LedgerHarness) -> None:
+    """None, one that falls behind, one with a gap; each with what to do."""
+    assert results(ledger) == {
+        "ledger": (True, "0 records; 0 entries of the store wait (starts are refused from 10 on)")
+    }
+    assert "does a worker run" in results(ledger, waiting=5)["ledger"][1]
+    assert not results(ledger, find=lambda: None)["ledger"][0]
+
+    def refuses() -> None:
+        raise LedgerUnavailable("it is locked")
+
+    assert results(ledger, find=refuses) == {"ledger": (False, "it is locked")}
+    harness = ledger.store
+    ref = harness.start(fresh_number()).reference
+    ledger.export_all()
+    harness.raw.delete(harness.keys.audit(harness.keys.shard(ref.number_hash)))
+    ledger.export_all()
+    assert "accept-restore" in results(ledger)["ledger gaps"][1]
+    writing.accept_gaps(ledger.database, harness.now())
+    assert list(results(ledger)) == ["ledger"]

@@ -1,0 +1,1 @@
+"""The signed log over a real ledger."""

@@ -1,0 +1,153 @@
+"""Rows flipped, deleted, inserted, swapped, cut, rolled back: `verify` names the first one and what was done to it."""
+
+import hashlib
+
+import pytest
+
+from otp_service.signed_log.inspection import Report, verify_ledger
+from otp_service.signed_log.own_keys import own_keys
+from otp_service.signed_log.signers import signers_of
+from otp_service.transparency.checkpoints import Checkpoint, read_checkpoint
+from otp_service.transparency.findings import Tampering
+from otp_service.transparency.notes import signed as sign
+
+from .harness import ORIGIN, SignedHarness
+
+COUNT = 600
+
+
+@pytest.fixture
+def log(signed: SignedHarness) -> SignedHarness:
+    """A log of 600 records with a checkpoint every 100 and a key that changed at 300; 20 are not signed yet."""
+    for number in range(6):
+        if number == 3:
+            signed.rotate()
+        signed.append(
+            *({"type": "check.failed", "app": "default", "verification": f"v{number}", "n": at} for at in range(1, 101))
+        )
+        signed.signer.sign()
+    signed.append_many(20)
+    return signed
+
+
+def verified(log: SignedHarness, *older: Checkpoint) -> Report:
+    """With the keys of the keyring."""
+    with log.database.reading() as connection:
+        keys = own_keys(connection, signers_of(lambda: log.ring), ORIGIN)
+    return verify_ledger(log.database, keys, older)
+
+
+def finding(log: SignedHarness) -> tuple[Tampering, int | None] | None:
+    """What is found first."""
+    found = verified(log).finding
+    return None if found is None else (found.kind, found.seq)
+
+
+def test_a_good_log(log: SignedHarness) -> None:
+    """How much was verified."""
+    report = verified(log)
+    assert (report.records, report.signed, report.checkpoints, report.erased) == (COUNT + 20, COUNT, 7, 0)
+    assert report.finding is None
+
+
+RENUMBER = "UPDATE records SET seq = -seq {where}; UPDATE records SET seq = -seq {shift} WHERE seq < 0"
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "seq"),
+    [
+        ("UPDATE records SET leaf = replace(leaf, 'default', 'defaulT') WHERE seq = 257", Tampering.EDITED, 257),
+        ("UPDATE records SET type = 'check.passed' WHERE seq = 300", Tampering.EDITED, 300),
+        ("UPDATE records SET app = 'other' WHERE seq = 1", Tampering.EDITED, 1),
+        ("UPDATE records SET verification = NULL WHERE seq = 599", Tampering.EDITED, 599),
+        ("DELETE FROM records WHERE seq = 256", Tampering.REMOVED, 256),
+        ("DELETE FROM records WHERE seq BETWEEN 10 AND 12", Tampering.REMOVED, 10),
+        (
+            "DELETE FROM records WHERE seq = 5;" + RENUMBER.format(where="WHERE seq > 5", shift="- 1"),
+            Tampering.REMOVED,
+            5,
+        ),
+        (
+            RENUMBER.format(where="WHERE seq > 5", shift="+ 1") + "; INSERT INTO records SELECT 6, leaf, leaf_hash, "
+            "shard, at_ms, counter, type, app, verification, delivery, message_id, number_hash, person FROM records "
+            "WHERE seq = 600",
+            Tampering.INSERTED,
+            6,
+        ),
+        (
+            "UPDATE records SET seq = -1 WHERE seq = 40; UPDATE records SET seq = 40 WHERE seq = 90; "
+            "UPDATE records SET seq = 90 WHERE seq = -1",
+            Tampering.SWAPPED,
+            40,
+        ),
+        ("DELETE FROM records WHERE seq > 500", Tampering.CUT, 501),
+        ("DELETE FROM records", Tampering.CUT, 1),
+        ("UPDATE log_tiles SET hashes = zeroblob(8192) WHERE level = 0 AND number = 1", Tampering.EDITED, 201),
+    ],
+)
+def test_what_was_done_is_named(log: SignedHarness, damage: str, kind: Tampering, seq: int) -> None:
+    """The first record, and what was done to it."""
+    for statement in damage.split(";"):
+        log.run(statement)
+    assert finding(log) == (kind, seq)
+
+
+def test_hashes_that_were_computed_anew_do_not_help(log: SignedHarness) -> None:
+    """Record, stored hash and tile say the same; the signed roots do not."""
+    leaf = b'{"seq":450}'
+    new = hashlib.sha256(b"\0" + leaf).digest()
+    log.run("UPDATE records SET leaf = :leaf, leaf_hash = :new WHERE seq = 450", leaf=leaf, new=new)
+    with log.database.reading() as connection:
+        tile = connection.exec_driver_sql("SELECT hashes FROM log_tiles WHERE level = 0 AND number = 1").scalar_one()
+    at = (449 - 256) * 32
+    log.run(
+        "UPDATE log_tiles SET hashes = :hashes WHERE level = 0 AND number = 1", hashes=tile[:at] + new + tile[at + 32 :]
+    )
+    assert finding(log) == (Tampering.EDITED, 401)
+
+
+def test_checkpoints_that_somebody_else_signed(log: SignedHarness) -> None:
+    """A foreign key; a key of the log before and after its time; a changed note."""
+    good = log.notes()
+    other = SignedHarness(log.path.with_name("other.db"))
+    other.append_many(1)
+    other.signer.sign()
+    foreign = other.notes()[0]
+    other.database.close()
+    log.run("UPDATE log_checkpoints SET note = :note WHERE id = 7", note=foreign)
+    assert finding(log) == (Tampering.FOREIGN_SIGNATURE, None)
+    signers = dict(enumerate(signers_of(lambda: log.ring)(ORIGIN)[1]))
+    for signer, size, kind in ((signers[0], 500, Tampering.KEY_TOO_LATE), (signers[1], 100, Tampering.KEY_TOO_EARLY)):
+        checkpoint = next(one for note in good if (one := read_checkpoint(note)[1]).size == size)
+        text = checkpoint.text
+        log.run("UPDATE log_checkpoints SET note = :note WHERE id = 7", note=str(sign(text, signer)))
+        assert finding(log) == (kind, None)
+    log.run("UPDATE log_checkpoints SET note = 'nothing' WHERE id = 7")
+    assert finding(log) == (Tampering.UNREADABLE, None)
+
+
+def test_a_log_that_was_rolled_back_is_found_by_a_checkpoint_that_was_kept(log: SignedHarness) -> None:
+    """Records, tiles and checkpoints of an older day agree with each other."""
+    kept = read_checkpoint(log.notes()[-1])[1]
+    assert verified(log, kept).finding is None
+    for statement in (
+        "DELETE FROM records WHERE seq > 300",
+        "DELETE FROM log_tiles WHERE level = 0 AND number > 1",
+        "DELETE FROM log_checkpoints WHERE size > 300",
+    ):
+        log.run(statement)
+    assert verified(log).finding is None
+    found = verified(log, kept).finding
+    assert found is not None
+    assert (found.kind, found.seq) == (Tampering.ROLLED_BACK, 301)
+
+
+def test_what_was_erased_breaks_nothing(signed: SignedHarness) -> None:
+    """The commitment stays in the leaf; what it was made of is gone."""
+    signed.append({"type": "verification.started", "values": {"mask": "+1******0143", "number_hash": "aa"}})
+    signed.append({"type": "verification.started", "values": {"mask": "+1******0144", "number_hash": "bb"}})
+    signed.signer.sign()
+    signed.run("DELETE FROM persons WHERE number_hash = 'aa'")
+    signed.run("UPDATE records SET number_hash = NULL WHERE number_hash = 'aa'")
+    report = verified(signed)
+    assert (report.erased, report.finding) == (1, None)

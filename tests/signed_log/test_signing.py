@@ -1,0 +1,134 @@
+"""What is signed continues what was signed before; keys follow one another."""
+
+import pytest
+
+from otp_service.signed_log.signing import AT_ONCE, EVERY_MS, LogDamaged
+from otp_service.transparency.checkpoints import read_checkpoint
+from otp_service.transparency.proofs import Proof
+from otp_service.transparency.tiles import TiledHashes, entries_of, width_in
+from otp_service.transparency.tree import MemoryHashes, Tree, leaf_hash
+
+from .harness import ORIGIN, SignedHarness
+
+
+def sizes(notes: list[str]) -> list[int]:
+    """The sizes of checkpoints."""
+    return [read_checkpoint(note)[1].size for note in notes]
+
+
+def test_a_checkpoint_when_there_is_something_new(signed: SignedHarness) -> None:
+    """At the beginning, after ten seconds, and at once where a thousand records wait."""
+    signer = signed.signer
+    assert sizes(signer.sign_if_due()) == [0]
+    signed.append_many(3)
+    assert signer.sign_if_due() == []
+    signed.now_ms += EVERY_MS
+    assert sizes(signer.sign_if_due()) == [3]
+    signed.now_ms += EVERY_MS
+    assert signer.sign_if_due() == []
+    signed.append_many(AT_ONCE)
+    assert sizes(signer.sign_if_due()) == [AT_ONCE + 3]
+    assert [signed.keys.verify(note).origin for note in signed.notes()] == [ORIGIN] * 3
+
+
+def test_roots_tiles_entries_and_proofs_are_those_of_the_records(signed: SignedHarness) -> None:
+    """Whatever the sizes were at which checkpoints were made."""
+    leaves: list[bytes] = []
+    for count in (1, 254, 1, 1, 300, 255):
+        signed.append_many(count)
+        signed.signer.sign()
+        size = signed.size
+        leaves = all_entries(signed)
+        memory = Tree(MemoryHashes([leaf_hash(leaf) for leaf in leaves]))
+        checkpoint = signed.keys.verify(signed.reader.checkpoint() or "")
+        assert (checkpoint.size, checkpoint.root) == (size, memory.root(size))
+        tiled = Tree(TiledHashes(size, lambda *place: signed.reader.tile(*place) or b""))
+        assert tiled.root(size) == checkpoint.root
+        assert tiled.consistency(1, size) == memory.consistency(1, size)
+    proof = Proof.parse(signed.reader.proof("700", None) or "")
+    assert proof.verify(leaves[699], signed.keys).size == signed.size
+    assert proof.extra == leaves[699]
+
+
+def all_entries(signed: SignedHarness) -> list[bytes]:
+    """The records, from the entry bundles."""
+    widths = [width_in(signed.size, 0, number) for number in range(-(-signed.size // 256))]
+    bundles = [signed.reader.entries(number, width) or b"" for number, width in enumerate(widths)]
+    return [leaf for bundle in bundles for leaf in entries_of(bundle)]
+
+
+def test_what_is_not_there_is_not_served(signed: SignedHarness) -> None:
+    """Nothing signed, tiles beyond the size, records of another app, names of nothing."""
+    reader = signed.reader
+    assert reader.checkpoint() is None
+    signed.append({"type": "key.created", "app": "default"}, {"type": "key.created", "app": "other"})
+    assert reader.tile(0, 0, 1) is None
+    assert reader.proof("1", None) is None
+    signed.signer.sign()
+    assert reader.tile(0, 0, 2)
+    for place in ((0, 0, 3), (0, 0, 256), (0, 1, 1), (1, 0, 1), (63, 0, 1)):
+        assert reader.tile(*place) is None
+    assert reader.entries(0, 3) is None
+    assert reader.proof("1", "default")
+    assert reader.proof("00-1790000000000-1", "default")
+    for name in ("2", "0", "3", "00-1790000000000-2", "x", "1" * 30):
+        assert reader.proof(name, "default") is None, name
+
+
+def test_the_old_key_names_the_new_one(signed: SignedHarness) -> None:
+    """At the same size, so that nobody else could have come between; whoever knows the first key follows."""
+    signed.append_many(5)
+    signed.signer.sign_if_due()
+    signed.rotate()
+    signed.append_many(1)
+    signed.now_ms += EVERY_MS
+    assert sizes(signed.signer.sign_if_due()) == [6, 6]
+    signed.rotate()
+    signed.now_ms += EVERY_MS
+    assert sizes(signed.signer.sign_if_due()) == [6, 6], "a key that changed needs no record"
+    signed.append_many(1)
+    signed.now_ms += EVERY_MS
+    assert sizes(signed.signer.sign_if_due()) == [7]
+    keys = signed.keys
+    assert len(keys.keys) == 3
+    assert [keys.verify(note).size for note in signed.notes()] == [5, 6, 6, 6, 6, 7]
+
+
+def test_without_the_key_before_nothing_is_signed(signed: SignedHarness) -> None:
+    """A keyring that forgot it cannot name the next one."""
+    signed.append_many(1)
+    signed.signer.sign()
+    other = SignedHarness(signed.path.with_name("other.db"))
+    other.database.close()
+    signed.raw = other.raw
+    with pytest.raises(LogDamaged, match="keyring"):
+        signed.signer.sign()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE log_tiles SET hashes = zeroblob(32 * 256) WHERE level = 0 AND number = 1",
+        "DELETE FROM log_tiles WHERE level = 1",
+        "UPDATE log_checkpoints SET note = replace(note, 'otp', 'opt')",
+        "DELETE FROM records WHERE seq > 200; UPDATE ledger SET size = 200",
+    ],
+)
+def test_nothing_is_signed_over_what_was_changed(signed: SignedHarness, damage: str) -> None:
+    """A new checkpoint would say that the changed record was always so."""
+    signed.append_many(300)
+    signed.signer.sign()
+    for statement in damage.split(";"):
+        signed.run(statement)
+    with pytest.raises(LogDamaged):
+        signed.signer.sign()
+
+
+def test_the_origin_stays(signed: SignedHarness) -> None:
+    """A log that was begun keeps its name, wherever it is served later."""
+    signed.append_many(1)
+    signed.signer.sign()
+    moved = signed.signer
+    moved._origin = "other.example/audit"
+    signed.append_many(1)
+    assert read_checkpoint(moved.sign()[0])[1].origin == ORIGIN
