@@ -20,12 +20,14 @@ from .clock import clock_ms, rfc3339
 from .config import Settings
 from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability, check_replicas, check_restarts
+from .diagnosis.fixed_codes import check_test_numbers
 from .diagnosis.fleet import check_fleet
 from .diagnosis.ledger import check_ledger
 from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
 from .diagnosis.risk import check_risk_hooks
 from .diagnosis.servers import check_servers
+from .diagnosis.texts import check_texts
 from .domain.errors import ConfigError, ServiceError
 from .domain.fleet import MAX_SKEW_MS, ProcessRecord
 from .receivers.client import Receivers
@@ -37,9 +39,10 @@ from .telnyx.check_senders import check_senders
 
 
 def diagnose(settings: Settings) -> Iterator[CheckResult]:
-    """Check configuration, risk hooks, store and carrier, in this order."""
+    """Check configuration, texts, risk hooks, store and carrier, in this order."""
     yield from _configuration(settings)
     yield from check_addresses(settings)
+    yield from check_texts(settings.policy)
     yield from check_risk_hooks(settings)
     yield from _store(settings)
     yield from _carrier(settings)
@@ -48,6 +51,7 @@ def diagnose(settings: Settings) -> Iterator[CheckResult]:
 def _configuration(settings: Settings) -> Iterator[CheckResult]:
     where = str(settings.config_path or "no file, defaults")
     yield _result("configuration", settings.require_apps, where)
+    yield from check_test_numbers(settings)
     yield _result("keyring", lambda: config.load_keyring(settings), "loaded")
     yield _result("webhook key", lambda: webhook_keys(settings), "TELNYX_PUBLIC_KEY holds Ed25519 keys")
 

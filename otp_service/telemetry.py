@@ -81,6 +81,12 @@ STARTS = Counter(
 )
 CHECKS = Counter("otp_checks", "Guesses judged or refused, by app and answer.", ["app", "answer"], registry=REGISTRY)
 REFUSALS = Counter("otp_start_refusals", "Starts refused, by app and reason.", ["app", "reason"], registry=REGISTRY)
+LIMITS = Counter(
+    "otp_limits_exceeded",
+    "Starts and checks that a limit has refused (enforce) or would have (monitor), by app, limit and mode.",
+    ["app", "limit", "mode"],
+    registry=REGISTRY,
+)
 SENDS = Counter(
     "otp_carrier_sends", "Calls to the carrier, by sender and outcome.", ["sender", "outcome"], registry=REGISTRY
 )

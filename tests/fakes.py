@@ -622,7 +622,8 @@ class Sent:
 class FakeVerifications:
     """Verifications, with a clock that only the test moves. A view may be put there as if it had been started.
 
-    Left out: the bound on consecutive wrong codes, and the order of senders. Nothing is forgotten with time.
+    Left out: the bound on consecutive wrong codes, the order of senders, and test numbers. Nothing is forgotten with
+    time.
     """
 
     views: dict[Reference, VerificationView] = field(default_factory=dict)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         build_replicas,
         lift_subject,
     )
+    from .erasing import erase_person
     from .front import build_front
     from .ledger import accept_gaps, back_up_ledger, run_exporter
     from .optouts import sync_optouts
@@ -40,6 +41,7 @@ __all__ = [
     "build_replicas",
     "build_web",
     "build_worker",
+    "erase_person",
     "lift_subject",
     "open_keyring",
     "open_stores",
@@ -53,6 +55,7 @@ _PLACES = {
     "back_up_ledger": "ledger",
     "run_exporter": "ledger",
     "build_front": "front",
+    "erase_person": "erasing",
     "build_web": "web",
     "build_worker": "worker",
     "open_keyring": "stores",

@@ -1,6 +1,7 @@
 """What single commands need. Each opens the store by itself."""
 
 from ..config import Settings
+from ..domain.factors import MAY_BIND_MS
 from ..domain.ids import Ids
 from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
@@ -47,13 +48,16 @@ def build_callbacks(settings: Settings) -> Callbacks:
     return Callbacks(stores.store, stores.scripts, stores.keys)
 
 
-def lift_subject(settings: Settings, app: str, subject: str, reason: str) -> int:
-    """Take away a subject's wrong codes in a row; how many there were. Raises InvalidRequest and StoreUnavailable."""
+def lift_subject(settings: Settings, app: str, subject: str, reason: str, *, number: bool = False) -> int:
+    """Take away a subject's wrong codes in a row; how many there were. Raises InvalidRequest and StoreUnavailable.
+
+    `number`: they stay, and the subject may bind another number without proof for an hour.
+    """
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     try:
         table = FactorTable(stores.store, stores.scripts, stores.keys, keyring.ids)
-        return table.lift(Subjects(keyring).of(app, subject), reason)
+        return table.lift(Subjects(keyring).of(app, subject), reason, bind_ms=MAY_BIND_MS if number else None)
     finally:
         stores.store.close()
 

@@ -29,6 +29,7 @@ from .required import require_for_web
 from .risk import risk_receivers
 from .signed_log import published
 from .stores import open_keyring, open_stores, parts_over
+from .texts import tell_text_sizes
 from .web import WebParts, flask_app, open_consumer, open_readiness
 
 
@@ -70,6 +71,7 @@ def build_front(
 ) -> Front:
     """The API for this event loop."""
     require_for_web(settings)
+    tell_text_sizes(settings.policy)
     keyring = open_keyring(settings)
     keyring.follow(partial(greenlets.off_loop, loop))
     stores = open_stores(settings, keyring, make_scripts)

@@ -67,7 +67,11 @@ def ledger_tasks(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -
     """What a worker has to do for the ledger until it ends."""
 
     def export(stop: threading.Event) -> None:
-        build_exporter(settings, stores, keyring).run(stop)
+        from .erasing import replay_erasures  # noqa: PLC0415
+
+        exporter = build_exporter(settings, stores, keyring)
+        replay_erasures(settings, stores, keyring.ids)
+        exporter.run(stop)
 
     return [PeriodicTask("ledger", AGAIN_S, export)]
 

@@ -10,11 +10,8 @@ from flask import Flask
 
 from .. import greenlets, telemetry
 from ..config import Settings
-from ..domain.addresses import end_user
 from ..domain.fleet import API
-from ..domain.phone import Phone
 from ..domain.policy import Slot
-from ..domain.starting import StartCommand
 from ..front.connections import connections_allowed
 from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
@@ -33,7 +30,7 @@ from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
-from ..usecases.verify import StartLimits, StartRequest, Verify
+from ..usecases.verify import Exceeded, SlotsOfStarts, StartLimits, Verify
 from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
@@ -126,6 +123,7 @@ class WebParts:
         self._measure_callbacks = callback_gauges(settings, stores)
         self._verdicts = WebhookVerdicts(time.monotonic)
         self.guard = build_guard(settings, stores, keyring.ids)
+        self._exceeded = Exceeded(stores.audit, _count_limit, time.monotonic)
 
     def request_id(self) -> str:
         """A new id for a request."""
@@ -198,6 +196,7 @@ class WebParts:
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
             sent=verify.check,
+            tell=verify.tell,
         )
 
     def _factor_table(self) -> FactorTable:
@@ -209,7 +208,8 @@ class WebParts:
         return Verify(
             store=self._verifications,
             outer=Outer(stores.scripts, {Slot: Limits(stores.keys, is_cluster=stores.store.is_cluster)}),
-            parts=[StartLimits(_limit_slots)],
+            parts=[StartLimits(SlotsOfStarts(settings.policy, self._keyring.ids.digest), self._exceeded)],
+            exceeded=self._exceeded,
             sender_health=self._health,
             vault=self._keyring,
             key_ids=Keyrings(stores.store, stores.keys),
@@ -276,13 +276,8 @@ class WebParts:
         return self._outbox.depth()
 
 
-def _limit_slots(command: StartCommand, request: StartRequest, _: Phone) -> list[Slot]:
-    app, client_ip = command.app, request.client_ip
-    slots = [Slot("starts_per_app", app.name, limit) for limit in app.starts_per_app]
-    if client_ip is not None:
-        subject = f"{app.name}:{end_user(client_ip)}"
-        slots += [Slot("starts_per_client_ip", subject, limit) for limit in app.starts_per_client_ip]
-    return slots
+def _count_limit(app: str, limit: str, mode: str) -> None:
+    telemetry.child(telemetry.LIMITS, app, limit, mode).inc()
 
 
 def _count_watch(news: News) -> None:

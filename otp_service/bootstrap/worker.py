@@ -44,6 +44,7 @@ from .required import require_for_worker
 from .sends import Delivers
 from .signed_log import signing_tasks
 from .stores import Stores, join, open_keyring, open_stores, parts_over
+from .texts import tell_text_sizes
 
 ALERT_PERIOD_S = 1.0
 HEALTH_PERIOD_S = 60.0
@@ -66,6 +67,7 @@ FINISH_S = 2.0
 def build_worker(settings: Settings, *, concurrency: int, exports: bool = True) -> DeliveryWorker:
     """The delivery worker. `concurrency`: sends at once; `exports`: whether it also exports to the ledger."""
     telnyx = require_for_worker(settings)
+    tell_text_sizes(settings.policy)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     reading = read_in_background(stores, settings.policy, api_keys=False)

@@ -20,6 +20,16 @@ def count(text: str) -> int:
     return _whole(text, 1, 1000)
 
 
+def seed(text: str) -> int:
+    """0 to 999,999,999: where a simulation's chance begins."""
+    return _whole(text, 0, 999_999_999)
+
+
+def many(text: str) -> int:
+    """1 to 1,000,000."""
+    return _whole(text, 1, 1_000_000)
+
+
 def _whole(text: str, low: int, high: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")

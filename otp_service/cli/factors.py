@@ -50,13 +50,18 @@ def _add_lift(groups: Any) -> None:
         groups,
         "lift",
         _lift,
-        line="take away a person's wrong codes in a row, also a hundred of them",
+        line="take away a person's wrong codes in a row, also a hundred of them, or let them bind another number",
         text="It acts on OTP_REDIS_URL with OTP_KEYRING. The reason goes into the audit record.",
         example="otp-service factors lift user-17 --app default --reason 'called, identity checked'",
     )
     lift.add_argument("subject", metavar="SUBJECT", type=nonempty, help="the person, by the app's own id")
     lift.add_argument("--app", metavar="APP", type=app_name, default="default", help="the app (default: default)")
     lift.add_argument("--reason", metavar="TEXT", type=nonempty, required=True, help="why; for the audit record")
+    lift.add_argument(
+        "--number",
+        action="store_true",
+        help="leave the wrong codes, and let the person bind another number without proof, once within an hour",
+    )
     json_option(lift)
 
 
@@ -150,8 +155,10 @@ def _lift(args: argparse.Namespace) -> None:
 
     settings = load_settings()
     set_caller("", "", at_shell(settings))
-    lifted = lift_subject(settings, known_app(settings, args.app), args.subject, args.reason)
+    lifted = lift_subject(settings, known_app(settings, args.app), args.subject, args.reason, number=args.number)
     if args.json:
         print_json({"lifted": lifted})
+    elif args.number:
+        print_line("lifted: the next start with the purpose bind needs no proof, within an hour")
     else:
         print_line(f"lifted: {lifted} wrong codes in a row")

@@ -22,6 +22,7 @@ from . import (
     callbacks,
     doctor,
     factors,
+    guard,
     keyring,
     keys,
     ledger,
@@ -34,6 +35,7 @@ from . import (
     sandbox,
     support,
     verify,
+    witness,
 )
 from .output import fail
 from .parser import PROGRAM, Parser
@@ -51,10 +53,12 @@ GROUPS = (
     optouts,
     numbers,
     support,
+    guard,
     replicas,
     doctor,
     audit,
     ledger,
+    witness,
 )
 """The modules of commands, in the order of `--help`."""
 

@@ -6,13 +6,14 @@ from typing import Any
 from ..domain import replies
 from ..domain.factors import FactorKind
 from ..domain.numbering import Kind
-from ..domain.policy import App, Limit, NumberLimits, Sender
+from ..domain.policy import DEFAULT_CODE_LENGTH, App, Limit, NumberLimits, Sender
 from ..domain.territories import expanded
 from .callbacks import read_endpoint
 from .duration import plain_ms
 from .faults import Faults
+from .fixed_codes import read_test_numbers
 from .risk import read_hook
-from .sections import AppSection, LimitEntry, ServiceSection
+from .sections import AppSection, FactorPolicy, LimitEntry, ServiceSection
 
 
 def build_app(
@@ -34,6 +35,8 @@ def build_app(
         "sent_within_ms": section.sent_within,
         "denial_words": _set(section.denial_words, replies.plain),
         "factors": _factors(section.factors),
+        "acr": _acr(section.factors),
+        "test_codes": _test_codes(name, section, faults),
         "callback": read_endpoint(name, section, environ, faults),
         "risk": read_hook(name, section.risk, environ, faults),
     }
@@ -41,8 +44,22 @@ def build_app(
     return App(name=name, brand=section.brand or "", route=route, **given_only(given))
 
 
-def _factors(table: Mapping[str, Sequence[FactorKind]] | None) -> Mapping[str, frozenset[FactorKind]] | None:
-    return None if table is None else {name: frozenset(kinds) for name, kinds in table.items()}
+def _test_codes(name: str, section: AppSection, faults: Faults) -> Mapping[str, str] | None:
+    length = section.code_length or DEFAULT_CODE_LENGTH
+    return None if section.test_numbers is None else read_test_numbers(name, section.test_numbers, length, faults)
+
+
+Policies = Mapping[str, list[FactorKind] | FactorPolicy]
+
+
+def _factors(table: Policies | None) -> Mapping[str, frozenset[FactorKind]] | None:
+    if table is None:
+        return None
+    return {name: frozenset(one if isinstance(one, list) else one.kinds) for name, one in table.items()}
+
+
+def _acr(table: Policies | None) -> Mapping[str, str] | None:
+    return None if table is None else {name: one.acr for name, one in table.items() if isinstance(one, FactorPolicy)}
 
 
 def given_only(values: Mapping[str, Any]) -> dict[str, Any]:

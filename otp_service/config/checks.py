@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..domain import codes, message_text, replies
 from ..domain.errors import InvalidNumber
+from ..domain.limits import RESERVED
+from ..domain.names import NAME_FORM, is_name
 from ..domain.numbering import Kind
 from ..domain.phone import REGIONS, is_e164
 from ..domain.phone import parse as parse_phone
@@ -96,6 +98,21 @@ def windows(values: "Sequence[LimitEntry]") -> None:
         raise ValueError("per must be at least 1s")
 
 
+def rules(values: "Sequence[LimitEntry]") -> None:
+    """The rules of a limit."""
+    windows(values)
+    if not values:
+        raise ValueError('at least one rule must be there; write for example [{limit = 300, per = "1h"}]')
+
+
+def limit_name(value: str) -> None:
+    """The name of an entry of `[[limits]]`, which refusals tell."""
+    if not is_name(value):
+        raise ValueError(f"{value[:40]!r} is no name: it has {NAME_FORM}")
+    if value in RESERVED:
+        raise ValueError(f"{value!r} is the name of a limit that is there anyway; choose another")
+
+
 def wrong_codes(values: "Sequence[LimitEntry]") -> None:
     """Limits of wrong codes: guessing is never unlimited (NIST SP 800-63B)."""
     windows(values)
@@ -110,6 +127,10 @@ def purposes(values: Mapping[str, object]) -> None:
     for name in values:
         if not (1 <= len(name) <= 32 and name.isprintable()):
             raise ValueError(f"the purpose {name[:40]!r} must have 1 to 32 printable characters")
+    for name, policy in values.items():
+        acr = getattr(policy, "acr", "x")
+        if not (acr.isascii() and acr.isprintable() and " " not in acr):
+            raise ValueError(f"acr of {name!r} must be ASCII without blanks, as a URI is")
 
 
 def e164(value: str) -> None:

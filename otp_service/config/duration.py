@@ -40,7 +40,7 @@ def plain_ms(value: Any) -> Any:
 
 
 def dec_hook(kind: type[Any], value: object) -> Any:
-    """How msgspec reads a Duration."""
-    if kind is Duration:
-        return Duration.read(value)
+    """How msgspec reads a Duration, or another type of ours that reads itself."""
+    if hasattr(kind, "read"):
+        return kind.read(value)
     raise NotImplementedError(kind)

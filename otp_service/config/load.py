@@ -16,6 +16,7 @@ from . import file, variables
 from .apps import build_app, given_only, number_limits
 from .callbacks import check_variables, secret_variable
 from .faults import Faults
+from .limits import read_limits
 from .risk import risk_variable
 from .sections import (
     MAX_QUEUE,
@@ -32,7 +33,7 @@ from .settings import CarrierAccess, Settings
 from .tables import named_tables, read_section
 from .variables import secret, whole_number
 
-TABLES = ("senders", "apps", "service", "store", "audit", "alerts")
+TABLES = ("senders", "apps", "service", "limits", "store", "audit", "alerts")
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
 
 
@@ -86,7 +87,8 @@ def _policy(document: Mapping[str, Any], service: ServiceSection, environ: Mappi
     # Who wants no address on record wants none of end users either.
     unsaid = KeptClientIp.NONE if addresses is KeptAddress.NONE else KeptClientIp.HASHED
     client_ips = service.audit_client_ips or unsaid
-    return Policy(MappingProxyType(apps), MappingProxyType(senders), limits, addresses, client_ips)
+    further = read_limits(document, apps, faults)
+    return Policy(MappingProxyType(apps), MappingProxyType(senders), limits, addresses, client_ips, further)
 
 
 def _on_call(document: Mapping[str, Any], faults: Faults) -> OnCall | None:

@@ -13,10 +13,11 @@ from msgspec import Meta
 
 from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.factors import FactorKind
-from ..domain.policy import MAX_ON_CALL, SenderKind, Strategy
+from ..domain.policy import MAX_ON_CALL, LimitEvent, LimitMode, SenderKind, Strategy
 from ..domain.risk import Decision, SentNumber
 from . import checks
 from .duration import Duration
+from .limit_keys import LimitKeys
 
 MAX_SHARDS = 256
 MAX_QUEUE = 10_000_000
@@ -30,6 +31,24 @@ class LimitEntry(msgspec.Struct, forbid_unknown_fields=True):
 
     limit: Annotated[int, Meta(ge=1, le=1_000_000)]
     per: Duration
+
+
+class TestNumberEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One of `[[apps.NAME.test_numbers]]`. `real`: it is not one of the fictitious numbers."""
+
+    number: str
+    code: str
+    real: bool = False
+
+
+FactorKinds = Annotated[list[FactorKind], Meta(min_length=1)]
+
+
+class FactorPolicy(msgspec.Struct, forbid_unknown_fields=True):
+    """`{kinds = ["totp"], acr = "urn:example:two-factors"}`: what counts for a purpose, and what receipts call that."""
+
+    kinds: FactorKinds
+    acr: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class Section(msgspec.Struct):
@@ -88,7 +107,8 @@ class AppSection(Section):
     strategy: Strategy | None = None
     sent_within: Duration | None = None
     denial_words: Annotated[list[str], Meta(max_length=32)] | None = None
-    factors: dict[str, Annotated[list[FactorKind], Meta(min_length=1)]] | None = None
+    factors: dict[str, FactorKinds | FactorPolicy] | None = None
+    test_numbers: Annotated[list[TestNumberEntry], Meta(max_length=32)] | None = None
     callback_url: str | None = None
     callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
     callback_allow_private: bool | None = None
@@ -160,3 +180,25 @@ class AlertsSection(Section):
 
     from_: str | None = msgspec.field(default=None, name="from")
     to: Annotated[list[str], Meta(min_length=1, max_length=MAX_ON_CALL)] | None = None
+
+
+class LimitSection(Section):
+    """`[[limits]]`."""
+
+    required: ClassVar[Mapping[str, str]] = {
+        "name": '"offices"',
+        "key": '"client_ip"',
+        "rules": '[{limit = 300, per = "1h"}]',
+    }
+    checks: ClassVar[Mapping[str, Check]] = {
+        "name": checks.limit_name,
+        "rules": checks.rules,
+        "apps": checks.no_repeats,
+    }
+
+    name: str | None = None
+    key: LimitKeys | None = None
+    event: LimitEvent | None = None
+    rules: list[LimitEntry] | None = None
+    mode: LimitMode | None = None
+    apps: Annotated[list[str], Meta(min_length=1)] | None = None

@@ -22,6 +22,7 @@ FACTOR_EVENTS = frozenset(
         EventType.CODES_REPLACED,
         EventType.CODES_LOW,
         EventType.SUBJECT_LIFTED,
+        EventType.NUMBER_TOLD,
     }
 )
 """Of these the callback is about a factor: it says what the event says."""

@@ -1,16 +1,17 @@
 """Checking a code: the command for the store, and what the store may answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from .ending import Ended, NotFound
 from .guarding import Converted
 from .ids import Reference
-from .policy import App, Channel, NumberLimits
+from .marks import MarkedTest
+from .policy import App, Channel, NumberLimits, Slot
 
 
 @dataclass(slots=True)
@@ -22,7 +23,8 @@ class CheckCommand:
     are not empty; otherwise the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty)
     marks the approval, and finds it again while the verification is remembered. `by_subject`: the keyed hash of the
     subject of whose budget a try was taken for this guess, or empty. `challenge` is that of the verifier which the
-    caller has.
+    caller has. `slots`: what the guess takes in limits apart from the number, if it is wrong; `outer_wait_ms` is not 0
+    where one of them, `outer_limit`, refuses.
     """
 
     operation_id: str
@@ -38,6 +40,9 @@ class CheckCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
     by_subject: str = ""
+    slots: Sequence[Slot] = ()
+    outer_wait_ms: int = 0
+    outer_limit: str = ""
 
 
 class Approval(msgspec.Struct):
@@ -51,6 +56,7 @@ class Approval(msgspec.Struct):
     channel: Annotated[str, Meta(extra_json_schema={"enum": list(Channel)})]
     sub: str
     receipt: Annotated[str, Meta(description="A compact JWS (EdDSA) of `ReceiptClaims`, good for 120 seconds.")]
+    test: MarkedTest = UNSET
 
     def __repr__(self) -> str:
         return f"Approval({self.verification_id}, ...)"
@@ -62,7 +68,8 @@ class Approved:
 
     `approval` is what the caller is told, written as JSON as it is. The store leaves its `receipt` empty, and the use
     case signs it from the other fields, which are told to nobody. `replayed`: the same request was approved before.
-    `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled.
+    `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled;
+    `bound`: the number was bound by it.
     `converted`: what the approval means to the pumping guard; None where the guard does not know the number's place.
     """
 
@@ -73,6 +80,7 @@ class Approved:
     replayed: bool = False
     subject: str = ""
     factor: Reference | None = None
+    bound: bool = False
     converted: Converted | None = None
 
 
@@ -85,9 +93,10 @@ class Wrong(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """The number's budget of wrong codes is spent."""
+    """A budget of wrong codes is spent: the number's, or that of `limit`, as the configuration names it."""
 
     wait_ms: int
+    limit: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

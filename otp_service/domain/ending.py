@@ -1,15 +1,16 @@
 """What the store answers about the end of a verification: it had ended, was canceled, or its receipt was redeemed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .verification import Status
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The verification has ended, perhaps by this step."""
+    """The verification has ended, perhaps by this step. `counted`: by a guess that was compared and counted."""
 
     status: Status
+    counted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

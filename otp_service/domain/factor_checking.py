@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from .factors import FactorKind, Subject, TotpForm
 from .ids import Reference
+from .marks import MarkedTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +120,45 @@ class TryTaken:
 
 @dataclass(frozen=True, slots=True)
 class SentCode:
-    """A code that is sent to a subject. `may_bind`: its approval may bind the number to the subject."""
+    """A code that is sent to a subject. `may_bind`: its approval may bind the number to the subject.
+
+    `sealed` holds the number, if that is not bound yet.
+    """
 
     subject: Subject
     purpose: str
     reference: Reference
     may_bind: bool = False
+    sealed: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovedCode:
-    """A code that was sent was right. `new`: the reference of the number's factor, if it is bound now."""
+    """A code that was sent was right. `new`: the reference of the number's factor, if it is bound now.
+
+    `at_ms`: when, by the clock of the number's shard. `replayed`: it is told again. `test`: of a test number.
+    """
 
     subject: Subject
     purpose: str
     reference: Reference
     mask: str
     new: Reference
+    at_ms: int = 0
+    replayed: bool = False
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The approval counts: the number's factor.
+
+    `bound`: the number was bound by this approval; `others`: the subject's other numbers then.
+    """
+
+    factor: Reference
+    bound: bool = False
+    others: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +183,7 @@ class FactorApproval(msgspec.Struct):
         Annotated[int, Meta(description="Recovery codes that are left.", extra_json_schema={"minimum": 0})] | UnsetType
     ) = UNSET
     verification_id: str | UnsetType = UNSET
+    test: MarkedTest = UNSET
 
     def __repr__(self) -> str:
         return f"FactorApproval({self.factor_id}, ...)"

@@ -20,6 +20,9 @@ CONFIRM_TRIES = 5
 MOST_TOTP = 10
 """Authenticator apps of one subject, those to be confirmed among them."""
 
+MAY_BIND_MS = 3_600_000
+"""For so long an operator's lift lets a subject bind another number without proof."""
+
 RECEIPT_KEPT_MS = 180_000
 """How long an approval's receipt can be spent, and a minute more."""
 
@@ -82,7 +85,8 @@ class TotpForm:
 class Factor:
     """A factor as it is shown. `mask` is the number of an `sms` factor, `codes_left` of recovery codes.
 
-    `confirm_by_ms`: until when a pending one can be confirmed. `number_hash`: keyed hash of that number.
+    `confirm_by_ms`: until when a pending one can be confirmed. `number_hash`: keyed hash of that number;
+    `sealed_number`: the number itself.
     """
 
     reference: Reference
@@ -95,6 +99,7 @@ class Factor:
     mask: str | None = None
     confirm_by_ms: int | None = None
     number_hash: str | None = None
+    sealed_number: str | None = field(default=None, repr=False)
 
     @property
     def factor_id(self) -> str:
@@ -124,20 +129,25 @@ class Sent:
 class Factors:
     """All factors of a subject at the store's time `now_ms`, in order of their making.
 
-    `sent`: the code that was sent last, by purpose.
+    `sent`: the code that was sent last, by purpose. `lifted`: an operator lets the subject bind another number.
     """
 
     now_ms: int
     all: tuple[Factor, ...] = ()
     authenticators: tuple[Authenticator, ...] = ()
     sent: Mapping[str, Sent] = field(default_factory=lambda: MappingProxyType({}))
+    lifted: bool = False
 
     def allow(self, number_hash: str, purpose: str) -> bool:
         """Whether a code of this purpose may go to the number: it is bound, or will be by it."""
         sent = self.sent.get(purpose)
-        bound = any(one.number_hash == number_hash for one in self.all)
+        bound = self.binds(number_hash)
         going = sent is not None and sent.may_bind and sent.number_hash == number_hash
         return bound or going or not any(one.status is FactorStatus.ACTIVE for one in self.all)
+
+    def binds(self, number_hash: str) -> bool:
+        """Whether the number is bound."""
+        return any(one.number_hash == number_hash for one in self.all)
 
     def of_kind(self, kind: FactorKind) -> list[Factor]:
         """The active ones of a kind."""

@@ -7,7 +7,7 @@ line where autofill is asked for. Caller's words are inserted as they are, never
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .message_templates import TEMPLATES, Template
@@ -70,27 +70,39 @@ def render(
     context: Mapping[str, str] | None,
     autofill: Autofill | None,
     replies: bool = True,
+    denials: Collection[str] = (),
 ) -> str:
     """The text of one SMS. `lifetime_s` is rounded down to minutes, and left out below one.
 
-    `replies` False: the sender cannot receive a reply, so the text does not ask for STOP.
+    `replies` False: the sender cannot receive a reply, so the text does not ask for STOP. `denials`: the words by which
+    the app hears that it was somebody else (see `heard`); the text asks for one where that takes no further part.
 
     `locale` falls back to its language, then English. With `android_hash` the text stays within 140 bytes
     and ends with the hash (SMS Retriever); with `web_origin` the last line is `@host #code`.
     Raises TextTooLong if it would not fit with amount and payee in full.
     """
     words = TEMPLATES[language(locale)]
-    head = _head(words, code, brand, context)
-    caution = f"{words.caution} {words.stop}" if replies else words.caution
-    lines = [head, *_expiry(words, lifetime_s // 60), caution]
+    begin = [_head(words, code, brand, context), *_expiry(words, lifetime_s // 60)]
+    text = _whole([*begin, f"{words.caution} {words.stop}" if replies else words.caution], autofill, code)
+    if segments(text).parts > MAX_PARTS:
+        raise TextTooLong(f"The message would take more than {MAX_PARTS} parts.")
+    if not (replies and words.no in denials):
+        return text
+    longer = _whole([*begin, f"{words.caution} {words.deny} {words.stop}"], autofill, code)
+    # One that is not longer has left out more than it says.
+    return longer if len(longer) > len(text) and segments(longer) == segments(text) else text
+
+
+def heard(denial_words: Collection[str]) -> Collection[str]:
+    """The words of the templates for "that wasn't me" among those that an app hears ("no" stands for all of them)."""
+    return {words.no for words in TEMPLATES.values()} if "no" in denial_words else denial_words
+
+
+def _whole(lines: list[str], autofill: Autofill | None, code: str) -> str:
     if autofill is not None and autofill.android_hash is not None:
         return _fit_android(lines, autofill.android_hash)
     text = " ".join(lines)
-    if autofill is not None and autofill.web_origin is not None:
-        text += f"\n\n@{autofill.web_origin} #{code}"
-    if segments(text).parts > MAX_PARTS:
-        raise TextTooLong(f"The message would take more than {MAX_PARTS} parts.")
-    return text
+    return text if autofill is None or autofill.web_origin is None else f"{text}\n\n@{autofill.web_origin} #{code}"
 
 
 def longest(

@@ -27,6 +27,9 @@ TOMBSTONE_MS = 24 * 3600 * 1000
 """How long an ended verification stays explainable."""
 
 
+DEFAULT_CODE_LENGTH = 6
+
+
 class SenderKind(StrEnum):
     """The carrier's ways to send. The value is the word used in the configuration and in responses."""
 
@@ -107,13 +110,82 @@ class Limit(msgspec.Struct, frozen=True):
     per_ms: int
 
 
+class LimitKey(StrEnum):
+    """By what a limit counts. The value is the word of the configuration.
+
+    `prefix`: the number without its last four digits. `country`: ISO 3166, or the country code of what belongs to none.
+    `sender`: the one that is asked first. `device` and `custom` are words of the app's own, and count in the app alone.
+    """
+
+    APP = "app"
+    NUMBER = "number"
+    CLIENT_IP = "client_ip"
+    DEVICE = "device"
+    PREFIX = "prefix"
+    COUNTRY = "country"
+    SENDER = "sender"
+    CUSTOM = "custom"
+
+
+class LimitEvent(StrEnum):
+    """What a limit counts: starts that pass; sends, given back if never accepted; wrong codes."""
+
+    START = "start"
+    SEND = "send"
+    WRONG_CODE = "wrong_code"
+
+
+class LimitMode(StrEnum):
+    """Whether a limit refuses, or only says that it would have."""
+
+    ENFORCE = "enforce"
+    MONITOR = "monitor"
+
+
+@dataclass(frozen=True, slots=True)
+class CountedBy:
+    """One key of a limit. `member` names the member of `limit_keys` for `custom`; empty for each of them alone."""
+
+    key: LimitKey
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLimit:
+    """A limit of the configuration: all of its `rules` hold for each combination of what it counts by.
+
+    `apps`: those that it is for; None for all.
+    """
+
+    name: str
+    keys: tuple[CountedBy, ...]
+    event: LimitEvent
+    rules: tuple[Limit, ...]
+    mode: LimitMode = LimitMode.ENFORCE
+    apps: frozenset[str] | None = None
+
+    @property
+    def is_monitored(self) -> bool:
+        """Whether it refuses nothing."""
+        return self.mode is LimitMode.MONITOR
+
+    def is_for(self, app: str) -> bool:
+        """Whether it is a limit of this app."""
+        return self.apps is None or app in self.apps
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One slot in one limit: `name` says which limit, `subject` whose."""
+    """One slot in one rule of a limit: `name` says which limit, `subject` whose.
+
+    `is_monitored`: the limit refuses nothing. `of_send`: it is given back if the send is never accepted.
+    """
 
     name: str
     subject: str
     limit: Limit
+    is_monitored: bool = False
+    of_send: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +213,14 @@ class App:
     what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
     that mean it. `factors`: which kinds of factors count for a purpose; all, for a purpose that is not in it.
     `risk`: whom to ask before a code is sent.
+    `acr`: what receipts say of the policy of a purpose, where it names something.
+    `test_codes`: the code of each test number (E.164); nothing is ever sent to those.
     """
 
     name: str
     brand: str
     route: tuple[Sender, ...]
-    code_length: int = 6
+    code_length: int = DEFAULT_CODE_LENGTH
     code_ttl_ms: int = 300_000
     max_checks: int = 5
     resend_after_ms: tuple[int, ...] = (30_000, 60_000, 120_000)
@@ -163,6 +237,12 @@ class App:
     factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
     guard: GuardPolicy = field(default_factory=GuardPolicy)
     risk: RiskHook | None = None
+    acr: Mapping[str, str] = field(default_factory=dict)
+    test_codes: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def counts(self, purpose: str) -> frozenset[FactorKind]:
+        """The kinds of factors that count for a purpose: all, where nothing is said of it."""
+        return self.factors.get(purpose, frozenset(FactorKind))
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""
@@ -178,13 +258,15 @@ class App:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """All apps and senders of one installation. `audit_addresses` and `audit_client_ips`: how much the audit
-    record keeps of the addresses that requests come from, and of the end users' addresses."""
+    record keeps of the addresses that requests come from, and of the end users' addresses. `limits`: those that are
+    written as `[[limits]]`."""
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
     per_number: NumberLimits = field(default_factory=NumberLimits)
     audit_addresses: KeptAddress = KeptAddress.FULL
     audit_client_ips: KeptClientIp = KeptClientIp.HASHED
+    limits: tuple[NamedLimit, ...] = ()
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:

@@ -56,8 +56,9 @@ def _cut_short(sentence: str) -> str:
 
 
 def _ours(skeleton: Skeleton) -> str:
-    caution, stop = _flexible(skeleton.caution), _flexible(skeleton.stop)
-    whole = rf"(?:(?!\n[ ]*\n)[\s\S])*?{caution}(?:\s+{stop}|[ ]+{_cut_short(skeleton.stop)})?"
+    caution, deny, stop = _flexible(skeleton.caution), _flexible(skeleton.deny), _flexible(skeleton.stop)
+    end = rf"[ ]+{_cut_short(skeleton.deny)}|(?:\s+{deny})?(?:\s+{stop}|[ ]+{_cut_short(skeleton.stop)})?"
+    whole = rf"(?:(?!\n[ ]*\n)[\s\S])*?{caution}(?:{end})"
     return rf"{_flexible(skeleton.opening)}\s+(?:{whole}|[^\n]*)"
 
 
@@ -65,7 +66,7 @@ _HASH = r"(?P<hash>[A-Za-z0-9+/]{11})(?![A-Za-z0-9+/])"
 _LEFT_OVER = rf"(?m){MARK}\s*\n\s*(?:@\S+[ ]+#[0-9]{{4,10}}|{_HASH})[ ]*$"
 _TAIL = rf"(?:\s+@\S+[ ]+#[0-9]{{4,10}}|\s*\n\s*{_HASH})?"
 _OURS = rf"(?m)(?<![0-9])[0-9]{{4,10}}\s+(?:{'|'.join(_ours(skeleton) for skeleton in skeletons())}){_TAIL}"
-_SENTENCES = "|".join(_flexible(skeleton.stop) for skeleton in skeletons())
+_SENTENCES = "|".join(_flexible(sentence) for skeleton in skeletons() for sentence in (skeleton.deny, skeleton.stop))
 
 
 def _mark(found: re.Match[str]) -> str:

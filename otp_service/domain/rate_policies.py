@@ -6,7 +6,8 @@ Names are those of the configuration with the window in seconds behind them, as 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .policy import App, Limit, NumberLimits
+from .limits import shorthand
+from .policy import App, Policy
 
 LADDER_WINDOW_S = 3_600
 
@@ -24,28 +25,21 @@ class RatePolicy(NamedTuple):
         return f"{self.limit}/{self.window_s}"
 
 
-def rate_policies(app: App, everywhere: NumberLimits) -> tuple[RatePolicy, ...]:
+def rate_policies(policy: Policy, app: App) -> tuple[RatePolicy, ...]:
     """Every limit that a start of this app can meet."""
-    return tuple(_policies(app, everywhere))
+    return tuple(_policies(policy, app))
 
 
-def _policies(app: App, everywhere: NumberLimits) -> Iterator[RatePolicy]:
+def _policies(policy: Policy, app: App) -> Iterator[RatePolicy]:
     if app.resend_after_ms:
         yield RatePolicy("resend_after", len(app.resend_after_ms) + 1, LADDER_WINDOW_S)
-    named: dict[str, Sequence[Limit]] = {
-        "wrong_codes_per_number": app.wrong_codes_per_number,
-        "service.wrong_codes_per_number": everywhere.wrong_codes,
-        "service.sends_per_number": everywhere.sends,
-        "starts_per_number": app.starts_per_number,
-        "starts_per_client_ip": app.starts_per_client_ip,
-        "starts_per_app": app.starts_per_app,
-    }
-    for name, limits in named.items():
-        for one in limits:
-            yield RatePolicy(name, one.limit, -(-one.per_ms // 1000))
+    further = [one for one in policy.limits if one.is_for(app.name) and not one.is_monitored]
+    for named in (*shorthand(app, policy.per_number), *further):
+        for rule in named.rules:
+            yield RatePolicy(named.name, rule.limit, -(-rule.per_ms // 1000))
 
 
 def refusing(policies: Sequence[RatePolicy], limit: str, wait_s: int) -> RatePolicy | None:
     """The policy that refuses, of a limit that may have several windows: the shortest that such a wait fits in."""
-    found = [one for one in policies if one.limit in limit.split(" or ") and one.window_s >= wait_s]
+    found = [one for one in policies if one.limit == limit and one.window_s >= wait_s]
     return min(found, key=lambda one: one.window_s, default=None)

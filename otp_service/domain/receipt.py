@@ -9,6 +9,7 @@ import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 LIFETIME_S = 120
@@ -16,6 +17,7 @@ BEHIND_S = 2
 """A verifier's clock may be so much behind: many libraries refuse an `iat` of the future, and have no leeway."""
 
 TYPE = "otp-receipt+jwt"
+CHANGE_TYPE = "otp-factor-change+jwt"
 TOKEN_MAX = 4096
 KID_MAX = 64
 
@@ -25,7 +27,8 @@ class Claims:
     """What an approval vouches for. Times are Unix seconds; `sub` is a keyed hash of the subject or of the number.
 
     An approval by a factor has `factor_id` and `kind`, an approval of a code that was sent `verification_id` and
-    `channel`. What is empty is left out.
+    `channel`. What is empty is left out. `test`: the code was that of a test number, and nothing was sent.
+    `acr`: what the app's policy of the purpose names. `change`: what the approval has changed of the person's factors.
     """
 
     iss: str
@@ -39,33 +42,67 @@ class Claims:
     approved_s: int
     factor_id: str = ""
     kind: str = ""
+    test: bool = False
+    acr: str = ""
+    change: str = ""
 
     def payload(self) -> dict[str, Any]:
         """The JWT claims (RFC 7519; `amr` values from RFC 8176)."""
-        iat = self.approved_s - BEHIND_S
         named = {
+            "acr": self.acr,
+            "change": self.change,
             "verification_id": self.verification_id,
             "channel": self.channel,
             "factor_id": self.factor_id,
             "kind": self.kind,
         }
         return {
-            "iss": self.iss,
-            "aud": self.aud,
-            "sub": self.sub,
-            "iat": iat,
-            "exp": iat + LIFETIME_S,
-            "jti": self.jti,
+            **_registered(self.iss, self.aud, self.sub, self.jti, self.approved_s),
             "purpose": self.purpose,
-            "amr": ["otp", "sms"] if self.channel == "sms" else ["otp"],
+            "amr": ["otp", "sms"] if self.channel == "sms" and not self.test else ["otp"],
             "context_hash": self.context_hash or None,
             **{name: value for name, value in named.items() if value},
+            **({"test": True} if self.test else {}),
         }
 
 
-def encode(claims: Claims, kid: str, sign: Callable[[bytes], bytes]) -> str:
+class Change(StrEnum):
+    """What has changed of a person's factors."""
+
+    ADDED = "factor_added"
+    REMOVED = "factor_removed"
+    CODES_REPLACED = "codes_replaced"
+    NUMBER_BOUND = "number_bound"
+    """In the receipt of the approval that bound the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeClaims:
+    """What the receipt of a change vouches for. It is of another type, so that it can never pass for an approval."""
+
+    iss: str
+    aud: str
+    sub: str
+    jti: str
+    changed_s: int
+    change: Change
+    factor_id: str
+    kind: str
+
+    def payload(self) -> dict[str, Any]:
+        """The JWT claims (RFC 7519)."""
+        registered = _registered(self.iss, self.aud, self.sub, self.jti, self.changed_s)
+        return {**registered, "change": self.change, "factor_id": self.factor_id, "kind": self.kind}
+
+
+def _registered(iss: str, aud: str, sub: str, jti: str, at_s: int) -> dict[str, Any]:
+    iat = at_s - BEHIND_S
+    return {"iss": iss, "aud": aud, "sub": sub, "iat": iat, "exp": iat + LIFETIME_S, "jti": jti}
+
+
+def encode(claims: Claims | ChangeClaims, kid: str, sign: Callable[[bytes], bytes]) -> str:
     """Serialise and sign. `sign` returns the 64-byte Ed25519 signature of its argument."""
-    header = {"alg": "EdDSA", "typ": TYPE, "kid": kid}
+    header = {"alg": "EdDSA", "typ": CHANGE_TYPE if isinstance(claims, ChangeClaims) else TYPE, "kid": kid}
     signing_input = f"{_b64(_json(header))}.{_b64(_json(claims.payload()))}"
     return f"{signing_input}.{_b64(sign(signing_input.encode()))}"
 

@@ -23,6 +23,11 @@ def candidates(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
     return tuple(sender for sender in app.route if serves(sender, channel, phone.region))
 
 
+def of_channel(app: App, channel: Channel) -> tuple[Sender, ...]:
+    """The senders of the app's route that serve the channel anywhere."""
+    return tuple(sender for sender in app.route if sender.channel is channel)
+
+
 def other_channel_senders(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
     """The route's senders of the other channels: they bring the same code when none of the channel's own could."""
     if all(sender.channel is channel for sender in app.route):

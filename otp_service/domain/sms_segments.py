@@ -42,6 +42,11 @@ def segments(text: str) -> Segments:
     return Segments(Encoding.UCS2, _parts([2 if char > "\uffff" else 1 for char in text], 70, 67))
 
 
+def outside_gsm7(text: str) -> str:
+    """The characters that turn a text into UCS-2, each once, in order."""
+    return "".join(dict.fromkeys(char for char in text if not _GSM7.fullmatch(char)))
+
+
 def _parts(widths: list[int], alone: int, each: int) -> int:
     if sum(widths) <= alone:
         return 1

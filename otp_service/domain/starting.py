@@ -16,6 +16,9 @@ from .view import VerificationView
 OPERATION_TTL_MS = 60_000
 """For so long a repeat of an operation gets the answer of the first one."""
 
+KEYED_OPERATION_TTL_MS = 24 * 3_600_000
+"""The same, where the repeat can be recognised by a key of the caller or by what it is about."""
+
 
 @dataclass(slots=True)
 class StartCommand:
@@ -26,9 +29,10 @@ class StartCommand:
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
     from the number refuses; `outer_limit` names it. With a `challenge` a check needs its verifier (`binding`).
-    `subject`: the keyed hash of the person whom the caller names, or empty. `guard_place`: where the number
-    is, None if the pumping guard leaves this start alone; `guard`: what its budgets said (`guarding.ASK` as long as
-    they were not asked); `guard_taken`: what was taken.
+    `subject`: the keyed hash of the person whom the caller names, or empty. `test`: the number is a test number of the
+    app, and nothing is sent to it. `notice`: the message has no code, and no code approves it.
+    `guard_place`: where the number is, None if the pumping guard leaves this start alone; `guard`: what its budgets
+    said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was taken.
     """
 
     operation_id: str
@@ -55,13 +59,15 @@ class StartCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
     subject: str = ""
+    test: bool = False
+    notice: bool = False
     outer_limit: str = ""
     guard_place: GuardPlace | None = None
     guard: str = ASK
     guard_taken: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Started(VerificationView):
     """The send is durably queued: the verification right after that; at a replay, as it is now.
 

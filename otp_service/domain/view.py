@@ -36,7 +36,7 @@ class TimelineEntry:
 class VerificationView:
     """A verification as the record has it, at the store's time `now_ms`. `version` grows with every change.
 
-    `subject` is the `sub` of its receipt, `metadata` the caller's JSON.
+    `subject` is the `sub` of its receipt, `metadata` the caller's JSON. `test`: it is of a test number.
     """
 
     reference: Reference
@@ -57,6 +57,7 @@ class VerificationView:
     deliveries: tuple[DeliveryView, ...]
     version: int
     now_ms: int
+    test: bool = False
 
     @property
     def expires_in(self) -> int:

@@ -86,6 +86,11 @@ class Exporter:
         self._trim_at = monotonic() + TRIM_S
         self.waiting = 0
 
+    def reached(self, shard: int) -> str:
+        """The last entry of a shard's stream that is in the ledger, as far as this exporter knows."""
+        known = self._state.reached.get(shard) if self._state else None
+        return (known or Reached()).entry
+
     def run(self, stop: threading.Event) -> None:
         """Export until `stop`. Raises LedgerUnavailable and StoreUnavailable; it may be called again."""
         while not stop.is_set():

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..domain.audit import Event, EventPage, EventType, Position
+from ..domain.continuity import BEGIN
 from ..domain.errors import StoreUnavailable
+from ..domain.policy import LimitMode
 from .answering import answering
 from .audit_entries import entry_of, events_of
 from .schema import Keys
@@ -21,6 +23,9 @@ from .store import Store
 
 PAGE_SCAN = 5_000
 """Events looked at for one page at most: a filter that matches little costs several requests, not one long one."""
+
+EXCEEDED_GAP_MS = 1_000
+"""Between two events of one limit that refuses nothing: callers must not fill the record."""
 
 READ_S = 2.0
 """For one page at most: what was found until then is a page, and the cursor goes on behind it."""
@@ -59,22 +64,50 @@ class AuditLog:
         """The shard of a number's events."""
         return self._keys.shard(number_hash)
 
+    def last_entry(self, shard: int) -> str:
+        """The id of the last entry of a shard's stream. Raises StoreUnavailable."""
+        with answering():
+            found: Any = self._client.xrevrange(self._keys.audit(shard), count=1)
+        return str(found[0][0]) if found else BEGIN
+
     def record(
-        self, kind: EventType, detail: Mapping[str, Any], throttle_ms: int = 0, *, app: str = "", mark: str = ""
+        self,
+        kind: EventType,
+        detail: Mapping[str, Any],
+        throttle_ms: int = 0,
+        *,
+        app: str = "",
+        mark: str = "",
+        shard: int = 0,
+        room: int = 0,
     ) -> None:
         """Record an event that belongs to no number; with a throttle at most one of its kind (or mark) in that time.
 
-        Raises StoreUnavailable.
+        `room`: so many blanks behind it. Raises StoreUnavailable.
         """
         self._scripts.call(
             "audit/append",
-            {"audit": self._keys.audit(0), "throttle": self._keys.throttle(0, mark or kind)},
+            {"audit": self._keys.audit(shard), "throttle": self._keys.throttle(shard, mark or kind)},
             event_type=kind,
-            detail=json.dumps(detail),
+            detail=json.dumps(detail) + " " * room,
             throttle_ms=throttle_ms,
             app=app,
             mask="",
             number_hash="",
+        )
+
+    def record_exceeded(self, number_hash: str, mask: str, app: str, limit: str, wait_ms: int) -> None:
+        """Record that a limit would have refused; one a second of each on a shard. Raises StoreUnavailable."""
+        shard = self._keys.shard(number_hash)
+        self._scripts.call(
+            "audit/append",
+            {"audit": self._keys.audit(shard), "throttle": self._keys.throttle(shard, f"{app}:{limit}")},
+            event_type=EventType.LIMIT_EXCEEDED,
+            detail=json.dumps({"limit": limit, "mode": LimitMode.MONITOR, "wait_ms": wait_ms}),
+            throttle_ms=EXCEEDED_GAP_MS,
+            app=app,
+            mask=mask,
+            number_hash=number_hash,
         )
 
     def read(

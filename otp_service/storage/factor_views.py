@@ -17,7 +17,8 @@ def factors_of(found: Mapping[str, str], subject: Subject, now_ms: int) -> Facto
     all_ = [one for ref in refs if (one := _factor(found, ref)).confirm_by_ms is None or one.confirm_by_ms > now_ms]
     all_.sort(key=lambda one: (one.created_ms, one.reference.token))
     active = [one for one in all_ if one.kind is FactorKind.TOTP and one.status is FactorStatus.ACTIVE]
-    return Factors(now_ms, tuple(all_), tuple(_authenticator(found, one) for one in active), _sent(found))
+    lifted = int(found.get(fields.Subject.MAY_BIND, 0)) > now_ms
+    return Factors(now_ms, tuple(all_), tuple(_authenticator(found, one) for one in active), _sent(found), lifted)
 
 
 def authenticator_of(found: Mapping[str, str], subject: Subject, ref: Reference) -> tuple[Factor, TotpForm] | None:
@@ -64,7 +65,13 @@ def _factor(found: Mapping[str, str], ref: Reference) -> Factor:
         confirm_by_ms=confirm_by,
         mask=found.get(f"{ref.token}{fields.Factor.MASK}"),
         number_hash=found.get(f"{ref.token}{fields.Factor.NUMBER}"),
+        sealed_number=_sealed_number(found, ref) if facts["kind"] == FactorKind.SMS else None,
     )
+
+
+def _sealed_number(found: Mapping[str, str], ref: Reference) -> str | None:
+    sealed = joined(found, f"{ref.token}{fields.Factor.SEALED}")
+    return None if sealed is None else unpack_sealed(sealed)
 
 
 def _number(found: Mapping[str, str], ref: Reference, name: str) -> int | None:

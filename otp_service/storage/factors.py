@@ -19,6 +19,7 @@ from ..domain.factor_checking import (
     NewCodes,
     NoFactor,
     SentCode,
+    Settled,
     TooManyFactors,
     TriesSpent,
     TryTaken,
@@ -32,6 +33,7 @@ from ..domain.factors import (
     RECEIPT_KEPT_MS,
     WRONG_CODES,
     Authenticator,
+    Factor,
     FactorKind,
     Factors,
     Subject,
@@ -42,11 +44,14 @@ from .factor_views import authenticator_of, factors_of
 from .pieces import as_bytes, pack_sealed, unpack_sealed
 from .schema import Keys
 from .schema.encodings import flag
-from .schema.fields import Factor, PendingSecret
+from .schema.fields import Factor as FactorField
+from .schema.fields import PendingSecret
 from .script_replies import require_echo
 from .scripts import Scripts
 from .store import Store, fields_of
 from .told import Told
+
+_SETTLED = ("row", "purpose", "verification", "number", "mask", "token", "replayed", "approved_ms", "test")
 
 
 class FactorTable:
@@ -82,7 +87,7 @@ class FactorTable:
         form, ref = enrollment.form, enrollment.reference
         reply = self._call(
             "factor/enroll",
-            self._enrollment_keys(ref),
+            self._own_keys(ref),
             enrollment.operation_id,
             enrollment.subject,
             token=ref.token,
@@ -125,7 +130,7 @@ class FactorTable:
 
     def rename(self, subject: Subject, ref: Reference, label: str) -> bool:
         """Give it another label; whether it is there. Raises StoreUnavailable."""
-        keys, (app, sub) = self._subject_keys(subject), (subject.app, subject.sub)
+        keys, (app, sub) = self._guarded_keys(subject), (subject.app, subject.sub)
         return bool(self._scripts.call("factor/rename", keys, app=app, sub=sub, token=ref.token, label=label))
 
     def remove(self, operation_id: str, subject: Subject, ref: Reference) -> bool:
@@ -135,9 +140,9 @@ class FactorTable:
             self._scripts.call("factor/remove", keys, operation=operation_id, app=app, sub=sub, token=ref.token)
         )
 
-    def replace_codes(self, codes: NewCodes) -> None:
-        """Store new recovery codes. Raises StoreUnavailable."""
-        self._call(
+    def replace_codes(self, codes: NewCodes) -> int:
+        """Store new recovery codes; the store's time in milliseconds. Raises StoreUnavailable."""
+        reply = self._call(
             "factor/replace_codes",
             self._guarded_keys(codes.subject),
             codes.operation_id,
@@ -146,6 +151,7 @@ class FactorTable:
             kind=FactorKind.RECOVERY_CODE,
             digests=list(codes.digests),
         )
+        return int(reply[2])
 
     def check(self, guess: FactorGuess) -> FactorAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged."""
@@ -165,7 +171,7 @@ class FactorTable:
             guesses=[part for token, step in guess.steps for part in (token, step)],
         )
         if reply[1] == "approved":
-            self._told.add(keys["subject"], f"{reply[2]}{Factor.APPROVED_BY}", guess.operation_id)
+            self._told.add(keys["subject"], f"{reply[2]}{FactorField.APPROVED_BY}", guess.operation_id)
         return self._answer(reply)
 
     def _answer(self, reply: Sequence[str]) -> FactorAnswer:
@@ -184,38 +190,71 @@ class FactorTable:
 
     def note_sent(self, sent: SentCode) -> None:
         """Remember what was sent last. Raises StoreUnavailable."""
+        keys = self._guarded_keys(sent.subject)
         self._scripts.call(
             "factor/note_sent",
-            {"subject": self._keys.subject(sent.subject.hash)},
+            {name: keys[name] for name in ("subject", "run")},
             app=sent.subject.app,
             purpose=sent.purpose,
             verification=sent.reference.token,
             number=sent.reference.number_hash,
             binds=flag(sent.may_bind),
+            sealed=pack_sealed(sent.sealed) if sent.sealed else "",
         )
 
-    def approve_sent(self, operation_id: str, approved: ApprovedCode) -> Reference | None:
+    def note_told(self, subject: Subject, factor: Factor, notice: str, refused_by: str) -> None:
+        """Record whether the person was told at this number. Raises StoreUnavailable."""
+        self._scripts.call(
+            "factor/note_told",
+            {"audit": self._audit(subject)},
+            repeat=False,
+            app=subject.app,
+            sub=subject.sub,
+            token=factor.reference.token,
+            kind=factor.kind,
+            mask=factor.mask or "",
+            number=factor.number_hash or "",
+            notice=notice,
+            refused_by=refused_by,
+        )
+
+    def approve_sent(self, operation_id: str, approved: ApprovedCode) -> Settled | None:
         """End the row, and bind the number where that is allowed. Raises StoreUnavailable."""
         named = {"purpose": approved.purpose, "mask": approved.mask, "token": approved.new.token}
         ref = approved.reference
         reply = self._settle(
-            operation_id, approved.subject, "approved", verification=ref.token, number=ref.number_hash, **named
+            operation_id,
+            approved.subject,
+            "approved",
+            verification=ref.token,
+            number=ref.number_hash,
+            replayed=flag(approved.replayed),
+            approved_ms=approved.at_ms,
+            test=flag(approved.test),
+            **named,
         )
-        return self._reference(reply[2]) if reply[1] == "settled" else None
+        if reply[1] != "settled":
+            return None
+        others = tuple(self._reference(token) for token in reply[4:])
+        return Settled(self._reference(reply[2]), reply[3] == flag(True), others)
 
     def give_back(self, operation_id: str, subject: Subject, row: int) -> None:
         """Give a try back into its row; after a lost reply it stays taken. Raises StoreUnavailable."""
         self._settle(operation_id, subject, "returned", row=row, repeat=False)
 
     def _settle(self, operation_id: str, subject: Subject, outcome: str, **args: Any) -> Any:
-        given = dict.fromkeys(("row", "purpose", "verification", "number", "mask", "token"), "") | args
+        given = dict.fromkeys(_SETTLED, "") | args
         keys, kind = self._guarded_keys(subject), FactorKind.SMS
         return self._call("factor/settle", keys, operation_id, subject, outcome=outcome, kind=kind, **given)
 
-    def lift(self, subject: Subject, reason: str) -> int:
-        """Take away the wrong codes in a row; how many there were. Raises StoreUnavailable."""
-        keys = self._subject_keys(subject)
-        return int(self._scripts.call("factor/lift", keys, app=subject.app, sub=subject.sub, reason=reason))
+    def lift(self, subject: Subject, reason: str, *, bind_ms: int | None = None) -> int:
+        """Take away the wrong codes in a row; how many there were. Raises StoreUnavailable.
+
+        With `bind_ms` they stay, and the subject may bind another number without proof for so long.
+        """
+        keys, (app, sub) = self._subject_keys(subject), (subject.app, subject.sub)
+        given = "" if bind_ms is None else bind_ms
+        return int(self._scripts.call("factor/lift", keys, app=app, sub=sub, reason=reason, bind_ms=given))
 
     def redeem(
         self, operation_id: str, subject: Subject, ref: Reference, receipt_id: str, ends_ms: int

@@ -18,6 +18,9 @@ from .schema.fields import Delivery, Record
 FIRST_VERSION = 2
 """The version of a new record: it was started, and its delivery is queued."""
 
+TEST_NUMBER = ("test_number", "A test number: nothing is sent.")
+"""The error of a delivery to a test number. The scripts have the same words."""
+
 CLOCK_PLAY_MS = 5_000
 """By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
 _USUAL_DETAIL: Mapping[str, str] = {
@@ -63,6 +66,7 @@ def view_of(
         deliveries=tuple(_delivery(record, n) for n in range(1, int(sending["deliveries"]) + 1)),
         version=int(record.get(Record.VERSION, 0)),
         now_ms=now_ms,
+        test=Record.TEST in record,
         **more,
     )
 
@@ -72,6 +76,8 @@ def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Starte
     send, the sender and its kind."""
     now_ms, expires_ms, next_send_ms = int(reply[0]), int(reply[2]), int(reply[3])
     first = DeliveryView(1, reply[4], reply[5], DeliveryStatus.QUEUED, None, None, now_ms, now_ms)
+    if command.test:
+        first.status, first.error = DeliveryStatus.SUPPRESSED, TEST_NUMBER
     return Started(
         reference=command.reference,
         app=command.app.name,
@@ -89,8 +95,9 @@ def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Starte
         next_send_ms=next_send_ms,
         metadata=command.metadata,
         deliveries=(first,),
-        version=FIRST_VERSION,
+        version=FIRST_VERSION + command.test,
         now_ms=now_ms,
+        test=command.test,
         resent=False,
         guarded=reply[1],
     )

@@ -11,6 +11,7 @@ from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.guarding import GuardNeeded
 from ..domain.ids import Ids, Reference
+from ..domain.marks import marked_test
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
 from ..domain.starting import StartAnswer, StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
@@ -146,6 +147,8 @@ class Verifications:
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
             challenge=command.challenge,
+            test=flag(command.test),
+            notice=flag(command.notice),
             dry_run=flag(dry_run),
             **guard_arguments(command),
         )
@@ -209,6 +212,8 @@ class Verifications:
             request_key=command.request_key,
             challenge=command.challenge,
             unbound_max=UNBOUND_CHECKS,
+            outer_wait_ms=command.outer_wait_ms,
+            outer_limit=command.outer_limit,
             guard_rules=guard_times(app.guard),
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
@@ -219,15 +224,15 @@ class Verifications:
         self._told.add_check(self._keys.record(ref), command.operation_id, reply)
         match reply[0]:
             case "approved":
-                return self._approved(command, ref, reply[1:10])
+                return self._approved(command, ref, reply[1:11])
             case "wrong":
                 return Wrong(int(reply[1]))
             case "unbound":
                 return Wrong(int(reply[1]), unbound=True)
             case "ended":
-                return Ended(Status(reply[1]))
+                return Ended(Status(reply[1]), counted=len(reply) > 2)
             case "limited":
-                return Limited(int(reply[1]))
+                return Limited(int(reply[1]), reply[2])
             case "of_subject":
                 return OfSubject(reply[1])
             case "no_key":
@@ -236,7 +241,7 @@ class Verifications:
                 return NotFound()
 
     def _approved(self, command: CheckCommand, ref: Reference, reply: Sequence[str]) -> Approved:
-        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject, guarded = reply
+        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject, test, guarded = reply
         approval = Approval(
             verification_id=ref.verification_id,
             status="approved",
@@ -246,6 +251,7 @@ class Verifications:
             channel=channel,
             sub=self._ids.subject(command.app.name, subject or number_hash),
             receipt="",
+            test=marked_test(test == flag(True)),
         )
         # Each command has a receipt id of its own: another one is that of the first approval.
         replayed = receipt_id != command.receipt_id

@@ -5,7 +5,8 @@ The number and the code are read from the verification's sealed box, and from no
 
 from dataclasses import dataclass, field
 
-from ..domain import message_text
+from ..domain import message_text, notices
+from ..domain.notices import Notice
 from ..domain.outbox import Job, PendingDelivery
 from ..domain.policy import App, Channel, Sender
 from . import ports, sealed_box
@@ -64,6 +65,9 @@ class SealRequest:
 
 
 def _text(pending: PendingDelivery, app: App, sender: Sender, box: Box) -> str:
+    if box.notice:
+        language = message_text.language(pending.locale)
+        return notices.render(Notice(box.notice), brand=app.brand, language=language, replies=sender.two_way)
     return message_text.render(
         code=box.code,
         brand=app.brand,
@@ -72,4 +76,5 @@ def _text(pending: PendingDelivery, app: App, sender: Sender, box: Box) -> str:
         context=box.context,
         autofill=message_text.read_autofill(pending.autofill),
         replies=sender.two_way,
+        denials=message_text.heard(app.denial_words),
     )

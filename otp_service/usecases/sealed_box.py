@@ -20,12 +20,14 @@ class Box:
     to: str = field(repr=False)
     code: str = field(repr=False)
     context: Mapping[str, str] = field(default_factory=dict, repr=False)
+    notice: str = ""
+    """What a notice is about, in place of a code."""
 
 
 def pack(ref: Reference, box: Box) -> bytes:
     """The bytes to seal. They name the verification, so that a box cannot be taken for another one's."""
-    context = (box.context,) if box.context else ()
-    return msgspec.json.encode((ref.token, box.to, box.code, *context))
+    more = (box.context, box.notice) if box.notice else (box.context,) if box.context else ()
+    return msgspec.json.encode((ref.token, box.to, box.code, *more))
 
 
 def unpack(ref: Reference, plain: bytes) -> Box:

@@ -15,6 +15,8 @@ LASTING = {"Cache-Control": "private, max-age=31536000, immutable"}
 """What will never change, for those who may see it."""
 
 JSON = "application/json"
+FACTOR_RECEIPT = "Factor-Receipt"
+"""The header with the receipt of a change whose answer has no body."""
 
 
 class Call(msgspec.Struct):
@@ -82,7 +84,8 @@ class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
     `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
-    Retry-After. `or_reply`: another body of a success. `rate_limited`: answers tell the limits.
+    Retry-After. `or_reply`: another body of a success. `rate_limited`: answers tell the limits. `factor_receipt`: a
+    success has the receipt of a change in a header.
     """
 
     summary: str
@@ -100,6 +103,7 @@ class Doc:
     description: str = ""
     may_retry: bool = False
     or_reply: type[Any] | None = None
+    factor_receipt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,9 @@ class IdempotencyKeys:
         return self._ids.digest(codes.length_prefixed(self._kind, call.app, call.headers[HEADER]))[:16].hex()
 
     def fingerprint(self, call: Call) -> str:
-        """A keyed hash of the body: the same for bodies that mean the same."""
-        return self._ids.digest(b"body\0" + canonical(call.body)).hex()
+        """A keyed hash of the body, and of what the path names: the same for bodies that mean the same."""
+        path = codes.length_prefixed(*(call.path[name] for name in sorted(call.path)))
+        return self._ids.digest(b"body\0" + path + canonical(call.body)).hex()
 
     def _well_formed(self, call: Call) -> bool:
         return _KEY.fullmatch(call.headers.get(HEADER, "")) is not None

@@ -15,6 +15,11 @@ POSTED = frozenset(
         *(f"verification.{name}" for name in ("started", "resent", "approved", "expired", "exhausted", "canceled")),
         *(f"delivery.{name}" for name in ("sent", "delivered", "failed", "unconfirmed", "unknown", "suppressed")),
         *("verification.denied", "check.failed", "delivery.expired", "delivery.fell_back"),
+        *(
+            f"factor.{name}"
+            for name in ("enrolled", "added", "approved", "check_failed", "code_used", "codes_replaced")
+        ),
+        *("factor.codes_low", "factor.number_told"),
     }
 )
 """The events that the guide to callbacks promises."""

@@ -19,9 +19,17 @@ _PATHS = {
     "check": "/verify/check",
     "foreign check": "/verify/check",
     "redeem": "/receipts/redeem",
+    "factor enroll": "/factors/totp",
+    "factor confirm": "/factors/totp/{factor_id}/confirm",
+    "factor codes": "/factors/recovery-codes",
+    "factor check": "/verify/check",
+    "one factor check": "/factors/{factor_id}/check",
 }
 _NO_SIGNATURE = base64.b64encode(bytes(64)).decode()
-_KEPT = ("verification_id", "expires_at", "deliveries", "approved_at", "receipt", "checks_left", "redeemed_at")
+_KEPT = (
+    *("verification_id", "expires_at", "deliveries", "approved_at", "receipt", "checks_left", "redeemed_at"),
+    *("factor_id", "kind", "secret", "codes", "codes_left"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +67,13 @@ class ApiClient:
         *,
         verification_id: str = "",
         key: str = "",
+        subject: str = "",
+        factor_id: str = "",
     ) -> Call:
         """Send one request and record it. It never raises: without a response the `status` is None."""
         sent = dict(body or {})
         began = time.time()
-        tried, response = await self._send(kind, verification_id, body, key, api)
+        tried, response = await self._send(kind, verification_id, body, key, api, factor_id)
         status = None if response is None else response.status_code
         found = _json_object(response)
         call = Call(
@@ -81,6 +91,8 @@ class ApiClient:
             to=str(sent.get("to", "")),
             by_number=kind == "check" and "verification_id" not in sent,
             context=sent.get("context", {}),
+            subject=subject,
+            factor_id=factor_id,
             tried=tried,
         )
         self.calls.append(call)
@@ -103,13 +115,13 @@ class ApiClient:
         return Call("health", "", began, time.time(), status, api=api, tried=(api,))
 
     async def _send(
-        self, kind: str, verification_id: str, body: Mapping[str, Any] | None, key: str, api: str
+        self, kind: str, verification_id: str, body: Mapping[str, Any] | None, key: str, api: str, factor_id: str
     ) -> tuple[Sequence[str], httpx.Response | None]:
         """The processes that were tried and the response. If one refuses the connection, another one is used."""
         secret = self.endpoints.foreign_key if kind.startswith("foreign") else self.endpoints.key
         headers = {"Authorization": f"Bearer {secret}"} | ({"Idempotency-Key": key} if key else {})
         method, path = ("GET", f"/verify/{verification_id}") if kind == "foreign read" else ("POST", _PATHS.get(kind))
-        path = path or f"/verify/{verification_id}/cancel"
+        path = (path or f"/verify/{verification_id}/cancel").replace("{factor_id}", factor_id)
         tried: list[str] = []
         for used in (api, *(other for other in self.endpoints.apis if other != api)):
             tried.append(used)

@@ -186,7 +186,7 @@ class Cluster:
 
     def _make_key(self, app: str) -> str:
         keys = bootstrap.build_api_keys(config.load(self._environ()))
-        return keys.create(app, ("verify", "audit:all"), None).key
+        return keys.create(app, ("verify", "factors", "audit:all"), None).key
 
     def _environ(self) -> dict[str, str]:
         # Temporary files of killed processes are then removed with this directory.

@@ -38,6 +38,12 @@ class Call:
     """Whether a check names the number alone. `verification_id` is then the latest that the caller was told of."""
 
     context: Mapping[str, str] = field(default_factory=dict)
+    subject: str = ""
+    """Whose factors a request is about."""
+
+    factor_id: str = ""
+    """The factor that a request names."""
+
     tried: Sequence[str] = ()
     """The API processes that the request was sent to, in order: one that refuses the connection is followed by another.
     """

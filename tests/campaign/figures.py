@@ -29,6 +29,7 @@ def counts(case: Case) -> dict[str, int]:
         "verifications": len(case.evidence.verifications),
         "approved": sum(bool(case.approvals(name)) for name in case.evidence.verifications),
         "guesses judged": sum(map(is_guess_event, case.evidence.events)),
+        "approved by a factor": sum(event.type == "factor.approved" for event in case.evidence.events),
         "audit events": len(case.evidence.events),
         "requests of callers": len(case.evidence.calls),
         "sends at the carrier": len(case.evidence.requests),

@@ -12,6 +12,11 @@ _EXPECTED = {
     "check": {200, 410, 422, 429, 503},
     "cancel": {200, 410, 503},
     "redeem": {200, 410, 503},
+    "factor enroll": {201, 503},
+    "factor confirm": {200, 404, 410, 422, 503},
+    "factor codes": {201, 503},
+    "factor check": {200, 404, 410, 422, 429, 503},
+    "one factor check": {200, 404, 410, 422, 429, 503},
 }
 
 

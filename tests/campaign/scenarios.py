@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from .caller import Caller
+from .factor_flows import FLOWS
 
 MAX_CHECKS = 5
 WRONG_CODES_PER_NUMBER = 8
@@ -191,5 +192,6 @@ SCENARIOS: Sequence[tuple[int, Callable[[Caller], Awaitable[None]]]] = (
     (6, opt_out_and_in),
     (5, deny),
     (5, spend_the_budget),
+    *FLOWS,
 )
 """Each scenario with its weight."""

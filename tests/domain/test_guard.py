@@ -148,11 +148,15 @@ def test_a_warm_block_is_not_refused_for_a_spent_country() -> None:
     assert app.passed([spread(1_000 + place) for place in range(40)]) == 13
     assert app.passed([start(2_001_990_001 + place * 10) for place in range(30)]) == 10
     assert app.passed([start(2_001_990_000 + place * 1_000) for place in range(1, 10)]) == 9
-    assert app.passed([start(2_001_999_000 + place) for place in range(9)]) == 1
+    assert app.passed([start(2_001_999_001 + place) for place in range(9)]) == 1
     warm = [start(2_000_000_001 + place * 10_000) for place in range(200)]
     assert not app.send(warm[0]).full
-    assert 80 <= app.passed(warm[1:]) <= 150
-    assert app.send(warm[-1]).full[0] is Budget.COUNTRY_WARM
+    assert app.passed(warm[1:]) == 80
+    assert app.send(warm[-2]).full == (Budget.TOTAL_WARM,)
+    roomy = App(msgspec.structs.replace(app.policy, total_a_day=1_000))
+    roomy.counters, roomy.now = app.counters, app.now
+    assert roomy.passed(warm[90:]) == 60
+    assert roomy.send(warm[-2]).full == (Budget.COUNTRY_WARM,)
 
 
 def test_probes_pass_with_growing_gaps() -> None:

@@ -7,18 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_service.domain import message_text
+from otp_service.domain import message_text, replies
 from otp_service.domain.message_templates import TEMPLATES
 from otp_service.domain.message_text import (
     Autofill,
     TextTooLong,
     confirms_payment,
+    heard,
     hides_code,
     language,
     longest,
     printable,
     render,
 )
+from otp_service.domain.replies import read
 from otp_service.domain.sms_segments import MAX_PARTS, segments
 
 GSM7 = set(
@@ -297,3 +299,42 @@ def test_a_name_keeps_its_accents(locale: str, autofill: Autofill | None) -> Non
     )
     assert payee in text
     assert "Cafó" in text
+
+
+@pytest.mark.parametrize("locale", sorted(TEMPLATES))
+def test_who_did_not_ask_is_told_what_to_reply_where_there_is_room(locale: str) -> None:
+    """A word that the app hears, in no further part, before the last line. A name that hears nothing asks nothing."""
+    no = frozenset({"no"})
+    for autofill, context, lifetime_s in CASES:
+        words = {"code": CODE, "brand": "Acme", "lifetime_s": lifetime_s, "locale": locale, "context": context}
+        without, asking, deaf = (
+            render(**words, autofill=autofill, denials=denials, replies=two_way)  # type: ignore[arg-type]
+            for denials, two_way in (((), True), (heard(no), True), (heard(no), False))
+        )
+        assert segments(asking) == segments(without)
+        room = len(without) + len(TEMPLATES[locale].deny) < 160
+        assert (TEMPLATES[locale].deny in asking) is room or autofill is ANDROID
+        assert asking.replace(f"{TEMPLATES[locale].deny} ", "") == without
+        assert asking.split("\n")[1:] == without.split("\n")[1:]
+        assert TEMPLATES[locale].deny not in deaf
+        assert autofill is not ANDROID or len(asking.encode()) <= message_text.ANDROID_MAX_BYTES
+    asked = TEMPLATES[locale].deny.rstrip(".").split()[-1]
+    assert read(asked).denies(no)
+    assert replies.plain(asked) == TEMPLATES[locale].no
+    assert TEMPLATES[locale].no in heard(no)
+    assert TEMPLATES[locale].no not in heard(frozenset({"not me"}))
+
+
+def test_a_denial_never_costs_a_part() -> None:
+    """Whatever the brand is: the text with it has the parts of the text without it."""
+    shown = set()
+    for length in range(1, 41):
+        for brand in ("a" * length, "é" * length, "Ł" * length):
+            words = {"code": CODE, "brand": brand, "lifetime_s": 300, "locale": "it", "context": PAYMENT}
+            short, long = (
+                render(**words, autofill=None, denials=denials)  # type: ignore[arg-type]
+                for denials in ((), heard({"no"}))
+            )
+            assert segments(long) == segments(short)
+            shown.add(TEMPLATES["it"].deny in long)
+    assert shown == {True, False}

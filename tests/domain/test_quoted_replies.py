@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otp_service.domain.message_templates import TEMPLATES
-from otp_service.domain.message_text import Autofill, hides_code, printable, render
+from otp_service.domain.message_text import Autofill, heard, hides_code, printable, render
 from otp_service.domain.optout import Wish
 from otp_service.domain.replies import read
 
@@ -59,6 +59,7 @@ def texts() -> st.SearchStrategy[str]:
         | st.builds(Autofill, web_origin=web)
         | st.builds(Autofill, android_hash=st.sampled_from(["FA+9qCX9VSu", "abcdefghijk", "ABCDEFG/123"])),
         replies=st.booleans(),
+        denials=st.sampled_from([(), heard(NO)]),
     ).filter(bool)
 
 
@@ -84,10 +85,11 @@ def test_a_keyword_in_a_line_of_its_own_beside_a_quote_is_the_keyword(
 @pytest.mark.parametrize("locale", sorted(TEMPLATES))
 def test_a_quote_that_is_cut_short_changes_nothing(locale: str) -> None:
     """Phones shorten long quotes, anywhere."""
-    for autofill, context in itertools.product(
-        (None, Autofill(web_origin="example.com")), (None, {"amount": "EUR 5", "payee": "STOP"})
+    words = {"code": "314159", "brand": "Acme", "lifetime_s": 300, "locale": locale}
+    for autofill, context, denials in itertools.product(
+        (None, Autofill(web_origin="example.com")), (None, {"amount": "EUR 5", "payee": "STOP"}), ((), heard(NO))
     ):
-        text = render(code="314159", brand="Acme", lifetime_s=300, locale=locale, context=context, autofill=autofill)
+        text = render(**words, context=context, autofill=autofill, denials=denials)  # type: ignore[arg-type]
         for length in range(len(text)):
             for reply in (
                 text[:length],
@@ -96,3 +98,4 @@ def test_a_quote_that_is_cut_short_changes_nothing(locale: str) -> None:
                 f"👍 to “{text[:length]}…”",
             ):
                 assert read(reply).wish is None, reply
+                assert not read(reply).denies(NO), reply

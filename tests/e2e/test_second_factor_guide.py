@@ -82,6 +82,11 @@ def test_a_phone_is_lost_and_the_person_recovers(
     for one in kept:
         if one["kind"] == "totp" or one["to"][-4:] == old[-4:]:
             assert browser.delete(f"/factors/{one['factor_id']}").status_code == 204
+    # Whoever has the old phone is told of both changes.
+    within(30, lambda: len(service_client.inbox(old)) == 3, "the notices to the old number")
+    texts = " ".join(message["text"] for message in service_client.inbox(old))
+    assert "another phone number was added" in texts
+    assert "this phone number was removed" in texts
     browser = logged_in(app)
     assert browser.post("/login/code", data={"code": phone.at(moment[0] + 60)}).status_code == 410
     assert browser.post("/login/sms").status_code == 201

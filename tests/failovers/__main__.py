@@ -1,10 +1,11 @@
 """`python -m tests.failovers`: failovers under load. Exit status 0 if no code was good twice and nothing was lost."""
 
 import argparse
+import json
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from otp_service.storage.store_runs import END_CODES, KEEP_CODES
@@ -58,12 +59,13 @@ HEAD = (
 def main() -> int:
     """Run them and print what happened."""
     args = build_parser().parse_args()
-    _say(HEAD)
+    if not args.json:
+        _say(HEAD)
     rows = []
     for fault in args.faults or FAULTS:
         for _ in range(args.rounds):
             rows.append(fail_over(fault, args.after_restart, args.replicas))
-            _say(rows[-1].text())
+            _say(json.dumps(asdict(rows[-1])) if args.json else rows[-1].text())
     return 1 if any(row.is_broken for row in rows) else 0
 
 
@@ -110,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", nargs="*", choices=tuple(FAULTS), help="only these kinds")
     parser.add_argument("--after-restart", choices=(END_CODES, KEEP_CODES), default=END_CODES)
     parser.add_argument("--replicas", type=int, default=1, help="as the setting; 0 waits for none (default 1)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each failover")
     return parser
 
 

@@ -105,9 +105,15 @@ def every_factor(harness: "StoreHarness") -> None:
     assert isinstance(taken, TryTaken)
     harness.factors.give_back(operation(), subject, taken.row)
     sent = new_reference(harness, subject)
-    harness.factors.note_sent(SentCode(subject, "bind", sent, True))
+    for _ in range(2):
+        harness.factors.note_sent(SentCode(subject, "bind", sent, True, harness.ring.seal(b"n" * 40)))
     approved = ApprovedCode(subject, "bind", sent, "+1******0143", new_reference(harness, subject))
     assert harness.factors.approve_sent(operation(), approved)
+    bound = harness.factors.read(subject).all[-1]
+    assert harness.ring.open(bound.sealed_number or "") == b"n" * 40
+    harness.factors.note_told(subject, bound, "number_added", "opted_out")
+    assert harness.factors.lift(subject, "a reason", bind_ms=60_000) == 1
+    assert harness.factors.read(subject).lifted
     for _ in range(2):
         harness.factors.redeem(operation(), subject, ref, "factor-receipt", harness.now() + 60_000)
     codes(harness, subject)

@@ -113,7 +113,7 @@ def test_every_kind_of_event_that_is_promised_is_sent(scenario: Scenario) -> Non
     while scenario.use_case().collect(left_behind=False):
         pass
     assert {one.type for one in scenario.queue.queued} == EVENTS
-    assert len(scenario.queue.queued) == len(EVENTS) == 26
+    assert len(scenario.queue.queued) == len(EVENTS) == 27
     assert scenario.audit.finished == everything
 
 

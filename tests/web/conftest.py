@@ -94,6 +94,24 @@ route = ["pool"]
 [apps.careful.factors]
 pay = ["sms", "totp"]
 sms_only = ["sms"]
+approve = {{kinds = ["totp"], acr = "urn:example:app"}}
+order = {{kinds = ["sms", "totp"], acr = "urn:example:any"}}
+
+[apps.reviewed]
+brand = "Reviewed"
+route = ["name"]
+countries = ["DE"]
+wrong_codes_per_number = [{{limit = 6, per = "1h"}}]
+resend_after = ["0s"]
+
+[[apps.reviewed.test_numbers]]
+number = "+13125550100"
+code = "424242"
+
+[[apps.reviewed.test_numbers]]
+number = "+13125551234"
+code = "171717"
+real = true
 
 [apps.backed]
 brand = "Backed"
@@ -109,6 +127,69 @@ brand = "Support"
 route = ["pool"]
 countries = ["US+territories", "GB+crown"]
 number_types = ["mobile", "toll_free"]
+
+[apps.limited]
+brand = "Limited"
+route = ["pool", "backup"]
+resend_after = ["0s"]
+
+[[limits]]
+name = "devices"
+key = "device"
+rules = [{{limit = 2, per = "1h"}}, {{limit = 3, per = "24h"}}]
+apps = ["limited"]
+
+[[limits]]
+name = "accounts"
+key = "custom:account"
+event = "send"
+rules = [{{limit = 2, per = "1h"}}]
+apps = ["limited", "other"]
+
+[[limits]]
+name = "any_word"
+key = "custom"
+rules = [{{limit = 3, per = "1h"}}]
+apps = ["limited"]
+
+[[limits]]
+name = "networks"
+key = ["client_ip", "country"]
+rules = [{{limit = 2, per = "1h"}}]
+apps = ["limited"]
+
+[apps.watched]
+brand = "Watched"
+route = ["pool"]
+resend_after = ["0s"]
+
+[[limits]]
+name = "watched"
+key = "number"
+rules = [{{limit = 1, per = "1h"}}]
+mode = "monitor"
+apps = ["watched"]
+
+[apps.blocks]
+brand = "Blocks"
+route = ["pool"]
+
+[[limits]]
+name = "blocks"
+key = ["prefix", "sender"]
+rules = [{{limit = 2, per = "1h"}}]
+apps = ["blocks"]
+
+[apps.guessed]
+brand = "Guessed"
+route = ["pool"]
+
+[[limits]]
+name = "guesses"
+key = "client_ip"
+event = "wrong_code"
+rules = [{{limit = 2, per = "1h"}}]
+apps = ["guessed"]
 """
 
 

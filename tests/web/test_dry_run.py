@@ -9,7 +9,7 @@ from .conftest import ApiHarness
 AROUND = (b"{keys}", b"{processes}", b"{meta}")
 """Slots of keys that a process writes by itself, as it does `run` of each shard."""
 
-TEXT = "****** is your Acme code. It expires in 5 minutes. Do not share it. Reply STOP to opt out."
+TEXT = "****** is your Acme code. It expires in 5 minutes. Do not share it. Not you? Reply NO. Reply STOP to opt out."
 
 
 def tried(api: ApiHarness, number: str, app: str = "default", **members: object) -> Any:

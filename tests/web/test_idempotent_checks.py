@@ -12,6 +12,7 @@ import pytest
 from otp_service import bootstrap, config, keyring
 
 from .conftest import Answer, ApiHarness, make_settings
+from .people import Person
 
 
 def keyed(api: ApiHarness, key: str, body: object, app: str = "default", **headers: str) -> Answer:
@@ -222,3 +223,60 @@ def test_the_repeat_outlives_the_key_that_sealed_it(api: ApiHarness, rotated: Ap
     assert again.json["receipt"].split(".")[1] == first.json["receipt"].split(".")[1]
     # An API key that may not check does not get it that way.
     keyed(rotated, "k", body, api.key("default", "metrics")).problem(403, "forbidden")
+
+
+def forget_kept(api: ApiHarness) -> None:
+    """As when the process dies before the reply is stored."""
+    for key in api.store.scan_iter(match="otp:idempotency:*"):
+        api.store.delete(key)
+
+
+def test_a_check_of_one_factor_and_a_redemption_are_given_again(api: ApiHarness) -> None:
+    """The same reply, stored or not; another factor, another body, another receipt are none of it."""
+    person, named = Person(api, "user-1"), {"Idempotency-Key": "once"}
+    factor_id = person.enrolled()
+    path, body = f"/factors/{factor_id}/check", {"code": person.shown(factor_id)}
+    first = api.call("POST", path, body, headers=named)
+    assert first.status == 200, first.body
+    again = api.call("POST", path, body, headers=named)
+    assert (again.body, again.header("Idempotent-Replayed")) == (first.body, "true")
+    other = person.enrolled()
+    answer = api.call("POST", f"/factors/{other}/check", body, headers=named)
+    assert answer.problem(422, "idempotency_conflict")
+    forget_kept(api)
+    assert api.call("POST", path, body, headers=named).body == first.body
+    api.call("POST", path, body).problem(410, "code_used")
+    verification = api.started(api.number())
+    for receipt in (first.json["receipt"], api.check(verification, api.code(verification)).json["receipt"]):
+        key = {"Idempotency-Key": receipt[-40:]}
+        spent = api.call("POST", "/receipts/redeem", {"receipt": receipt}, headers=key)
+        assert spent.status == 200, spent.body
+        again = api.call("POST", "/receipts/redeem", {"receipt": receipt}, headers=key)
+        assert (again.body, again.header("Idempotent-Replayed")) == (spent.body, "true")
+        forget_kept(api)
+        assert api.call("POST", "/receipts/redeem", {"receipt": receipt}, headers=key).body == spent.body
+        api.call("POST", "/receipts/redeem", {"receipt": receipt}).problem(410, "receipt_spent")
+        other_body = {"receipt": receipt, "purpose": "login"}
+        api.call("POST", "/receipts/redeem", other_body, headers=key).problem(422, "idempotency_conflict")
+    events = api.call("GET", "/audit/events?type=receipt.redeemed").json["events"]
+    assert len(events) == 2
+
+
+def test_a_proof_is_spent_once_though_the_start_is_repeated(api: ApiHarness) -> None:
+    """A start whose process died between the proof and the send: the repeat with its key goes on."""
+    person, to = Person(api, "user-1"), api.number()
+    proof = person.check(person.recovery_codes()[0]).json["receipt"]
+    body = {"to": to, "subject": person.subject, "purpose": "bind", "proof": proof, "channel": "whatsapp"}
+    named = {"Idempotency-Key": "bind-1"}
+    api.call("POST", "/verify/start", body, headers=named).problem(422, "channel_unavailable")  # not spent yet
+    body["channel"] = "sms"
+    started = api.call("POST", "/verify/start", body, headers=named)
+    assert started.status == 201, started.body
+    forget_kept(api)
+    for key in api.store.scan_iter(match="*:subject:*"):
+        api.store.hdel(key, "sent:bind")  # as if the code had not been noted
+    again = api.call("POST", "/verify/start", body, headers=named)
+    assert (again.status, again.json["verification_id"]) == (201, started.json["verification_id"])
+    fresh = {"Idempotency-Key": "bind-2"}
+    other = {**body, "to": api.number()}
+    api.call("POST", "/verify/start", other, headers=fresh).problem(403, "number_not_bound")

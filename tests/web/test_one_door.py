@@ -135,3 +135,11 @@ def test_a_purpose_can_leave_kinds_out(api: ApiHarness) -> None:
     person.check(person.shown(factor_id), purpose="sms_only").problem(404, "factor_not_found")
     assert person.check(person.shown(factor_id), purpose="pay").status == 200
     assert person.check(codes[0]).status == 200
+    # A code that would count for nothing is not sent, and the refusal names what counts.
+    for members in ({}, {"subject": person.subject}, {"subject": person.subject, "dry_run": True}):
+        answer = api.start(api.number(), "careful", purpose="approve", **members)
+        if "dry_run" in members:
+            assert answer.json["refused_by"]["code"] == "channel_unavailable"
+            continue
+        ways = answer.problem(422, "channel_unavailable")["alternatives"]
+        assert ways == ([{"kind": "totp"}] if members else [])

@@ -1,6 +1,10 @@
 """Codes that are sent for a subject: one budget with all other factors, bound numbers, other ways to get in."""
 
+from typing import Any
+
 import pytest
+
+from otp_service.bootstrap import accept_keyring, lift_subject
 
 from .conftest import ApiHarness
 from .people import Person
@@ -187,3 +191,99 @@ def test_the_subject_is_an_assertion_beside_an_id_or_a_number(ann: Person) -> No
     other = ann.api.started(ann.api.number())
     ann.api.check(other, ann.api.code(other), subject=ann.subject).problem(404, "verification_not_found")
     assert ann.api.check(verification, code, subject=ann.subject).status == 200
+
+
+def told(ann: Person) -> list[tuple[str, str, bool, str | None]]:
+    """The events that say whether numbers were told: which, about what, whether, and which refusal."""
+    events = ann.call("GET", "/audit/events?type=factor.number_told").json["events"]
+    found = [(event["to"][-4:], event["detail"]) for event in events]
+    return [(to, one["notice"], one["told"], one.get("refused_by")) for to, one in found]
+
+
+def queued(ann: Person, to: str) -> list[dict[str, Any]]:
+    """The notices to a number, as boxes that a worker would open."""
+    events = ann.call("GET", "/audit/events?type=verification.started").json["events"]
+    notices = [one for one in events if one["to"][-4:] == to[-4:] and one["detail"]["purpose"].startswith("number_")]
+    return [ann.call("GET", f"/verify/{one['verification_id']}").json for one in notices]
+
+
+def another(ann: Person, to: str, **members: object) -> None:
+    """Bind another number, with a recovery code as proof unless members are given."""
+    given = members or {"proof": ann.check(ann.recovery_codes()[0]).json["receipt"]}
+    started = ann.api.start(to, subject=ann.subject, purpose="bind", **given)
+    assert started.status == 201, started.body
+    assert ann.check(ann.api.code(started.json["verification_id"]), purpose="bind").status == 200
+
+
+def test_the_old_number_is_told_of_a_change(ann: Person) -> None:
+    """When another one is bound and when it is removed itself: by a message without a code, an event, once."""
+    old, new = ann.api.number(), ann.api.number()
+    bound(ann, old)
+    assert told(ann) == []
+    another(ann, new)
+    assert told(ann) == [(old[-4:], "number_added", True, None)]
+    (notice,) = queued(ann, old)
+    assert (notice["purpose"], notice["status"], notice["deliveries"][0]["status"]) == (
+        "number_added",
+        "pending",
+        "queued",
+    )
+    assert ann.api.code(notice["verification_id"]) == ""
+    ann.api.check(notice["verification_id"], "123456").problem(404, "verification_not_found")
+    by_number = {"to": old, "code": "123456", "purpose": "number_added"}
+    ann.call("POST", "/verify/check", by_number).problem(404, "verification_not_found")
+    ann.api.start(old, purpose="number_added").problem(400, "invalid_request")
+    (factor,) = [one for one in ann.factors() if one.get("to", "")[-4:] == old[-4:]]
+    assert ann.call("DELETE", f"/factors/{factor['factor_id']}").status == 204
+    assert told(ann)[1:] == [(old[-4:], "number_removed", True, None)]
+    assert [one["purpose"] for one in queued(ann, old)] == ["number_added", "number_removed"]
+    assert queued(ann, new) == []
+
+
+def test_a_number_that_opted_out_is_not_told(ann: Person) -> None:
+    """The event says so, and the change stands."""
+    old, new = ann.api.number(), ann.api.number()
+    bound(ann, old)
+    ann.api.opt_out(old)
+    another(ann, new)
+    assert told(ann) == [(old[-4:], "number_added", False, "opted_out")]
+    assert len([one for one in ann.factors() if one["kind"] == "sms"]) == 2
+
+
+def test_an_approval_that_is_told_again_changes_nothing(ann: Person) -> None:
+    """With an Idempotency-Key: one event of each kind, one notice, and wrong codes since then stay counted."""
+    old, new = ann.api.number(), ann.api.number()
+    bound(ann, old)
+    proof = ann.check(ann.recovery_codes()[0]).json["receipt"]
+    started = ann.api.start(new, subject=ann.subject, purpose="bind", proof=proof).json["verification_id"]
+    body = {"verification_id": started, "code": ann.api.code(started)}
+    named = {"Idempotency-Key": "bind-1"}
+    first = ann.api.call("POST", "/verify/check", body, headers=named)
+    assert first.status == 200, first.body
+    ann.enrolled()
+    assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 4
+    for key in ann.api.store.scan_iter(match="otp:idempotency:*"):
+        ann.api.store.delete(key)
+    assert ann.api.call("POST", "/verify/check", body, headers=named).body == first.body
+    assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 3
+    approved = ann.call("GET", "/audit/events?type=factor.approved").json["events"]
+    assert [one["detail"]["kind"] for one in approved] == ["sms", "recovery_code", "sms"]
+    assert len(told(ann)) == len(queued(ann, old)) == 1
+
+
+def test_an_operator_lets_a_person_bind_another_number(ann: Person) -> None:
+    """Without proof, once; the old number is told all the same."""
+    old, new, third = (ann.api.number() for _ in range(3))
+    bound(ann, old)
+    ann.api.start(new, subject=ann.subject, purpose="bind").problem(403, "number_not_bound")
+    accept_keyring(ann.api.settings)
+    lift_subject(ann.api.settings, ann.app, ann.subject, "called, identity checked", number=True)
+    ann.api.start(new, subject=ann.subject).problem(403, "number_not_bound")  # a login is none of it
+    another(ann, new, locale="de")
+    assert told(ann) == [(old[-4:], "number_added", True, None)]
+    ann.api.start(third, subject=ann.subject, purpose="bind").problem(403, "number_not_bound")
+    (lifted,) = ann.call("GET", "/audit/events?type=factor.lifted").json["events"]
+    assert (lifted["detail"]["may_bind"], lifted["detail"]["reason"]) == (True, "called, identity checked")
+    another(ann, third)
+    events = ann.call("GET", "/audit/events?type=factor.number_told").json["events"]
+    assert [one["to"][-4:] for one in events] == [old[-4:], old[-4:], new[-4:]]

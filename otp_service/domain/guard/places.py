@@ -100,8 +100,8 @@ def _wide(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> li
         return [Place(Budget.OUTAGE, total.outage, outage_rate(limits, policy))]
     if way.warm:
         return [
-            Place(Budget.COUNTRY_WARM, country.warm, _warm(limits.country, policy)),
-            Place(Budget.TOTAL_WARM, total.warm, _warm(limits.total, policy)),
+            Place(Budget.COUNTRY_WARM, country.warm, _warm(policy.warm_factor * limits.country, policy)),
+            Place(Budget.TOTAL_WARM, total.warm, _warm(_total_warm(limits, policy), policy)),
         ]
     hour = max(policy.country_an_hour, policy.hour_share * limits.country)
     found = [
@@ -113,6 +113,10 @@ def _wide(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> li
     return found
 
 
-def _warm(limit: float, policy: GuardPolicy) -> Rate:
+def _warm(a_day: float, policy: GuardPolicy) -> Rate:
     # It holds half a day, so that the first day of an attack is not twice the others.
-    return Rate(limit * policy.warm_factor / 2, limit * policy.warm_factor, DAY_MS, policy.pressed_warm_drain)
+    return Rate(a_day / 2, a_day, DAY_MS, policy.pressed_warm_drain)
+
+
+def _total_warm(limits: Limits, policy: GuardPolicy) -> float:
+    return max(2 * policy.total_a_day, policy.total_warm_share * limits.base)

@@ -55,8 +55,9 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     attacker must buy that many days. In an app younger than `young_ms` it is the best day, today included.
 
     A block is warm if a number was approved there `warm_after_ms` ago or earlier, and one within `warm_for_ms`. Numbers
-    of warm blocks have budgets of their own, of `warm_factor` times the limit a day, so that an attack on cold blocks
-    refuses nobody whose block is warm. A country whose base carries its limit needs no room in the total for cold ones.
+    of warm blocks have budgets of their own, so that an attack on cold blocks refuses nobody whose block is warm: a
+    country's of `warm_factor` times its limit, and the larger of twice `total_a_day` and `total_warm_share` of the base
+    in all countries. A country whose base carries its limit needs no room in the total for cold ones.
 
     `credit`: what an approval gives back on top of what its number took, so that traffic that converts may grow.
     `pressed_drain`, `pressed_warm_drain`: how fast a cold or warm budget drains, as a factor, shortly after it refused
@@ -95,6 +96,7 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     warm_after_ms: int = 72 * HOUR_MS
     warm_for_ms: int = 180 * DAY_MS
     warm_factor: float = 8
+    total_warm_share: float = 1.0
     credit: float = 0.15
     pressed_drain: float = 0.25
     pressed_warm_drain: float = 0.5

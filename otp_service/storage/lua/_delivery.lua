@@ -71,7 +71,8 @@ end
 -- Queue the verification's n-th delivery with the route's first sender. The rest waits for a failover, which comes at
 -- the latest when the message has not been sent within `within` ms; until the code's end, when what is open gets a timer
 -- for its closing (verification/expire). `fields` and `version`: what else is written to the record, and its version then. `timers`: what else is due, time, timer, time,
--- timer ...; `events`: what else happened, for the audit record.
+-- timer ...; `events`: what else happened, for the audit record. Where `c.test` it ends at once, and nothing is sent.
+local TEST_REASON, TEST_TITLE = 'test_number', 'A test number: nothing is sent.'
 local function queue_delivery(c, n, route, send, channel, locale, autofill, within, fields, version, timers, events)
   local head, next_senders = string.match(route, '^([^,]+),?(.*)$')
   local sender, kind = string.match(head, NextSender.PARSE)
@@ -84,19 +85,28 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
   end
   -- What is written first is found first: the fields that a check reads come before those of deliveries.
   local queued = n == '1' and '' or int(c.now)
-  for _, part in ipairs({n .. Delivery.STATUS, 'queued', n .. Delivery.FACTS,
+  for _, part in ipairs({n .. Delivery.STATUS, c.test and 'suppressed' or 'queued', n .. Delivery.FACTS,
     string.format(DeliveryFacts.PACK, sender, kind, send, channel, locale, queued, within, next_senders)}) do
     fields[#fields + 1] = part
   end
+  events = events .. AuditEvents.SEPARATOR .. audit_event('delivery.queued', n,
+    string.format(QueuedDetail.PACK, sender, kind))
+  if c.test then
+    local detail = cjson.encode({reason = TEST_REASON, title = TEST_TITLE})
+    for _, part in ipairs({n .. Delivery.ERROR_CODE, TEST_REASON, n .. Delivery.ERROR_TITLE, TEST_TITLE}) do
+      fields[#fields + 1] = part
+    end
+    add_to_timeline(fields, int(version + 1), 'delivery.suppressed', c.now, n, detail)
+    events = events .. AuditEvents.SEPARATOR .. audit_event('delivery.suppressed', n, detail)
+  end
   redis.call('HSET', c.who.record, unpack(fields))
-  if next_senders ~= '' then
+  if next_senders ~= '' and not c.test then
     timers[#timers + 1] = int(c.now + within)
     timers[#timers + 1] = TimerKind.FAILOVER .. id
   end
   if #timers > 0 then redis.call('ZADD', c.timers, unpack(timers)) end
-  redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
-  append_audit(c.audit, c.who, events .. AuditEvents.SEPARATOR .. audit_event('delivery.queued', n,
-    string.format(QueuedDetail.PACK, sender, kind)), version - 1)
+  if not c.test then redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id) end
+  append_audit(c.audit, c.who, events, version - 1)
   return sender, kind
 end
 

@@ -1,7 +1,7 @@
 -- Shared by the scripts that know a number: what the pumping guard keeps of it in one app. Needs _common.lua. They declare
 -- the argument guard_rules, `GuardTimes`: how long a number is known after an approval, how long a count covers its
 -- sends, and how many. One table holds all of it: a script may have so many local variables only.
-local guards = {KNOWN_GAP_MS = 600000}
+local guards = {KNOWN_GAP_MS = 86400000}
 guards.known_ms, guards.counted_ms, guards.sends = string.match(guard_rules, GuardTimes.PARSE)
 
 -- What the fields say, see `GuardedNumber`. known: approved within the time of the policy, so that nothing of it is
@@ -29,7 +29,7 @@ function guards.count(one, takes, place, taken, written, now)
   local kept, lives = '', 0
   one.region, one.block = region, block_10k
   if one.known then
-    -- Starts shortly after one another are one: somebody sends the code again.
+    -- Starts within a day are one, so that few numbers cannot make it look like an outage.
     if now < one.started + guards.KNOWN_GAP_MS then return lives, kept end
     one.started, kept = now, 'known'
   elseif one.covered then

@@ -51,6 +51,10 @@ class Record:
     """The Idempotency-Key of the check that was approved."""
     SUBJECT: Final = "subject"
     """The keyed hash of the subject that the start named; not there if it named none."""
+    TEST: Final = "test"
+    """A mark: it is of a test number, and nothing is sent. Not there for any other."""
+    NOTICE: Final = "notice"
+    """A mark: it is a notice and no code approves it. Not there for any other."""
     REDEEMED: Final = "redeemed_ms"
     REDEEM_OPERATION: Final = "redeem_operation"
     CANCEL_OPERATION: Final = "cancel_operation"
@@ -177,6 +181,8 @@ class Subject:
     """Followed by a purpose: the code that was sent last, as `SentCode`."""
     REMOVED: Final = "removed_by"
     """The operation that removed a factor last."""
+    MAY_BIND: Final = "may_bind_ms"
+    """Until when an operator lets the subject bind another number without proof."""
 
 
 class Factor:
@@ -189,7 +195,10 @@ class Factor:
     """Until when it can be confirmed; not there once it is active."""
     CONFIRM_TRIES: Final = ":confirm_tries"
     SEALED: Final = ":sealed"
-    """The sealed secret of an active authenticator app, in pieces."""
+    """The sealed secret of an active authenticator app, or the number of an `sms` factor, in pieces.
+
+    Also after the token of a verification: the number that its code was sent to, if that may be bound.
+    """
     STEP: Final = ":step"
     """The last time step that was accepted."""
     DRIFT: Final = ":drift"
@@ -206,6 +215,8 @@ class Factor:
     NUMBER: Final = ":number"
     """The keyed hash of the number that is bound to the subject."""
     MASK: Final = ":mask"
+    BOUND_BY: Final = ":bound_by"
+    """The token of the verification that bound the number."""
     REPLAYED: Final = ":replayed_step"
     """The last time step whose second use is on record."""
 

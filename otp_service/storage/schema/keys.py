@@ -264,6 +264,10 @@ class Keys:
         """Hash: shard -> how many entries of its audit stream are in the ledger. No TTL."""
         return f"{PREFIX}:{{meta}}:exported"
 
+    def erased(self) -> str:
+        """Hash: tombstone of a person who was erased -> when (ms). It names nobody. No TTL."""
+        return f"{PREFIX}:{{meta}}:erased"
+
     def run(self, shard: int) -> str:
         """Hash: the run of the store that was seen last, and which runs before it live on. No TTL."""
         return f"{self._tag(shard)}:run"

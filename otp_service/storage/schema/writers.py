@@ -11,6 +11,7 @@ from .keys import Keys
 PYTHON: Mapping[str, tuple[str, ...]] = {
     "alerts": ("Alerts.acknowledge",),
     "api_key_events": ("ApiKeys.record_events",),
+    "erased": ("Erasure.note",),
     "exported": ("AuditSource.tell",),
     "health_pause": ("SenderStats.claim_health_poll",),
     "index_keys": ("Keyrings.claim",),
@@ -18,6 +19,8 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "processes": ("Fleet.forget",),
     "live_processes": ("StoreRuns._is_on_replicas",),
     "run": ("Callbacks.claim",),
+    "opted_out": ("Erasure.forget_optouts",),
+    "optouts": ("Erasure.forget_optouts",),
     "probe": ("dead_shards",),
     "carrier_refusals": ("Circuits._forget_reports",),
     "sender_health": ("SenderStats.record_health",),

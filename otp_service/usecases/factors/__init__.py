@@ -5,7 +5,7 @@ judge a code, and only in the process that judges it.
 """
 
 from .check import CheckFactors, FactorRequest
-from .enroll import Confirmation, ConfirmTotp, EnrolledTotp, EnrollTotp, TotpRequest
+from .enroll import Confirmation, ConfirmedTotp, ConfirmTotp, EnrolledTotp, EnrollTotp, TotpRequest
 from .factors import FactorUseCases
 from .manage import ManageFactors
 from .recovery_codes import NewRecoveryCodes, ReplaceCodes
@@ -14,6 +14,7 @@ __all__ = [
     "CheckFactors",
     "ConfirmTotp",
     "Confirmation",
+    "ConfirmedTotp",
     "EnrollTotp",
     "EnrolledTotp",
     "FactorRequest",

@@ -26,11 +26,12 @@ from ..subjects import Subjects
 from ..verify.apps import configured_app
 from ..verify.check import CheckVerification, MakeCommand
 from ..verify.refusals import NOT_FOUND, tries_spent
+from ..verify.start_request import CountedRequest
 from . import refusals
-from .guesses import Candidates, allowed_kinds, digit_candidates, recovery_candidates, shown_steps
+from .guesses import Candidates, digit_candidates, recovery_candidates, shown_steps
 
 
-class FactorRequest(Protocol):
+class FactorRequest(CountedRequest, Protocol):
     """What a caller sends, validated in form."""
 
     @property
@@ -75,11 +76,11 @@ class CheckFactors:
         app = configured_app(self._policy, app_name)
         return self._judge(app, self._subjects.of(app.name, subject), request, None, request_key)
 
-    def one(self, app_name: str, text: str, request: FactorRequest) -> FactorApproval | Refusal:
+    def one(self, app_name: str, text: str, request: FactorRequest, request_key: str = "") -> FactorApproval | Refusal:
         """Judge a code at one factor, by its id. The budget is the subject's. Raises as above."""
         app = configured_app(self._policy, app_name)
         found = self._subjects.of_factor(app.name, text)
-        return refusals.NO_FACTOR if found is None else self._judge(app, found[0], request, found[1], "")
+        return refusals.NO_FACTOR if found is None else self._judge(app, found[0], request, found[1], request_key)
 
     def _judge(
         self, app: App, subject: Subject, request: FactorRequest, only: Reference | None, request_key: str
@@ -97,7 +98,7 @@ class CheckFactors:
         return self._answer(guess, answer)
 
     def _candidates(self, app: App, subject: Subject, factors: Factors, code: str, purpose: str) -> Candidates:
-        kinds, ids = allowed_kinds(app.factors, purpose), self._vault.ids
+        kinds, ids = app.counts(purpose), self._vault.ids
         if not codes.is_typed(code):
             return recovery_candidates(factors, kinds, code, subject.hash, ids)
         sent = factors.sent.get(purpose) if len(code) == app.code_length else None
@@ -186,6 +187,7 @@ class CheckFactors:
             approved_s=approved.at_ms // 1000,
             factor_id=factor_id(approved.reference),
             kind=approved.kind,
+            acr=self._policy.apps[guess.subject.app].acr.get(guess.purpose, ""),
         )
         return receipt.encode(claims, ring.active_kid, ring.sign)
 
@@ -201,6 +203,7 @@ def _only(factors: Factors, only: Reference | None) -> Factors:
         kept,
         tuple(one for one in factors.authenticators if one.factor.reference == only),
         {purpose: sent for purpose, sent in factors.sent.items() if sent.number_hash in numbers},
+        factors.lifted,
     )
 
 
@@ -216,4 +219,5 @@ def _approval_of_sent(approved: Approved) -> FactorApproval:
         receipt=approval.receipt,
         factor_id=factor_id(approved.factor) if approved.factor else "",
         verification_id=approval.verification_id,
+        test=approval.test,
     )

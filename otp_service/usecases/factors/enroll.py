@@ -17,10 +17,12 @@ from ...domain.factor_checking import (
 from ...domain.factors import CONFIRM_MS, Authenticator, Factor, Subject, TotpForm
 from ...domain.ids import Reference
 from ...domain.policy import App, Policy
+from ...domain.receipt import Change
 from .. import ports
 from ..subjects import RANDOM_BYTES, Subjects
 from ..verify.apps import configured_app
 from . import refusals
+from .change_receipts import ChangeReceipts
 
 
 class TotpRequest(Protocol):
@@ -94,7 +96,15 @@ def _uri(app: App, request: TotpRequest, secret: bytes) -> str:
     return totp.uri(secret, request.form, issuer=app.brand, label=request.label or app.brand)
 
 
-Confirmation = Factor | Refusal
+@dataclass(frozen=True, slots=True)
+class ConfirmedTotp:
+    """The active factor, and the receipt of that."""
+
+    factor: Factor
+    receipt: str = field(repr=False)
+
+
+Confirmation = ConfirmedTotp | Refusal
 
 
 class ConfirmTotp:
@@ -107,11 +117,13 @@ class ConfirmTotp:
         vault: ports.Vault,
         subjects: Subjects,
         token_bytes: Callable[[int], bytes],
+        receipts: ChangeReceipts,
     ) -> None:
         self._store = store
         self._vault = vault
         self._subjects = subjects
         self._token_bytes = token_bytes
+        self._receipts = receipts
 
     def __call__(self, app_name: str, factor_id: str, code: str) -> Confirmation:
         """The active factor, or why it is none. Raises StoreUnavailable, and KeyUnknown for a foreign seal."""
@@ -139,5 +151,9 @@ class ConfirmTotp:
         return totp.matching_steps(self._vault.open(pending.sealed), pending.form, code, now_ms)
 
     def _shown(self, subject: Subject, ref: Reference) -> Confirmation:
-        found = (one for one in self._store.read(subject).all if one.reference == ref)
-        return next(found, refusals.NO_FACTOR)
+        factors = self._store.read(subject)
+        for factor in factors.all:
+            if factor.reference == ref:
+                receipt = self._receipts(subject, Change.ADDED, ref, factor.kind, factors.now_ms)
+                return ConfirmedTotp(factor, receipt)
+        return refusals.NO_FACTOR

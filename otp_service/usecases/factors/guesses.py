@@ -1,6 +1,6 @@
 """Which factors of a subject a typed code can be, by its form, and which authenticator apps show it now."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ...domain import codes, recovery, totp
@@ -70,8 +70,3 @@ def shown_steps(found: Candidates, code: str, now_ms: int, vault: ports.Vault) -
     if missing is not None and not steps:
         raise missing
     return steps
-
-
-def allowed_kinds(policy: Mapping[str, frozenset[FactorKind]], purpose: str) -> frozenset[FactorKind]:
-    """The kinds of factors that count for a purpose: all, where the app says nothing of it."""
-    return policy.get(purpose, frozenset(FactorKind))

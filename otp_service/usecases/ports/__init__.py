@@ -5,7 +5,7 @@ Every method that reaches the store raises `StoreUnavailable` if it does not ans
 milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, `domain.ids`).
 """
 
-from .admission import OuterStore
+from .admission import LimitRecord, OuterStore
 from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
@@ -37,6 +37,7 @@ __all__ = [
     "HealthReports",
     "KeyIds",
     "LedgerReader",
+    "LimitRecord",
     "OptOutRegistry",
     "OuterStore",
     "Pager",

@@ -20,3 +20,11 @@ class OuterStore(Protocol):
     def give_back(self, taken: Sequence[OuterAnswer]) -> None:
         """Undo `take` for these answers. What was not taken is left out."""
         ...
+
+
+class LimitRecord(Protocol):
+    """The record of limits that refuse nothing."""
+
+    def record_exceeded(self, number_hash: str, mask: str, app: str, limit: str, wait_ms: int) -> None:
+        """A limit would have refused for so long."""
+        ...

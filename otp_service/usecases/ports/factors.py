@@ -13,9 +13,10 @@ from ...domain.factor_checking import (
     FactorGuess,
     NewCodes,
     SentCode,
+    Settled,
     TooManyFactors,
 )
-from ...domain.factors import Authenticator, Factors, Subject
+from ...domain.factors import Authenticator, Factor, Factors, Subject
 from ...domain.ids import Reference
 
 
@@ -46,8 +47,8 @@ class FactorStore(Protocol):
         """Remove a factor; whether there was one."""
         ...
 
-    def replace_codes(self, codes: NewCodes) -> None:
-        """Store new recovery codes in place of all that the subject had."""
+    def replace_codes(self, codes: NewCodes) -> int:
+        """Store new recovery codes in place of all that the subject had; when, in Unix milliseconds."""
         ...
 
     def check(self, guess: FactorGuess) -> FactorAnswer:
@@ -58,7 +59,11 @@ class FactorStore(Protocol):
         """Remember the code that was sent to a subject last for a purpose."""
         ...
 
-    def approve_sent(self, operation_id: str, approved: ApprovedCode) -> Reference | None:
+    def note_told(self, subject: Subject, factor: Factor, notice: str, refused_by: str) -> None:
+        """Record that the person was told at this number, or by which refusal not."""
+        ...
+
+    def approve_sent(self, operation_id: str, approved: ApprovedCode) -> Settled | None:
         """End the row of wrong codes, and bind the number where that is allowed: its factor.
 
         None where the number is not bound and may not be: then the approval opens nothing.

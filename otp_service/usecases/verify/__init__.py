@@ -21,12 +21,13 @@ Without an Idempotency-Key nothing else reads, writes or copies the reply.
 from .admission import Admission, Part
 from .cancel import CancelVerification
 from .check import CheckRequest, CheckVerification
+from .exceeded import Exceeded
 from .preview import Preview
 from .redeem import Asserted, RedeemReceipt, Redemption
 from .refusals import NOT_FOUND, ended, seconds
 from .risk import AskRisk
 from .start import StartVerification
-from .start_limits import StartLimits
+from .start_limits import SlotsOfStarts, StartLimits
 from .start_request import StartRequest
 from .verify import Verify
 
@@ -38,10 +39,12 @@ __all__ = [
     "CancelVerification",
     "CheckRequest",
     "CheckVerification",
+    "Exceeded",
     "Part",
     "Preview",
     "RedeemReceipt",
     "Redemption",
+    "SlotsOfStarts",
     "StartLimits",
     "StartRequest",
     "StartVerification",

@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from ...domain import binding, codes, receipt
 from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Wrong
 from ...domain.ending import Ended
@@ -18,8 +20,10 @@ from .. import ports
 from ..guard import Guard
 from .apps import configured_app
 from .digests import code_digest
+from .guess_limits import GuessLimits
 from .people import People
 from .refusals import NOT_FOUND, about, ended, too_many_wrong_codes
+from .start_request import CountedRequest
 from .subjects import SubjectTries
 
 T = TypeVar("T")
@@ -27,8 +31,8 @@ MakeCommand = Callable[..., CheckCommand]
 """Makes the command of a guess: a new operation each time. `by_subject`: a try of this subject was taken."""
 
 
-class Guess(Protocol):
-    """A code, and what it must be bound to."""
+class Guess(CountedRequest, Protocol):
+    """A code, what it must be bound to, and what limits count it by."""
 
     @property
     def code(self) -> str: ...
@@ -61,16 +65,17 @@ class CheckVerification:
     def __init__(
         self,
         *,
-        store: ports.VerificationStore,
         vault: ports.Vault,
         people: People,
         policy: Policy,
         issuer: str,
         token_bytes: Callable[[int], bytes],
         tries: SubjectTries,
+        limits: GuessLimits,
         guard: Guard | None = None,
     ) -> None:
-        self._store = store
+        """`limits` judges guesses."""
+        self._limits = limits
         self._vault = vault
         self._people = people
         self._policy = policy
@@ -86,7 +91,7 @@ class CheckVerification:
         StoreUnavailable, and KeyUnknown where another process has the code's key.
         """
         app = configured_app(self._policy, app_name)
-        number = "" if request.to is None else self._people.hash_of(request.to)
+        number = "" if request.to is None else self._people.hash_of(request.to, app)
         person = "" if request.subject is None else self._tries.hash_of(app.name, request.subject)
         if request.verification_id is None:
             return self._by_number(app, number, person, request, request_key)
@@ -103,7 +108,7 @@ class CheckVerification:
             asserted_purpose=request.purpose or "",
             asserted_subject=person,
         )
-        return about(ref, self._verdict(app, ref, self._ask(self._store.check, make), make))
+        return self._about(app, ref, self._verdict(app, ref, self._ask(self._limits.check, make), make))
 
     def _by_number(
         self, app: App, number: str, person: str, request: CheckRequest, request_key: str
@@ -112,14 +117,17 @@ class CheckVerification:
         by_number = partial(
             self._command, app, request, request_key, nobody, by_purpose=purpose, asserted_subject=person
         )
-        found = self._ask(self._store.check_latest, by_number)
+        found = self._ask(self._limits.check_latest, by_number)
         if found is None:
             return NOT_FOUND
         ref = found.reference
         by_id = partial(
             self._command, app, request, request_key, ref, asserted_purpose=purpose, asserted_subject=person
         )
-        return about(ref, self._verdict(app, ref, found.answer, by_id))
+        return self._about(app, ref, self._verdict(app, ref, found.answer, by_id))
+
+    def _about(self, app: App, ref: Reference, outcome: Approved | Refusal) -> Approved | Refusal:
+        return self._people.marked(about(ref, outcome), app, ref.number_hash)
 
     def _command(
         self,
@@ -152,6 +160,7 @@ class CheckVerification:
             per_number=self._policy.per_number,
             challenge=binding.challenge_of(request.code_verifier) if request.code_verifier else "",
             by_subject=by_subject,
+            slots=self._limits.slots(app, ref, request),
         )
 
     def _verdict(self, app: App, ref: Reference, answer: CheckAnswer, make: MakeCommand) -> Approved | Refusal:
@@ -189,7 +198,7 @@ class CheckVerification:
         self, subject: Subject, taken: TryTaken, make: Callable[[], CheckCommand], *, judged: bool
     ) -> CheckAnswer:
         try:
-            return self._ask(self._store.check, make)
+            return self._ask(self._limits.check, make)
         except KeyUnknown:
             if not judged:
                 self._tries.give_back(subject, taken)
@@ -198,8 +207,10 @@ class CheckVerification:
     def _settled(self, app: App, approved: Approved, ref: Reference) -> Approved | Refusal:
         """The approval, if the number is bound to the subject. Only that opens the subject's account."""
         subject = self._tries.named(app.name, approved.subject)
-        factor = self._tries.approve(subject, ref, approved)
-        return factor if isinstance(factor, Refusal) else self._signed(app, replace(approved, factor=factor))
+        settled = self._tries.approve(app, subject, ref, approved)
+        if isinstance(settled, Refusal):
+            return settled
+        return self._signed(app, replace(approved, factor=settled.factor, bound=settled.bound))
 
     def _ask(self, check: Callable[[CheckCommand], T], make: Callable[[], CheckCommand]) -> T:
         try:
@@ -227,6 +238,9 @@ class CheckVerification:
             approved_s=approved.at_ms // 1000,
             factor_id=factor_id(approved.factor) if approved.factor else "",
             kind=FactorKind.SMS if approved.factor else "",
+            test=approval.test is True,
+            acr=app.acr.get(approval.purpose, "") if FactorKind.SMS in app.counts(approval.purpose) else "",
+            change=receipt.Change.NUMBER_BOUND if approved.bound else "",
         )
         approval.receipt = receipt.encode(claims, ring.active_kid, ring.sign)
         return approved
@@ -240,7 +254,7 @@ def refusal_of(answer: CheckAnswer) -> Refusal:
             return Refusal("code_incorrect", detail, fields={"checks_left": checks_left})
         case Ended(status):
             return ended(status)
-        case Limited(wait_ms):
-            return too_many_wrong_codes(wait_ms)
+        case Limited(wait_ms, limit):
+            return msgspec.structs.replace(too_many_wrong_codes(wait_ms, limit), limit=limit)
         case _:
             return NOT_FOUND

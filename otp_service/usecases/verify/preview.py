@@ -18,11 +18,13 @@ class Preview:
     """What would happen. `refusal` None: the code would be sent.
 
     `sender` is who would send, or would have been asked first; `text` is that of an SMS with a star for each digit.
+    `test`: a test number, to which nothing would be sent.
     """
 
     refusal: Refusal | None = None
     sender: Sender | None = None
     text: str | None = None
+    test: bool = False
 
     @property
     def size(self) -> Segments | None:
@@ -49,11 +51,10 @@ class PreviewStart:
         answer = self._admission.would_start(command, request, to)
         if isinstance(answer, StartRefused):
             first = None if answer.code == "opted_out" else command.route[0]
-            return Preview(
-                refusal_of(answer, audit_is_full=command.queue_max == NO_ROOM), first, _text(command, first, request)
-            )
+            refusal = refusal_of(answer, audit_is_full=command.queue_max == NO_ROOM)
+            return Preview(refusal, first, _text(command, first, request), command.test)
         sender = _named(command, answer.sender)
-        return Preview(sender=sender, text=_text(command, sender, request))
+        return Preview(sender=sender, text=_text(command, sender, request), test=command.test)
 
 
 def _named(command: StartCommand, name: str) -> Sender:
@@ -61,7 +62,7 @@ def _named(command: StartCommand, name: str) -> Sender:
 
 
 def _text(command: StartCommand, sender: Sender | None, request: StartRequest) -> str | None:
-    if sender is None or sender.channel is not Channel.SMS:
+    if sender is None or sender.channel is not Channel.SMS or command.test:
         return None
     return message_text.render(
         code="*" * command.app.code_length,
@@ -71,4 +72,5 @@ def _text(command: StartCommand, sender: Sender | None, request: StartRequest) -
         context=request.context,
         autofill=message_text.read_autofill(request.autofill),
         replies=sender.two_way,
+        denials=message_text.heard(command.app.denial_words),
     )

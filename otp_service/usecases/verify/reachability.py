@@ -5,6 +5,7 @@ from typing import Protocol
 
 from ...domain import message_text, routing
 from ...domain.errors import Refusal
+from ...domain.factors import FactorKind
 from ...domain.phone import Phone
 from ...domain.policy import App, Channel
 
@@ -24,10 +25,23 @@ def no_room_for_payment(request: _Request) -> Refusal | None:
     return Refusal("channel_unavailable", detail)
 
 
-def unreachable(app: App, to: Phone, channel: Channel, *, served: bool) -> Refusal | None:
-    """The channel first (`served`: a sender of the route serves it), then the country and the kind of number."""
+def counts_for_nothing(app: App, purpose: str) -> Refusal | None:
+    """A code that is sent must count for the purpose."""
+    if FactorKind.SMS in app.counts(purpose):
+        return None
+    detail = "A code that is sent does not count for this purpose. Take another factor of the person."
+    return Refusal("channel_unavailable", detail)
+
+
+def unreachable(app: App, to: Phone, channel: Channel, *, served: bool, test: bool) -> Refusal | None:
+    """The channel first (`served`: a sender of the route serves it), then the country and the kind of number.
+
+    `test`: nothing is sent to it, so that its country and kind decide nothing.
+    """
     if not served:
         return Refusal("channel_unavailable", f"No sender of this app's route can reach this number by {channel}.")
+    if test:
+        return None
     match routing.refused_destination(app, to):
         case "country_not_allowed" as code:
             return Refusal(code, "This app does not send to this number's country.")

@@ -8,12 +8,14 @@ from ...domain import receipt
 from ...domain.ending import NotFound, Redeemed
 from ...domain.errors import KeyUnknown, Refusal
 from ...domain.ids import Reference
+from ...domain.policy import Policy
 from .. import ports
+from .apps import configured_app
 from .people import People
 from .refusals import about
 
-SpendFactor = Callable[[str, str, str, int], Redeemed | NotFound]
-"""Spends the receipt of an approval by a factor: app, factor's id, receipt's id, when it ends (ms)."""
+SpendFactor = Callable[[str, str, str, str, int], Redeemed | NotFound]
+"""Spends the receipt of an approval by a factor: operation, app, factor's id, receipt's id, when it ends (ms)."""
 
 INVALID = Refusal(
     "receipt_invalid", "This is not a valid receipt of this service for this app, it is over, or it is not as asserted."
@@ -35,7 +37,10 @@ NOTHING_ASSERTED = Asserted()
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """The receipt was spent just now. Of an approval by a factor: `factor_id`, and neither verification nor mask."""
+    """The receipt was spent just now. Of an approval by a factor: `factor_id`, and neither verification nor mask.
+
+    `test`: it is of a test number.
+    """
 
     verification_id: str
     redeemed_at_ms: int
@@ -43,6 +48,7 @@ class Redemption:
     purpose: str
     subject: str
     factor_id: str = ""
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class _Claims:
     ends_ms: int
     purpose: object
     subject: object
+    test: bool
 
 
 class RedeemReceipt:
@@ -70,6 +77,7 @@ class RedeemReceipt:
         issuer: str,
         token_bytes: Callable[[int], bytes],
         redeem_factor: SpendFactor,
+        policy: Policy,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -78,25 +86,34 @@ class RedeemReceipt:
         self._issuer = issuer
         self._token_bytes = token_bytes
         self._redeem_factor = redeem_factor
+        self._policy = policy
 
-    def __call__(self, app_name: str, token: str, asserted: Asserted = NOTHING_ASSERTED) -> Redemption | Refusal:
-        """Spend a receipt once, if it is as asserted.
+    def __call__(
+        self, app_name: str, token: str, asserted: Asserted = NOTHING_ASSERTED, request_key: str = ""
+    ) -> Redemption | Refusal:
+        """Spend a receipt once, if it is as asserted. With a `request_key` a repeat gets the first answer.
 
         Raises InvalidNumber, StoreUnavailable, and KeyUnknown where another process has the receipt's key.
         """
-        number = None if asserted.to is None else self._people.hash_of(asserted.to)
+        app = configured_app(self._policy, app_name)
+        number = None if asserted.to is None else self._people.hash_of(asserted.to, app)
         claims = self._claims(app_name, token)
         if claims is None or not _as_asserted(claims, asserted):
             return INVALID
         if claims.factor_id and not claims.verification_id:
-            return INVALID if number is not None else self._spend_factor(app_name, claims)
+            return INVALID if number is not None else self._spend_factor(self._operation(request_key), app_name, claims)
         ref = self._vault.ids.read(claims.verification_id)
         if ref is None or number not in (None, ref.number_hash):
             return INVALID
-        return about(ref, self._spend(app_name, ref, claims))
+        return about(ref, self._spend(self._operation(request_key), app_name, ref, claims))
 
-    def _spend_factor(self, app_name: str, claims: _Claims) -> Redemption | Refusal:
-        match self._redeem_factor(app_name, claims.factor_id, claims.receipt_id, claims.ends_ms):
+    def _operation(self, request_key: str) -> str:
+        if not request_key:
+            return self._token_bytes(12).hex()
+        return self._vault.ids.digest(b"redeem\0" + request_key.encode())[:12].hex()
+
+    def _spend_factor(self, operation_id: str, app_name: str, claims: _Claims) -> Redemption | Refusal:
+        match self._redeem_factor(operation_id, app_name, claims.factor_id, claims.receipt_id, claims.ends_ms):
             case Redeemed(at_ms, first=True):
                 return Redemption("", at_ms, "", str(claims.purpose), str(claims.subject), claims.factor_id)
             case Redeemed():
@@ -113,11 +130,13 @@ class RedeemReceipt:
             return None
         return _read(claims)
 
-    def _spend(self, app_name: str, ref: Reference, claims: _Claims) -> Redemption | Refusal:
-        operation_id = self._token_bytes(12).hex()
+    def _spend(self, operation_id: str, app_name: str, ref: Reference, claims: _Claims) -> Redemption | Refusal:
         match self._store.redeem(operation_id, ref, app_name, claims.receipt_id, claims.ends_ms):
             case Redeemed(at_ms, first=True) as redeemed:
-                return Redemption(ref.verification_id, at_ms, redeemed.mask, redeemed.purpose, str(claims.subject))
+                subject = str(claims.subject)
+                return Redemption(
+                    ref.verification_id, at_ms, redeemed.mask, redeemed.purpose, subject, test=claims.test
+                )
             case Redeemed():
                 return _SPENT
             case _:
@@ -131,7 +150,8 @@ def _read(claims: Mapping[str, Any]) -> _Claims | None:
         return None
     if not isinstance(receipt_id, str) or not isinstance(ends, int):
         return None
-    return _Claims(verification_id, factor_id, receipt_id, ends * 1000, claims.get("purpose"), claims.get("sub"))
+    purpose, subject, test = claims.get("purpose"), claims.get("sub"), claims.get("test") is True
+    return _Claims(verification_id, factor_id, receipt_id, ends * 1000, purpose, subject, test)
 
 
 def _as_asserted(claims: _Claims, asserted: Asserted) -> bool:

@@ -2,8 +2,11 @@
 
 from typing import TypeVar
 
+import msgspec
+
 from ...domain.errors import Refusal
 from ...domain.ids import Reference
+from ...domain.limits import RESERVED
 from ...domain.verification import ENDED_CODE, Status
 from ...domain.view import whole_seconds
 
@@ -25,7 +28,8 @@ def about(ref: Reference, outcome: Outcome | Refusal) -> Outcome | Refusal:
     """The outcome; a refusal says for the log which verification it is about."""
     if not isinstance(outcome, Refusal):
         return outcome
-    return Refusal(outcome.code, outcome.detail, outcome.retry_after_s, outcome.fields, ref.verification_id)
+    told: Refusal = msgspec.structs.replace(outcome, verification_id=ref.verification_id)
+    return told
 
 
 def ended(status: Status) -> Refusal:
@@ -33,10 +37,11 @@ def ended(status: Status) -> Refusal:
     return Refusal(ENDED_CODE[status], _ENDED_DETAIL[status])
 
 
-def too_many_wrong_codes(wait_ms: int) -> Refusal:
-    """The number's budget of wrong codes is spent."""
+def too_many_wrong_codes(wait_ms: int, limit: str = "") -> Refusal:
+    """The number's budget of wrong codes is spent, or that of another limit."""
     wait = seconds(wait_ms)
-    return Refusal("too_many_wrong_codes", f"Too many wrong codes for this number. Try again in {wait} seconds.", wait)
+    whose = "" if limit and limit not in RESERVED else " for this number"
+    return Refusal("too_many_wrong_codes", f"Too many wrong codes{whose}. Try again in {wait} seconds.", wait)
 
 
 def tries_spent(wait_ms: int) -> Refusal:

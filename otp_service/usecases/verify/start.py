@@ -10,7 +10,7 @@ from ...domain.errors import Refusal
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
 from ...domain.policy import App, Channel, Policy, Sender
-from ...domain.starting import OPERATION_TTL_MS, StartCommand, Started
+from ...domain.starting import KEYED_OPERATION_TTL_MS, OPERATION_TTL_MS, StartCommand, Started
 from .. import ports, sealed_box
 from ..guard import Guard
 from ..sealed_box import Box
@@ -18,15 +18,13 @@ from ..sender_health import SenderHealth
 from .admission import Admission
 from .apps import configured_app
 from .digests import code_digest
-from .people import People
-from .reachability import no_room_for_payment, unreachable
+from .people import People, with_test
+from .reachability import counts_for_nothing, no_room_for_payment, unreachable
 from .risk import AskRisk
 from .start_refusals import NO_ROOM, refusal_of
 from .start_request import StartRequest
 from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
-
-KEYED_OPERATION_TTL_MS = 24 * 3_600_000
 
 
 class StartVerification:
@@ -68,11 +66,14 @@ class StartVerification:
         """
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
-        to = self._people.phone(request.to)
-        named = self._subjects.named(app, request)
+        to = self._people.phone(request.to, app)
+        named = self._subjects.named(app, request, to.e164)
         command = self._prepared(app, to, request, operation_id)
         outcome = self._start(self._asked(command, named, request, to), named, request, to)
-        return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
+        if isinstance(outcome, Started):
+            return outcome
+        refusal = with_alternatives(outcome, app, named, request.purpose)
+        return with_test(refusal) if to.e164 in app.test_codes else refusal
 
     def prepare(self, app_name: str, request: StartRequest) -> tuple[StartCommand, Phone] | Refusal:
         """The command for the store and its number, or what refuses before the store is asked.
@@ -81,8 +82,8 @@ class StartVerification:
         """
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
-        to = self._people.phone(request.to)
-        named = self._subjects.named(app, request)
+        to = self._people.phone(request.to, app)
+        named = self._subjects.named(app, request, to.e164)
         command = self._prepared(app, to, request, None)
         if isinstance(command, Refusal):
             return command
@@ -94,8 +95,11 @@ class StartVerification:
     def _asked(
         self, command: StartCommand | Refusal, named: Named | None, request: StartRequest, to: Phone
     ) -> StartCommand | Refusal:
-        """What the app's risk hook says, if it has one; a number that is not the subject's is no question."""
-        if isinstance(command, Refusal) or command.app.risk is None:
+        """What the app's risk hook says, if it has one; a number that is not the subject's is no question.
+
+        Nothing is sent to a test number, so nobody is asked about one.
+        """
+        if isinstance(command, Refusal) or command.app.risk is None or to.e164 in command.app.test_codes:
             return command
         if named is None:
             return self._ask_risk(command, request, to, self._admission)
@@ -107,27 +111,30 @@ class StartVerification:
     ) -> Started | Refusal:
         if isinstance(command, Refusal):
             return command
-        return self._run(command, request, to) if named is None else self._run_for(named, command, request, to)
+        return self.run(command, request, to) if named is None else self._run_for(named, command, request, to)
 
     def _prepared(self, app: App, to: Phone, request: StartRequest, operation_id: str | None) -> StartCommand | Refusal:
-        channel = Channel(request.channel)
-        senders = routing.candidates(app, channel, to)
-        refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders))
+        channel, test = Channel(request.channel), to.e164 in app.test_codes
+        # Nothing is sent to a test number: whoever serves the channel stands for the one who would.
+        senders = routing.of_channel(app, channel) if test else routing.candidates(app, channel, to)
+        refusal = counts_for_nothing(app, request.purpose) or no_room_for_payment(request)
+        refusal = refusal or unreachable(app, to, channel, served=bool(senders), test=test)
         if refusal is not None:
             return refusal
         return self._command(app, to, senders, request, operation_id, channel=channel)
 
     def _run_for(self, named: Named, command: StartCommand, request: StartRequest, to: Phone) -> Started | Refusal:
         """Send to a subject's number, if that is bound or may be."""
-        admitted = self._subjects.admit(command.app, named, command.reference.number_hash, request)
+        admitted = self._subjects.admit(named, command, request)
         if isinstance(admitted, Refusal):
             return admitted
-        outcome = self._run(replace(command, subject=named.subject.hash), request, to)
+        outcome = self.run(replace(command, subject=named.subject.hash), request, to)
         if isinstance(outcome, Started):
-            self._subjects.sent(admitted, command.purpose, outcome.reference)
+            self._subjects.sent(admitted, command, outcome.reference)
         return outcome
 
-    def _run(self, command: StartCommand, request: StartRequest, to: Phone) -> Started | Refusal:
+    def run(self, command: StartCommand, request: StartRequest, to: Phone) -> Started | Refusal:
+        """Take what the start wants apart from its number, and run the step."""
         outcome = self._admission.start(command, request, to)
         if isinstance(outcome, Started):
             return outcome
@@ -145,7 +152,8 @@ class StartVerification:
     ) -> StartCommand:
         number = self._vault.ids.number_hash(to.e164)
         ref = self._vault.ids.new(number, self._token_bytes(NUMBER_HASH_BYTES))
-        code = codes.draw(app.code_length, self._randbelow)
+        test = app.test_codes.get(to.e164)
+        code = test or codes.draw(app.code_length, self._randbelow)
         context = codes.context_hash(request.context)
         ring = self._vault.current()
         pepper = ring.peppers[ring.active_kid]
@@ -171,10 +179,11 @@ class StartVerification:
             healthy=healthy,
             queue_max=NO_ROOM if self._audit_is_full() else self._queue_max,
             outer_wait_ms=0,
-            detail=_audit_detail(request, self._client_ip(app, request)),
+            detail=_audit_detail(request, self._client_ip(app, request), test=test is not None),
             per_number=self._policy.per_number,
             challenge=request.code_challenge,
-            guard_place=self._guard.place(app, to, request) if self._guard else None,
+            test=test is not None,
+            guard_place=self._guard.place(app, to, request) if self._guard and test is None else None,
         )
 
     def _client_ip(self, app: App, request: StartRequest) -> str:
@@ -192,7 +201,8 @@ def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Map
     return ring.seal(sealed_box.pack(ref, Box(to.e164, code, context)))
 
 
-def _audit_detail(request: StartRequest, client_ip: str) -> str:
+def _audit_detail(request: StartRequest, client_ip: str, *, test: bool) -> str:
     """The detail of the start's event, as JSON. Only the purpose may hold what JSON escapes."""
     address = f', "client_ip": "{client_ip}"' if client_ip else ""
-    return f'{{"purpose": {json.dumps(request.purpose)}, "channel": "{request.channel}"{address}}}'
+    mark = ', "test": true' if test else ""
+    return f'{{"purpose": {json.dumps(request.purpose)}, "channel": "{request.channel}"{address}{mark}}}'

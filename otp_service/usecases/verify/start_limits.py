@@ -4,29 +4,68 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...domain.admission import OuterAnswer
+from ...domain.limits import Counted, outer_limits, slots
 from ...domain.phone import Phone
-from ...domain.policy import Slot
+from ...domain.policy import LimitEvent, Policy, Slot
 from ...domain.starting import StartCommand, Started
+from .outer_answers import refusing
 from .start_request import StartRequest
+
+Slots = Callable[[StartCommand, StartRequest, Phone], Sequence[Slot]]
+"""The slots that a start takes in the limits."""
+
+
+class SlotsOfStarts:
+    """Finds the limits that a start meets. `digest`: a keyed hash for what it is counted by."""
+
+    def __init__(self, policy: Policy, digest: Callable[[bytes], bytes]) -> None:
+        events = (LimitEvent.START, LimitEvent.SEND)
+        self._limits = {name: outer_limits(policy, app, *events) for name, app in policy.apps.items()}
+        self._digest = digest
+
+    def __call__(self, command: StartCommand, request: StartRequest, to: Phone) -> Sequence[Slot]:
+        """A slot in each rule of each limit that applies."""
+        limits = self._limits[command.app.name]
+        return slots(limits, _counted(command, request, to), self._digest) if limits else ()
+
+
+def _counted(command: StartCommand, request: StartRequest, to: Phone) -> Counted:
+    return Counted(
+        app=command.app.name,
+        number=command.reference.number_hash,
+        client_ip=request.client_ip,
+        device=request.device_id,
+        custom=request.limit_keys,
+        e164=to.e164,
+        country=to.region or f"+{to.country_code}",
+        sender=command.route[0].name,
+    )
 
 
 class StartLimits:
-    """A part of the admission. `slots`: what a start takes in the limits."""
+    """A part of the admission. `exceeded` is told of limits that refuse nothing and would have (see `Exceeded`)."""
 
-    def __init__(self, slots: Callable[[StartCommand, StartRequest, Phone], Sequence[Slot]]) -> None:
-        self._slots = slots
+    def __init__(self, slots_of: Slots, exceeded: Callable[[str, str, str, str, int], object]) -> None:
+        self._slots_of = slots_of
+        self._exceeded = exceeded
 
     def wanted(self, command: StartCommand, request: StartRequest, to: Phone) -> Sequence[Slot]:
         """A slot in each limit that applies."""
-        return self._slots(command, request, to)
+        return self._slots_of(command, request, to)
 
     def told(self, command: StartCommand, answers: Sequence[OuterAnswer]) -> StartCommand:
         """The longest wait, and whose it is: a caller who obeys it passes."""
-        longest = max(answers, key=lambda one: one.wait_ms)
-        if not longest.wait_ms:
-            return command
-        return replace(command, outer_wait_ms=longest.wait_ms, outer_limit=longest.wanted.name)
+        worst = refusing(answers)
+        return (
+            command if worst is None else replace(command, outer_wait_ms=worst.wait_ms, outer_limit=worst.wanted.name)
+        )
 
     def kept(self, answers: Sequence[OuterAnswer], started: Started) -> Sequence[OuterAnswer]:
         """All of them, but for a repeat of an earlier start."""
-        return () if started.replayed else answers
+        if started.replayed:
+            return ()
+        for one in answers:
+            if one.wait_ms:
+                number_hash = started.reference.number_hash
+                self._exceeded(number_hash, started.mask, started.app, one.wanted.name, one.wait_ms)
+        return answers

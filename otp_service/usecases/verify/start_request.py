@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from typing import Protocol
 
 
-class StartRequest(Protocol):
+class CountedRequest(Protocol):
+    """What of a request limits count by."""
+
+    @property
+    def client_ip(self) -> str | None: ...
+    @property
+    def device_id(self) -> str | None: ...
+    @property
+    def limit_keys(self) -> Mapping[str, str]: ...
+
+
+class StartRequest(CountedRequest, Protocol):
     """What a caller asks for, validated in form. `autofill` and `metadata` are JSON.
 
     `autofill` and `code_challenge` may be empty.
@@ -20,8 +31,6 @@ class StartRequest(Protocol):
     def locale(self) -> str: ...
     @property
     def context(self) -> Mapping[str, str]: ...
-    @property
-    def client_ip(self) -> str | None: ...
     @property
     def known_user(self) -> bool: ...
     @property

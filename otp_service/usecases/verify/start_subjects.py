@@ -5,15 +5,18 @@ only where the subject has no factor yet, or where a receipt of the subject prov
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
 
 from ...domain.errors import Refusal
-from ...domain.factors import FactorKind, Factors, Subject, alternatives
+from ...domain.factor_checking import SentCode
+from ...domain.factors import Factors, Subject, alternatives
 from ...domain.ids import Reference
+from ...domain.notices import BoundNumber, pack_number
 from ...domain.policy import App
+from ...domain.starting import StartCommand
 from .redeem import Asserted, Redemption
 from .subjects import BIND, NOT_BOUND, SubjectTries
 
@@ -34,43 +37,64 @@ class SubjectRequest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The subject that a start names, and its factors. `may_bind`: an approval may bind the number."""
+    """The subject that a start names, its factors and the number. `may_bind`: an approval may bind that."""
 
     subject: Subject
     factors: Factors
+    to: str = field(repr=False)
     may_bind: bool = False
 
 
 class StartSubjects:
     """Judges subjects of starts. `redeem` spends the proof."""
 
-    def __init__(self, tries: SubjectTries, redeem: Callable[[str, str, Asserted], Redemption | Refusal]) -> None:
+    def __init__(
+        self,
+        tries: SubjectTries,
+        redeem: Callable[[str, str, Asserted, str], Redemption | Refusal],
+        seal: Callable[[bytes], str],
+    ) -> None:
         self._tries = tries
         self._redeem = redeem
+        self._seal = seal
 
-    def named(self, app: App, request: SubjectRequest) -> Named | None:
+    def named(self, app: App, request: SubjectRequest, to: str) -> Named | None:
         """The subject, if one is named. Raises InvalidRequest and StoreUnavailable."""
-        return None if request.subject is None else Named(*self._tries.of(app.name, request.subject))
+        return None if request.subject is None else Named(*self._tries.of(app.name, request.subject), to)
 
-    def admit(self, app: App, named: Named, number_hash: str, request: SubjectRequest) -> Named | Refusal:
-        """The same, if a code of this purpose may go to the number; a proof that it needs is spent."""
+    def admit(self, named: Named, command: StartCommand, request: SubjectRequest) -> Named | Refusal:
+        """The same, if a code of this purpose may go to the number; a proof that it needs is spent.
+
+        A repeat of the same operation may spend it again: its first reply may have been lost.
+        """
+        app, number_hash = command.app, command.reference.number_hash
         if _is_going(named, number_hash, request.purpose):
             return replace(named, may_bind=True)
         if named.factors.allow(number_hash, request.purpose):
             return named
+        if request.purpose == BIND and named.factors.lifted:
+            return replace(named, may_bind=True)
         if request.purpose != BIND or request.proof is None:
             return NOT_BOUND
-        spent = self._redeem(app.name, request.proof, Asserted(subject=named.subject.sub))
+        asserted, operation = Asserted(subject=named.subject.sub), f"proof:{command.operation_id}"
+        spent = self._redeem(app.name, request.proof, asserted, operation)
         return NOT_BOUND if isinstance(spent, Refusal) else replace(named, may_bind=True)
 
     def objection(self, named: Named, number_hash: str, request: SubjectRequest) -> Refusal | None:
         """Why `admit` would refuse, if it would whatever the proof is; nothing is spent."""
         bound = _is_going(named, number_hash, request.purpose) or named.factors.allow(number_hash, request.purpose)
-        return None if bound or (request.purpose == BIND and request.proof is not None) else NOT_BOUND
+        proven = request.proof is not None or named.factors.lifted
+        return None if bound or (request.purpose == BIND and proven) else NOT_BOUND
 
-    def sent(self, named: Named, purpose: str, ref: Reference) -> None:
-        """A code was queued for the subject. Raises StoreUnavailable."""
-        self._tries.sent(named.subject, purpose, ref, may_bind=named.may_bind)
+    def sent(self, named: Named, command: StartCommand, ref: Reference) -> None:
+        """A code was queued for the subject. Raises StoreUnavailable.
+
+        The number is kept sealed until it is bound: whoever had it is told when the account's numbers change.
+        """
+        sealed = ""
+        if not named.factors.binds(ref.number_hash):
+            sealed = self._seal(pack_number(named.subject.hash, BoundNumber(named.to, command.locale)))
+        self._tries.sent(SentCode(named.subject, command.purpose, ref, named.may_bind, sealed))
 
 
 def _is_going(named: Named, number_hash: str, purpose: str) -> bool:
@@ -86,7 +110,6 @@ def with_alternatives(refusal: Refusal, app: App, named: Named | None, purpose: 
     """
     if refusal.code not in NO_WAY or "alternatives" in refusal.fields:
         return refusal
-    kinds = app.factors.get(purpose, frozenset(FactorKind))
-    ways = alternatives(named.factors, kinds) if named is not None else []
+    ways = alternatives(named.factors, app.counts(purpose)) if named is not None else []
     told: Refusal = msgspec.structs.replace(refusal, fields={**refusal.fields, "alternatives": ways})
     return told

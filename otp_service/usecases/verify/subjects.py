@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 from ...domain.checking import Approved
 from ...domain.errors import Refusal
-from ...domain.factor_checking import ApprovedCode, FactorGuess, SentCode, TriesSpent, TryTaken
+from ...domain.factor_checking import ApprovedCode, FactorGuess, SentCode, Settled, TriesSpent, TryTaken
 from ...domain.factors import Factors, Subject
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
+from ...domain.policy import App
 from .. import ports
 from ..subjects import Subjects
 from .refusals import tries_spent
+from .tell_numbers import TellNumbers
 
 NOT_BOUND = Refusal(
     "number_not_bound",
@@ -25,7 +27,10 @@ BIND = "bind"
 class SubjectTries:
     """The budget of a subject, for codes that are sent to its numbers."""
 
-    def __init__(self, store: ports.FactorStore, vault: ports.Vault, token_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, store: ports.FactorStore, vault: ports.Vault, token_bytes: Callable[[int], bytes], tell: TellNumbers
+    ) -> None:
+        self._tell = tell
         self._store = store
         self._ids = vault.ids
         self._subjects = Subjects(vault)
@@ -44,9 +49,9 @@ class SubjectTries:
         """The subject of a keyed hash."""
         return self._subjects.named(app, subject_hash)
 
-    def sent(self, subject: Subject, purpose: str, ref: Reference, *, may_bind: bool) -> None:
+    def sent(self, sent: SentCode) -> None:
         """Remember the code that was sent. Raises StoreUnavailable."""
-        self._store.note_sent(SentCode(subject, purpose, ref, may_bind))
+        self._store.note_sent(sent)
 
     def take(self, subject: Subject) -> TryTaken | Refusal:
         """Take a try before a code is judged. Raises StoreUnavailable."""
@@ -57,12 +62,30 @@ class SubjectTries:
         assert isinstance(answer, TryTaken)
         return answer
 
-    def approve(self, subject: Subject, ref: Reference, approved: Approved) -> Reference | Refusal:
-        """The factor of the number, which is bound to the subject now; or why this opens nothing."""
+    def approve(self, app: App, subject: Subject, ref: Reference, approved: Approved) -> Settled | Refusal:
+        """The factor of the number, which is bound to the subject now; or why this opens nothing.
+
+        Other numbers of the subject are told if this one was bound by it.
+        """
         approval = approved.approval
         new = self._ids.new(subject.hash, self._token_bytes(NUMBER_HASH_BYTES))
-        code = ApprovedCode(subject, approval.purpose, ref, approval.to, new)
-        return self._store.approve_sent(self._operation(), code) or NOT_BOUND
+        code = ApprovedCode(
+            subject,
+            approval.purpose,
+            ref,
+            approval.to,
+            new,
+            approved.at_ms,
+            approved.replayed,
+            approval.test is True,
+        )
+        # The id of the approval's receipt is the same whenever it is told again.
+        settled = self._store.approve_sent(approved.receipt_id, code)
+        if settled is None:
+            return NOT_BOUND
+        if settled.others:
+            self._tell.added(app, subject, ref, settled.others)
+        return settled
 
     def give_back(self, subject: Subject, taken: TryTaken) -> None:
         """What was asked was no judgement. Raises StoreUnavailable."""

@@ -10,6 +10,7 @@ from ..subjects import Subjects
 from .admission import Admission, Part
 from .cancel import CancelVerification
 from .check import CheckVerification
+from .guess_limits import Exceeded, GuessLimits
 from .people import People
 from .preview import PreviewStart
 from .redeem import RedeemReceipt
@@ -18,6 +19,7 @@ from .risk import AskRisk
 from .start import StartVerification
 from .start_subjects import StartSubjects
 from .subjects import SubjectTries
+from .tell_numbers import TellNumbers
 
 
 class Verify:
@@ -29,6 +31,7 @@ class Verify:
         store: ports.VerificationStore,
         outer: ports.OuterStore,
         parts: Sequence[Part],
+        exceeded: Exceeded,
         sender_health: SenderHealth,
         vault: ports.Vault,
         key_ids: ports.KeyIds,
@@ -43,15 +46,16 @@ class Verify:
         guard: Guard | None = None,
         audit_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`parts`: what a start takes apart from its number.
+        """`parts`: what a start takes apart from its number. `exceeded` is told of limits that refuse nothing.
 
         `ask_risk` asks the app's risk hook, if it has one. `fictitious` allows the numbers 555-0100 to 555-0199, which
         only a sandbox delivers to. `audit_is_full`: whether too many events wait for the ledger. `guard`: the
         pumping guard; without one no start is judged by its budgets.
         """
         people = People(vault, fictitious=fictitious)
-        tries = SubjectTries(factor_store, vault, token_bytes)
-        spend_factor = RedeemFactorReceipt(store=factor_store, subjects=Subjects(vault), token_bytes=token_bytes)
+        self.tell = TellNumbers(store=factor_store, vault=vault, token_bytes=token_bytes, start=lambda: self.start)
+        tries = SubjectTries(factor_store, vault, token_bytes, self.tell)
+        spend_factor = RedeemFactorReceipt(store=factor_store, subjects=Subjects(vault))
         self.redeem = RedeemReceipt(
             store=store,
             vault=vault,
@@ -60,6 +64,7 @@ class Verify:
             issuer=issuer,
             token_bytes=token_bytes,
             redeem_factor=spend_factor,
+            policy=policy,
         )
         admission = Admission(store=GuardedStarts(store, guard), outer=outer, parts=parts)
         self.start = StartVerification(
@@ -72,19 +77,19 @@ class Verify:
             audit_is_full=audit_is_full,
             token_bytes=token_bytes,
             randbelow=randbelow,
-            subjects=StartSubjects(tries, self.redeem),
+            subjects=StartSubjects(tries, self.redeem, vault.seal),
             ask_risk=ask_risk,
             guard=guard,
         )
         self.preview = PreviewStart(self.start, admission)
         self.check = CheckVerification(
-            store=store,
             vault=vault,
             people=people,
             policy=policy,
             issuer=issuer,
             token_bytes=token_bytes,
             tries=tries,
+            limits=GuessLimits(store=store, outer=outer, policy=policy, digest=vault.ids.digest, exceeded=exceeded),
             guard=guard,
         )
         self.cancel = CancelVerification(store=store, vault=vault, token_bytes=token_bytes)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..http import Doc, Route
+from ..http import FACTOR_RECEIPT, Doc, Route
 from ..problems import MEDIA, STATUS
 from ..schemas.problem import Problem
 from .links import LINKS
@@ -31,6 +31,10 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
     "RateLimit": {
         "description": "The limit that refuses: none remain (`r`), and seconds until one more passes (`t`).",
+        "schema": {"type": "string"},
+    },
+    FACTOR_RECEIPT: {
+        "description": "A compact JWS (EdDSA) of `FactorChangeClaims`: the factor was removed.",
         "schema": {"type": "string"},
     },
     "Idempotent-Replayed": {
@@ -97,6 +101,8 @@ def _good(doc: Doc) -> dict[str, Any]:
         named.append("Idempotent-Replayed")
     if doc.rate_limited:
         named.append("RateLimit-Policy")
+    if doc.factor_receipt:
+        named.append(FACTOR_RECEIPT)
     if doc.may_retry:
         named.append("Retry-After")
     found: dict[str, Any] = {"description": doc.summary, "headers": _headers(named)}

@@ -9,23 +9,34 @@ import msgspec
 from ..http import Route
 from ..schemas.callbacks import CallbackBody, FactorCallbackBody
 from ..schemas.problem import Problem
-from ..schemas.receipts import ReceiptClaims
+from ..schemas.receipts import FactorChangeClaims, ReceiptClaims
 from .examples import of_types
 
 _REF = "#/components/schemas/{name}"
 _OPEN = {"additionalProperties": True}
 _MORE = {"Autofill": {"minProperties": 1, "maxProperties": 1}}
-_RECEIPT = {
-    "contentMediaType": "application/jwt",
-    "contentSchema": {
-        "type": "array",
-        "prefixItems": [{"type": "object", **_OPEN}, {"$ref": _REF.format(name="ReceiptClaims")}],
-        "items": {"type": "object", **_OPEN},
-        "minItems": 2,
-        "maxItems": 2,
-    },
+
+
+def _receipt(claims: str) -> dict[str, Any]:
+    return {
+        "contentMediaType": "application/jwt",
+        "contentSchema": {
+            "type": "array",
+            "prefixItems": [{"type": "object", **_OPEN}, {"$ref": _REF.format(name=claims)}],
+            "items": {"type": "object", **_OPEN},
+            "minItems": 2,
+            "maxItems": 2,
+        },
+    }
+
+
+_CLAIMS = {
+    "Approval": "ReceiptClaims",
+    "FactorApproval": "ReceiptClaims",
+    "Factor": "FactorChangeClaims",
+    "RecoveryCodes": "FactorChangeClaims",
 }
-_MEMBERS = {("Approval", "receipt"): _RECEIPT, ("FactorApproval", "receipt"): _RECEIPT}
+_MEMBERS = {(name, "receipt"): _receipt(claims) for name, claims in _CLAIMS.items()}
 """What the types cannot say of themselves."""
 
 
@@ -33,7 +44,8 @@ def components(routes: Sequence[Route], server: str) -> dict[str, Any]:
     """The schemas that bodies and query parameters refer to. A query struct itself is no schema of the API."""
     bodies = [kind for route in routes for kind in _bodies(route) if is_struct(kind)]
     queries = {route.doc.query for route in routes if route.doc.query is not None}
-    kinds = list(dict.fromkeys([*bodies, Problem, CallbackBody, FactorCallbackBody, ReceiptClaims, *queries]))
+    others = [Problem, CallbackBody, FactorCallbackBody, ReceiptClaims, FactorChangeClaims]
+    kinds = list(dict.fromkeys([*bodies, *others, *queries]))
     _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
     hidden = {kind.__name__ for kind in queries}
     shown = {name: _component(name, schema) for name, schema in found.items() if name not in hidden}

@@ -18,6 +18,7 @@ from ...usecases.watch import Watch
 from ..auth import Auth
 from ..http import Route
 from ..idempotency import IdempotencyKeys
+from ..kept_replies import KeptReplies
 from ..problems import Problems
 from ..readiness import Judgement
 from ..webhook_verdicts import WebhookVerdicts
@@ -81,12 +82,12 @@ def all_routes(backend: Backend) -> list[Route]:
     documents = DocumentRoutes(backend.public_url, backend.token)
     routes = [
         *_verification_routes(backend),
-        *ReceiptRoutes(backend.verify, backend.jwks, backend.problems).routes(),
-        *FactorRoutes(backend.factors, backend.problems).routes(),
+        *ReceiptRoutes(backend.verify, backend.jwks, _kept(backend, "idem-redeem"), backend.problems).routes(),
+        *FactorRoutes(backend.factors, _kept(backend, "idem-factor"), backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
         *AuditRoutes(backend.browse).routes(),
-        *AuditLogRoutes(backend.signed_log, backend.problems).routes(),
+        *_signed_log_routes(backend),
         *_webhook_routes(backend),
         *_operation_routes(backend),
         *documents.routes(),
@@ -106,14 +107,24 @@ def _verification_routes(backend: Backend) -> list[Route]:
     verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
     factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
-    check_keys = IdempotencyKeys("idem-check", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, factors, check_keys, problems, seal=backend.seal, unseal=backend.unseal)
+    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems)
     return [
         *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),
         *VerificationRoutes(backend.browse, backend.watch, tokens, problems).routes(),
         *CancelRoutes(verify, problems).routes(),
     ]
+
+
+def _kept(backend: Backend, kind: str) -> KeptReplies:
+    keys = IdempotencyKeys(kind, backend.idempotency, backend.ids, backend.problems)
+    return KeptReplies(keys, seal=backend.seal, unseal=backend.unseal)
+
+
+def _signed_log_routes(backend: Backend) -> list[Route]:
+    # The record is asked for when an event comes: tools look at the routes without a store behind them.
+    log, problems, now_s = backend.signed_log, backend.problems, backend.now_s
+    return AuditLogRoutes(log, problems, lambda *event, app: backend.audit.record(*event, app=app), now_s).routes()
 
 
 def _webhook_routes(backend: Backend) -> list[Route]:

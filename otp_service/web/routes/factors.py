@@ -1,15 +1,19 @@
 """Second factors: /factors enrols, confirms, checks, lists, renames and removes them."""
 
+from functools import partial
+
+import msgspec
+
 from ... import telemetry
 from ...clock import rfc3339
 from ...domain.errors import Refusal
 from ...domain.factor_checking import FactorApproval
-from ...domain.factors import Factor as FactorView
 from ...domain.factors import factor_id
 from ...usecases.factors import FactorUseCases
 from .. import qr
 from ..bodies import decode
-from ..http import NO_STORE, Call, Doc, Reply, Route, reply
+from ..http import FACTOR_RECEIPT, NO_STORE, Call, Doc, Reply, Route, reply
+from ..kept_replies import KeptReplies
 from ..problems import Problems
 from ..queries import decode_query
 from ..schemas.factors import (
@@ -25,7 +29,7 @@ from ..schemas.factors import (
     TotpRequest,
     shown_factor,
 )
-from .codes import BODY, CALLER, STORE
+from .codes import BODY, CALLER, CHECK_KEY_HEADER, STORE
 
 SCOPE = "factors"
 _ENROLL = Doc(
@@ -78,7 +82,8 @@ _REMOVE = Doc(
     media="",
     tag="factors",
     operation_id="removeFactor",
-    description="Its secret is deleted.",
+    description="Its secret is deleted. A number that is removed is told by SMS.",
+    factor_receipt=True,
 )
 CHECK_CODES = ("factor_not_found", "code_incorrect", "code_used", "too_many_wrong_codes")
 _CHECK = Doc(
@@ -86,7 +91,8 @@ _CHECK = Doc(
     FactorCheckRequest,
     FactorApproval,
     200,
-    (*CALLER, *BODY, *CHECK_CODES, *STORE),
+    (*CALLER, *BODY, *CHECK_CODES, "idempotency_conflict", *STORE),
+    headers=(("Idempotency-Key", CHECK_KEY_HEADER),),
     tag="factors",
     operation_id="checkFactor",
     description="As POST /verify/check with the subject, for this factor alone. All factors share one budget.",
@@ -106,8 +112,9 @@ _CODES = Doc(
 class FactorRoutes:
     """Manages the factors of subjects, and judges codes of one factor."""
 
-    def __init__(self, factors: FactorUseCases, problems: Problems) -> None:
+    def __init__(self, factors: FactorUseCases, kept: KeptReplies, problems: Problems) -> None:
         self._factors = factors
+        self._kept = kept
         self._problems = problems
 
     def routes(self) -> list[Route]:
@@ -118,7 +125,7 @@ class FactorRoutes:
             Route("GET", "/factors", self.list, SCOPE, _LIST),
             Route("PATCH", "/factors/{factor_id}", self.rename, SCOPE, _RENAME),
             Route("DELETE", "/factors/{factor_id}", self.remove, SCOPE, _REMOVE),
-            Route("POST", "/factors/{factor_id}/check", self.check, SCOPE, _CHECK),
+            Route("POST", "/factors/{factor_id}/check", self.check, SCOPE, _CHECK, precheck=self._kept.replay),
             Route("POST", "/factors/recovery-codes", self.replace_codes, SCOPE, _CODES),
         ]
 
@@ -142,7 +149,10 @@ class FactorRoutes:
     def confirm(self, call: Call) -> Reply:
         """POST /factors/totp/{factor_id}/confirm."""
         code = decode(call.headers, call.body, ConfirmRequest).code
-        return self._factor(call, self._factors.confirm(call.app, call.path["factor_id"], code))
+        outcome = self._factors.confirm(call.app, call.path["factor_id"], code)
+        if isinstance(outcome, Refusal):
+            return self._problems.refusal(outcome, call.request_id)
+        return reply(200, msgspec.structs.replace(shown_factor(outcome.factor), receipt=outcome.receipt))
 
     def list(self, call: Call) -> Reply:
         """GET /factors?subject=…."""
@@ -153,32 +163,34 @@ class FactorRoutes:
     def rename(self, call: Call) -> Reply:
         """PATCH /factors/{factor_id}."""
         label = decode(call.headers, call.body, LabelRequest).label
-        return self._factor(call, self._factors.manage.rename(call.app, call.path["factor_id"], label))
+        outcome = self._factors.manage.rename(call.app, call.path["factor_id"], label)
+        if isinstance(outcome, Refusal):
+            return self._problems.refusal(outcome, call.request_id)
+        return reply(200, shown_factor(outcome))
 
     def remove(self, call: Call) -> Reply:
         """DELETE /factors/{factor_id}."""
-        refusal = self._factors.manage.remove(call.app, call.path["factor_id"])
-        if refusal is not None:
-            return self._problems.refusal(refusal, call.request_id)
-        return Reply(204, NO_STORE, b"")
+        outcome = self._factors.manage.remove(call.app, call.path["factor_id"])
+        if isinstance(outcome, Refusal):
+            return self._problems.refusal(outcome, call.request_id)
+        return Reply(204, {**NO_STORE, FACTOR_RECEIPT: outcome}, b"")
 
     def check(self, call: Call) -> Reply:
         """POST /factors/{factor_id}/check. Only an approval is 2xx."""
-        request = decode(call.headers, call.body, FactorCheckRequest)
-        outcome = self._factors.check.one(call.app, call.path["factor_id"], request)
+        return self._kept.answer(
+            call, lambda: decode(call.headers, call.body, FactorCheckRequest), partial(self._check, call)
+        )
+
+    def _check(self, call: Call, request: FactorCheckRequest, request_key: str) -> Reply:
+        outcome = self._factors.check.one(call.app, call.path["factor_id"], request, request_key)
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.child(telemetry.CHECKS, call.app, "approved").inc()
+        telemetry.child(telemetry.CHECKS, call.app, "test" if outcome.test is True else "approved").inc()
         return reply(200, outcome)
 
     def replace_codes(self, call: Call) -> Reply:
         """POST /factors/recovery-codes."""
         subject = decode(call.headers, call.body, RecoveryCodesRequest).subject
         made = self._factors.replace_codes(call.app, subject)
-        return reply(201, RecoveryCodes(factor_id(made.reference), list(made.codes)))
-
-    def _factor(self, call: Call, outcome: FactorView | Refusal) -> Reply:
-        if isinstance(outcome, Refusal):
-            return self._problems.refusal(outcome, call.request_id)
-        return reply(200, shown_factor(outcome))
+        return reply(201, RecoveryCodes(factor_id(made.reference), list(made.codes), made.receipt))

@@ -4,7 +4,7 @@ import msgspec
 
 from ... import telemetry
 from ...domain.errors import Refusal
-from ...domain.policy import Policy
+from ...domain.policy import LimitMode, Policy
 from ...domain.starting import Started
 from ...domain.watch_tokens import WatchTokens
 from ...storage.idempotency import Replay
@@ -81,8 +81,11 @@ class StartRoutes:
     def _reply(self, call: Call, outcome: Started | Refusal) -> Reply:
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.REFUSALS, call.app, outcome.code).inc()
+            if outcome.limit:
+                telemetry.child(telemetry.LIMITS, call.app, outcome.limit, LimitMode.ENFORCE).inc()
             return self._refusal(call, outcome)
-        telemetry.child(telemetry.STARTS, call.app, "resend" if outcome.resent else "new").inc()
+        kind = "test" if outcome.test else "resend" if outcome.resent else "new"
+        telemetry.child(telemetry.STARTS, call.app, kind).inc()
         verification_id = outcome.reference.verification_id
         shown = shown_as(StartedVerification, outcome, watch_token=self._tokens.make(verification_id))
         return reply(
@@ -91,16 +94,16 @@ class StartRoutes:
 
     def _policies_of(self, app: str) -> str:
         if app not in self._policies:
-            self._policies[app] = policy_header(self._policy.apps[app], self._policy.per_number)
+            self._policies[app] = policy_header(self._policy, self._policy.apps[app])
         return self._policies[app]
 
     def _refusal(self, call: Call, refusal: Refusal) -> Reply:
         problem = self._problems.refusal(refusal, call.request_id)
         if problem.status != 429:
             return problem
-        app, everywhere = self._policy.apps[call.app], self._policy.per_number
+        app = self._policy.apps[call.app]
         headers = {**problem.headers, "RateLimit-Policy": self._policies_of(call.app)}
-        refuses = refusal_header(app, everywhere, refusal.limit, refusal.retry_after_s or 0)
+        refuses = refusal_header(self._policy, app, refusal.limit, refusal.retry_after_s or 0)
         if refuses is not None:
             headers["RateLimit"] = refuses
         return msgspec.structs.replace(problem, headers=headers)

@@ -9,7 +9,21 @@ from msgspec import UNSET, Meta, UnsetType
 from ...domain import binding, codes
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
-from .forms import E164_FORM, Context, Request, SubjectText, Word, require_ascii, require_context, require_subject
+from .forms import (
+    E164_FORM,
+    AddressText,
+    Context,
+    DeviceText,
+    LimitKeys,
+    Request,
+    SubjectText,
+    Word,
+    read_address,
+    require_ascii,
+    require_context,
+    require_counted,
+    require_subject,
+)
 
 _PURPOSE = f"By `to` alone, `{DEFAULT_PURPOSE}` unless given."
 _VERIFIER = (
@@ -44,10 +58,15 @@ class CheckRequest(Request):
     given_verifier: Annotated[str, Meta(description=_VERIFIER, extra_json_schema=_VERIFIER_FORM)] | UnsetType = (
         msgspec.field(name="code_verifier", default=UNSET)
     )
+    given_client_ip: AddressText | UnsetType = msgspec.field(name="client_ip", default=UNSET)
+    given_device_id: DeviceText | UnsetType = msgspec.field(name="device_id", default=UNSET)
+    limit_keys: LimitKeys = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise InvalidRequest for what the types alone do not refuse."""
         require_context(self.context)
+        _ = self.client_ip
+        require_counted(self.device_id, self.limit_keys)
         if self.code_verifier is not None:
             binding.require_verifier(self.code_verifier)
         if self.verification_id is None and self.to is None:
@@ -65,6 +84,17 @@ class CheckRequest(Request):
             detail = "Name the verification by verification_id or by to, or the person by subject."
             raise InvalidRequest(detail, [("/verification_id", "give verification_id, or to, or both, or subject")])
         require_subject(self.subject)
+
+    @property
+    def client_ip(self) -> str | None:
+        """The end user's address in its usual spelling. Raises InvalidRequest."""
+        text = self.given_client_ip
+        return None if isinstance(text, UnsetType) else read_address(text)
+
+    @property
+    def device_id(self) -> str | None:
+        """The app's own id of the device, if the caller gave one."""
+        return given(self.given_device_id)
 
     @property
     def subject(self) -> str | None:

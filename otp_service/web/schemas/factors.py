@@ -1,5 +1,6 @@
 """Second factors: what callers ask for, and what they are shown. A secret and a recovery code are shown once."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -21,6 +22,7 @@ _Label = Annotated[
 ]
 _CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
 _DIGITS = Annotated[str, Meta(description="What the app shows.", examples=["123456"], extra_json_schema=_CODE_FORM)]
+_RECEIPT = "A compact JWS (EdDSA) of `FactorChangeClaims`."
 KindWord = Annotated[str, words(FactorKind)]
 
 
@@ -86,6 +88,7 @@ class Factor(msgspec.Struct, omit_defaults=True):
     last_used_at: Time | None
     codes_left: Annotated[Count, Meta(description="Of recovery codes.")] | UnsetType = UNSET
     to: MaskedNumber | UnsetType = UNSET
+    receipt: Annotated[str, Meta(description=f"{_RECEIPT} In the reply to its confirmation.")] | UnsetType = UNSET
 
 
 class FactorList(msgspec.Struct):
@@ -124,6 +127,19 @@ class FactorCheckRequest(Request):
         return given(self.given_purpose)
 
     @property
+    def client_ip(self) -> None:
+        """No limit counts it by an address."""
+
+    @property
+    def device_id(self) -> None:
+        """No limit counts it by a device."""
+
+    @property
+    def limit_keys(self) -> Mapping[str, str]:
+        """No limit counts it by words."""
+        return {}
+
+    @property
     def code_verifier(self) -> None:
         """No factor that has an id was started with a challenge."""
         return
@@ -144,6 +160,7 @@ class RecoveryCodes(msgspec.Struct):
 
     factor_id: str
     codes: Annotated[list[str], Meta(description="Each is good once. The case, blanks and hyphens do not count.")]
+    receipt: Annotated[str, Meta(description=_RECEIPT)]
 
     def __repr__(self) -> str:
         return f"RecoveryCodes({self.factor_id}, ...)"

@@ -3,14 +3,15 @@
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
+from ...domain.marks import MarkedTest, marked_test
 from ...domain.sms_segments import Encoding
 from ...usecases.verify import Preview
 from .values import Count, ProblemCode, Seconds, SenderKindWord, words
 
 _SENDER = "Who would send, or would have been asked first; null if nobody may."
-_TEXT = "The SMS, with a star for each digit of the code; null for a WhatsApp template."
+_TEXT = "The SMS, with a star for each digit of the code; null for a WhatsApp template, and for a test number."
 
 
 class RefusedBy(msgspec.Struct):
@@ -31,6 +32,7 @@ class StartPreview(msgspec.Struct):
     encoding: Annotated[str, words(Encoding)] | None
     segments: Count | None
     refused_by: RefusedBy | None
+    test: MarkedTest = UNSET
 
 
 def start_preview(preview: Preview) -> StartPreview:
@@ -44,4 +46,5 @@ def start_preview(preview: Preview) -> StartPreview:
         encoding=size.encoding if size else None,
         segments=size.parts if size else None,
         refused_by=RefusedBy(refusal.code, refusal.limit or None, refusal.retry_after_s) if refusal else None,
+        test=marked_test(preview.test),
     )

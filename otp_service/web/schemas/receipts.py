@@ -6,10 +6,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ...domain.factors import FactorKind
+from ...domain.marks import MarkedTest
+from ...domain.receipt import Change
 from .check import given
 from .forms import E164_FORM, Request, Word, require_ascii
 from .values import ChannelWord, MaskedNumber, Time, words
 
+_CHANGES = [change for change in Change if change is not Change.NUMBER_BOUND]
 _IAT = "Two seconds before the approval, in Unix seconds: verifiers whose clock is behind take it without leeway."
 
 
@@ -38,6 +41,7 @@ class RedeemedReceipt(msgspec.Struct):
     verification_id: str | UnsetType = UNSET
     to: MaskedNumber | UnsetType = UNSET
     factor_id: str | UnsetType = UNSET
+    test: MarkedTest = UNSET
 
 
 class ReceiptClaims(msgspec.Struct):
@@ -63,8 +67,8 @@ class ReceiptClaims(msgspec.Struct):
     amr: Annotated[
         list[str],
         Meta(
-            description="RFC 8176: `otp` and, for the channel `sms`, `sms`. There is no word for WhatsApp, nor for "
-            "recovery codes, which are passwords for one use, too."
+            description="RFC 8176: `otp` and, for the channel `sms`, `sms`, unless nothing was sent (`test`). There "
+            "is no word for WhatsApp, nor for recovery codes, which are passwords for one use, too."
         ),
     ]
     context_hash: Annotated[
@@ -85,6 +89,34 @@ class ReceiptClaims(msgspec.Struct):
         UNSET
     )
     kind: Annotated[str, words(FactorKind), Meta(description="The factor's kind.")] | UnsetType = UNSET
+    acr: (
+        Annotated[str, Meta(description="What the app's policy of this purpose names, if it names anything.")]
+        | UnsetType
+    ) = UNSET
+    change: (
+        Annotated[str, words([Change.NUMBER_BOUND]), Meta(description="If the approval bound the number.")] | UnsetType
+    ) = UNSET
+    test: MarkedTest = UNSET
+
+
+class FactorChangeClaims(msgspec.Struct):
+    """What the receipt of a change says: the payload of a compact JWS (RFC 7515) with `alg` EdDSA (RFC 8037), `typ`
+    otp-factor-change+jwt and `kid`, the id of the key in /.well-known/jwks.json that signed it.
+
+    It comes with the confirmation of an authenticator app, with new recovery codes, and in the header
+    `Factor-Receipt` with the removal of a factor. It cannot be spent. That of an approval which binds a number is the
+    approval's own, and has `change` `number_bound`.
+    """
+
+    iss: Annotated[str, Meta(description="The issuer as configured: the public URL unless another is given.")]
+    aud: Annotated[str, Meta(description="The app whose API key made the change.")]
+    sub: Annotated[str, Meta(description="The subject: a keyed hash, as in the receipts of its approvals.")]
+    iat: Annotated[int, Meta(description="Two seconds before the change, in Unix seconds.")]
+    exp: Annotated[int, Meta(description="`iat` + 120.")]
+    jti: Annotated[str, Meta(description="The receipt's own id.")]
+    change: Annotated[str, words(_CHANGES), Meta(description="What has changed.")]
+    factor_id: Annotated[str, Meta(description="The factor that was added or removed, or the new recovery codes.")]
+    kind: Annotated[str, words(FactorKind), Meta(description="The factor's kind.")]
 
 
 class Jwk(msgspec.Struct):

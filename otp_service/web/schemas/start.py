@@ -1,24 +1,28 @@
 """The request of POST /verify/start."""
 
-import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...domain import binding, message_text
+from ...domain import binding, message_text, notices
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
 from .check import given
 from .forms import (
     E164_FORM,
+    AddressText,
     Context,
+    DeviceText,
+    LimitKeys,
     Request,
     SubjectText,
     Word,
+    read_address,
     require_ascii,
     require_context,
+    require_counted,
     require_legible,
     require_subject,
 )
@@ -26,7 +30,6 @@ from .forms import (
 MAX_METADATA = 1024
 """Bytes of the metadata as JSON."""
 
-_ADDRESS_FORM = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 _RECEIVER = (
     "The phone in E.164. Unassigned and fictitious numbers are `invalid_number`; premium rate, shared cost, toll-free, "
     "personal, UAN, pager, voicemail and satellite numbers are `destination_blocked`, unless the app lists their kind."
@@ -51,7 +54,6 @@ _PROOF = (
     "number that is not bound to the subject; its approval binds the number."
 )
 _KNOWN_USER = "The app knows this user, for example by a signed-in session: the start costs the pumping guard half."
-_CLIENT_IP = "The end user's address; proxy headers are never believed."
 
 
 class StartRequest(Request):
@@ -62,9 +64,9 @@ class StartRequest(Request):
     purpose: Word = DEFAULT_PURPOSE
     locale: Annotated[str, Meta(description=_LOCALE)] = "en"
     context: Annotated[Context, Meta(description=_CONTEXT)] = msgspec.field(default_factory=dict)
-    given_client_ip: Annotated[str, Meta(description=_CLIENT_IP, extra_json_schema=_ADDRESS_FORM)] | UnsetType = (
-        msgspec.field(name="client_ip", default=UNSET)
-    )
+    given_client_ip: AddressText | UnsetType = msgspec.field(name="client_ip", default=UNSET)
+    given_device_id: DeviceText | UnsetType = msgspec.field(name="device_id", default=UNSET)
+    limit_keys: LimitKeys = msgspec.field(default_factory=dict)
     known_user: Annotated[bool, Meta(description=_KNOWN_USER)] = False
     given_subject: SubjectText | UnsetType = msgspec.field(name="subject", default=UNSET)
     given_proof: Annotated[str, Meta(max_length=4096, description=_PROOF)] | UnsetType = msgspec.field(
@@ -84,11 +86,14 @@ class StartRequest(Request):
         require_ascii(self.to)
         if not message_text.printable(self.purpose):
             raise InvalidRequest("purpose must be printable.", [("/purpose", "printable characters only")])
+        if self.purpose in notices.PURPOSES:
+            raise InvalidRequest("The service's own notices have this purpose.", [("/purpose", "another word")])
         require_context(self.context)
         require_legible(self.context)
         if len(self.metadata.encode()) > MAX_METADATA:
             raise InvalidRequest("metadata is too large.", [("/metadata", f"at most {MAX_METADATA} bytes as JSON")])
         _ = self.client_ip
+        require_counted(self.device_id, self.limit_keys)
         if not isinstance(self.given_challenge, UnsetType):
             binding.require_challenge(self.given_challenge)
         if self.subject is not None:
@@ -100,7 +105,12 @@ class StartRequest(Request):
     def client_ip(self) -> str | None:
         """The end user's address in its usual spelling. Raises InvalidRequest."""
         text = self.given_client_ip
-        return None if isinstance(text, UnsetType) else _address(text)
+        return None if isinstance(text, UnsetType) else read_address(text)
+
+    @property
+    def device_id(self) -> str | None:
+        """The app's own id of the device, if the caller gave one."""
+        return given(self.given_device_id)
 
     @property
     def subject(self) -> str | None:
@@ -126,12 +136,3 @@ class StartRequest(Request):
     def metadata(self) -> str:
         """The caller's metadata as JSON."""
         return msgspec.json.encode(self.given_metadata).decode() if self.given_metadata else "{}"
-
-
-def _address(text: str) -> str:
-    try:
-        if "%" in text or not text.isascii():
-            raise ValueError
-        return str(ipaddress.ip_address(text))
-    except ValueError as error:
-        raise InvalidRequest("client_ip is no IP address.", [("/client_ip", "an IPv4 or IPv6 address")]) from error

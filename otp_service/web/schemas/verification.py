@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from ...clock import rfc3339
+from ...domain.marks import MarkedTest, marked_test
 from ...domain.view import DeliveryView, TimelineEntry, VerificationView
 from .values import (
     ChannelWord,
@@ -54,7 +55,7 @@ class Delivery(msgspec.Struct):
     updated_at: Time
 
 
-class Verification(msgspec.Struct):
+class Verification(msgspec.Struct, kw_only=True):
     """A verification. Times are RFC 3339 UTC, durations whole seconds."""
 
     verification_id: str
@@ -72,9 +73,10 @@ class Verification(msgspec.Struct):
     deliveries: list[Delivery]
     metadata: dict[str, Any]
     version: Annotated[int, Meta(description="Grows with every change.")]
+    test: MarkedTest = UNSET
 
 
-class StartedVerification(Verification):
+class StartedVerification(Verification, kw_only=True):
     """A verification whose code was queued just now."""
 
     watch_token: Annotated[str, Meta(description=_WATCH_HINT)]
@@ -89,7 +91,7 @@ class TimelineEvent(msgspec.Struct):
     detail: dict[str, Any]
 
 
-class VerificationWithTimeline(Verification):
+class VerificationWithTimeline(Verification, kw_only=True):
     """A verification and everything that happened to it, in order.
 
     Who comes with a watch token sees `sub` null, and `metadata` and every `detail` empty: they are the app's own.
@@ -120,6 +122,7 @@ def shown_as(kind: type[Shown], view: VerificationView, **more: Any) -> Shown:
         deliveries=[_delivery(ref.delivery_id(delivery.ordinal), delivery) for delivery in view.deliveries],
         metadata=json.loads(view.metadata) if view.metadata != "{}" else {},
         version=view.version,
+        test=marked_test(view.test),
         **more,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .. import breaches
 from ..caller import Caller
+from ..factor_flows import guess_at_a_subject, use_an_app, use_recovery_codes
 from ..scenarios import (
     check_after_cancel,
     check_after_expiry,
@@ -239,15 +240,15 @@ MUTATIONS: Sequence[Mutation] = (
         breaches.LOST,
         resend_once,
         f"{LUA}/_delivery.lua",
-        "  redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)\n",
+        "  if not c.test then redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id) end\n",
     ),
     _one(
         "an approval is not in the audit log",
         breaches.GAP,
         log_in,
         f"{LUA}/verification/check.lua",
-        "write_ending(c, fields, 'approved', audit_event('verification.approved'))",
-        "write_ending(c, fields, 'approved', audit_event('verification.other'))",
+        "write_ending(c, fields, 'approved', audit_event('verification.approved', nil, detail), version + 1)",
+        "write_ending(c, fields, 'approved', audit_event('verification.other', nil, detail), version + 1)",
     ),
     _one(
         "a number has two pending codes",
@@ -257,11 +258,59 @@ MUTATIONS: Sequence[Mutation] = (
         "    pending = true\n    who.token, who.record = latest, known_record_key\n",
     ),
     _one(
+        "a step is accepted again",
+        breaches.DOUBLE,
+        use_an_app,
+        f"{LUA}/factor/check.lua",
+        "if step > last_step and step >= first[i] then",
+        "if step >= last_step and step >= first[i] then",
+    ),
+    _one(
+        "a recovery code stays unused",
+        breaches.DOUBLE,
+        use_recovery_codes,
+        f"{LUA}/factor/check.lua",
+        "return approve(recovery_token, kind, {name, CodeState.USED}, left)",
+        "return approve(recovery_token, kind, {name, CodeState.UNUSED}, left)",
+    ),
+    _one(
+        "a replaced recovery code stays good",
+        breaches.FALSE,
+        use_recovery_codes,
+        f"{LUA}/factor/check.lua",
+        "  local state, kind = field(name), facts_of(subject_key, recovery_token)\n",
+        "  local state, kind = field(name) or CodeState.UNUSED, facts_of(subject_key, recovery_token)\n",
+    ),
+    _one(
+        "a subject has no budget",
+        breaches.BUDGET,
+        guess_at_a_subject,
+        f"{LUA}/factor/_tries.lua",
+        "  if over < 0 then return nil end\n",
+        "  if over < 90 then return nil end\n",
+    ),
+    _one(
+        "any code of an app's length is right",
+        breaches.FALSE,
+        guess_at_a_subject,
+        "domain/totp.py",
+        "if hmac.compare_digest(code_at(secret, form, step), code)]",
+        "if len(code_at(secret, form, step)) == len(code)]",
+    ),
+    _one(
+        "an approval by a factor is not on record",
+        breaches.GAP,
+        use_recovery_codes,
+        f"{LUA}/factor/check.lua",
+        "local events = {factor_event('factor.approved', token,",
+        "local events = {factor_event('factor.renamed', token,",
+    ),
+    _one(
         "starts are refused without need",
         breaches.REFUSED,
         log_in,
         f"{LUA}/verification/start.lua",
-        "if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then",
+        "if (test ~= '1' or room < 0) and redis.call('XLEN', outbox_key) >= room then",
         "if redis.call('XLEN', outbox_key) >= 0 then",
     ),
 )

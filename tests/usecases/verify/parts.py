@@ -57,6 +57,8 @@ class StartRequest:
     context: Mapping[str, str] = field(default_factory=dict)
     client_ip: str | None = None
     known_user: bool = False
+    device_id: str | None = None
+    limit_keys: Mapping[str, str] = field(default_factory=dict)
     autofill: str = ""
     metadata: str = "{}"
     code_challenge: str = ""
@@ -75,6 +77,9 @@ class CheckRequest:
     purpose: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
     code_verifier: str | None = None
+    client_ip: str | None = None
+    device_id: str | None = None
+    limit_keys: Mapping[str, str] = field(default_factory=dict)
 
 
 def guess(ref: Reference, code: str = "123456") -> CheckRequest:
@@ -111,7 +116,8 @@ def use_cases(
     return Verify(
         store=store or FakeVerifications(),
         outer=limits or FakeLimits(),
-        parts=[StartLimits(slots)],
+        parts=[StartLimits(slots, lambda *_: None)],
+        exceeded=lambda *_: None,
         sender_health=sender_health or FakeSenderHealth(),
         vault=ring,
         key_ids=key_ids or FakeKeyIds(),

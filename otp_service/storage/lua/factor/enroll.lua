@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: factor/_subject.lua
 -- Write down an authenticator app that is to be confirmed.
 --
--- KEYS subject! enrollment! audit!
+-- KEYS subject! enrollment! audit! run
 -- ARGV operation app sub token kind algorithm digits period_s label sealed confirm_ms most kept_ms
 -- Where confirm_ms: for so long it can be confirmed · most: such factors of a subject · kept_ms: for so long after that
 --       it is known that it was there

@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: factor/_subject.lua
 -- Give a factor another label.
 --
--- KEYS subject! audit!
+-- KEYS subject! audit! run
 -- ARGV app sub token label
 -- Reply 1, or 0 if there is no such factor
 -- Holds a second run changes nothing and records nothing.

@@ -8,9 +8,9 @@
 -- KEYS subject! audit! run
 -- ARGV operation app sub token kind digests...
 -- Where digests: keyed hashes of the codes
--- Reply {operation, 'replaced'}
+-- Reply {operation, 'replaced', ms}
 -- Holds an old code is good no more as soon as a new one is; a repeat of the same operation changes nothing.
-if facts_of(subject_key, token) then return {operation, 'replaced'} end
+if facts_of(subject_key, token) then return {operation, 'replaced', int(clock())} end
 local found = redis.call('HGETALL', subject_key)
 for i = 1, #found, 2 do
   local other = string.match(found[i], '^(.*)' .. Factor.FACTS .. '$')
@@ -29,4 +29,4 @@ redis.call('HSET', subject_key, unpack(fields))
 redis.call('HINCRBY', subject_key, Subject.ACTIVE, 1)
 keep_subject(subject_key)
 record_events(audit_key, {factor_event('factor.codes_replaced', token, {kind = kind, codes_left = #digests})})
-return {operation, 'replaced'}
+return {operation, 'replaced', int(clock())}

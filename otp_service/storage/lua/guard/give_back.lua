@@ -1,6 +1,7 @@
 #!lua
 -- include: _common.lua
 -- include: guard/_counters.lua
+-- include: guard/_places.lua
 -- A number of the app was approved, or its login ended well by another way, or its sends were not needed: give back what
 -- they took.
 --

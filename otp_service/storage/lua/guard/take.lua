@@ -1,6 +1,7 @@
 #!lua
 -- include: _common.lua
 -- include: guard/_counters.lua
+-- include: guard/_places.lua
 -- Judge a start of an unknown number by the budgets of the app, and fill those that it takes from.
 --
 -- KEYS total! country! blocks! addresses!
@@ -17,13 +18,23 @@ local text_10k, text_1k = unpack(redis.call('HMGET', blocks_key, block_10k, bloc
 local of_10k, of_1k = read_bucket(text_10k), read_bucket(text_1k)
 local from = address ~= '' and read_address(redis.call('HGET', addresses_key, address)) or nil
 local limits = limits_now(now)
-local way = {warm = is_warm(now), outage = is_outage(now), total = not limits.carried}
+local way = {warm = is_warm(now), total = not limits.carried}
+-- When the allowance of an outage is spent, the usual budgets judge.
+way.outage = is_outage(now) and level_now(total.outage, outage_rate(limits), now) + cost <= outage_rate(limits).most
+
+-- Whether a country had more new numbers today than on its best day by far.
+local function is_novel()
+  local today, best = math.floor(now / DAY), 0
+  for day, count in pairs(country.counted) do if day < today then best = math.max(best, count) end end
+  return (country.counted[today] or 0) > math.max(p.novelty_floor, p.novelty_factor * best)
+end
 
 -- ---- judging ----
 
 local taken = places(of_10k, of_1k, from, way, limits)
 local full, is_full, only_wide, only_probed = {}, {}, true, true
-local WIDE = {country = true, country_hour = true, country_warm = true, total = true, total_warm = true, outage = true}
+local WIDE = {country = true, country_hour = true, country_warm = true, total = true, total_warm = true, outage = true,
+  novelty = true}
 local function add_full(budget)
   full[#full + 1], is_full[budget] = budget, true
   only_wide, only_probed = only_wide and WIDE[budget] or false, only_probed and PROBED[budget] or false
@@ -39,6 +50,7 @@ local function other_countries()
   return count
 end
 if from and other_countries() >= p.address_countries then add_full('address_countries') end
+if p.novelty_refuses and not way.warm and is_novel() then add_full('novelty') end
 
 local only_reports = total.approvals < p.monitor_approvals and now < total.started + p.monitor_ms
 local passes = #full == 0 or mode == 'monitor' or (only_wide and only_reports)
@@ -100,13 +112,11 @@ local function send_probe(probes, budget)
   report('probed', budget)
 end
 
+-- An alert once a day: by the count that passes the bound.
 local function count_novelty()
+  local before = is_novel()
   add_day(country.counted, now)
-  local today, best = math.floor(now / DAY), 0
-  for day, count in pairs(country.counted) do if day < today then best = math.max(best, count) end end
-  local most, count = math.max(p.novelty_floor, p.novelty_factor * best), country.counted[today]
-  -- Once a day: by the count that passes it.
-  if count - 1 <= most and most < count then report('novelty', 'country') end
+  if not before and is_novel() then report('novelty', 'novelty') end
 end
 
 if passes then

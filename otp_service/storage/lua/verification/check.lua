@@ -13,19 +13,21 @@
 --
 -- KEYS record! secrets! number! audit! run
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
---      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max guard_rules
---      digests...
+--      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max outer_wait_ms
+--      outer_limit guard_rules digests...
 -- Where by_purpose: of the number's latest verification that is asked for; then `token` is '', and the keys of record
 --       and secrets are to be completed with the one that is found · '' if asked by id ·
 --       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
 --       challenge: of the verifier that is given, or '' · unbound_max: checks without the right one that are answered ·
 --       asserted_number (its hash), asserted_subject (its hash), asserted_purpose and request_key: '' for none ·
+--       outer_wait_ms: until a limit apart from the number passes, 0 if it does · outer_limit: its name, or '' ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, token of the verification, and then:
 --       'no_key', key id}: made with a key of which no digest is given ·
 --       'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
---       keyed hash of the subject or '', `GuardedApproval` or ''} ·
---       'wrong' or 'unbound', checks left} · 'ended', status} · 'limited', ms} · 'not_found'} ·
+--       keyed hash of the subject or '', '1' of a test number, `GuardedApproval` or ''} ·
+--       'wrong' or 'unbound', checks left} · 'ended', status, 'counted' by this guess or nothing} ·
+--       'limited', ms, the limit that refuses or ''} · 'not_found'} ·
 --       'of_subject', keyed hash}: call again with a try of that subject
 -- Holds the guess is counted in every budget before it is compared, so a store that refuses writes never answers a
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
@@ -41,16 +43,16 @@ if by_number then
   if not token then return {operation, '', 'not_found'} end
   record_key, secrets_key = record_key .. token, secrets_key .. token
 end
-local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject =
-  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
-  Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN, Record.OPERATION .. operation,
-  Record.SUBJECT))
+local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject,
+  test, notice = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS,
+  Record.SENDING, Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN,
+  Record.OPERATION .. operation, Record.SUBJECT, Record.TEST, Record.NOTICE))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
 local function approved(at, receipt, guarded)
   local _, _, channel = string.match(sending, Sending.PARSE)
   return {operation, token, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask,
-    subject or '', guarded or ''}
+    subject or '', test or '', guarded or ''}
 end
 
 -- The approval that this verification got before.
@@ -61,10 +63,10 @@ end
 if done then
   local outcome, value = string.match(done, CheckReply.PARSE)
   if outcome == 'approved' then return approved_before() end
-  return {operation, token, outcome, value}
+  return {operation, token, outcome, value, 'counted'}
 end
--- A record that lost a field is no verification.
-local whole = status and expires and attempts_before and sending
+-- A record that lost a field is no verification, nor is a notice.
+local whole = status and expires and attempts_before and sending and not notice
 if of_app ~= app or not whole then return {operation, token, 'not_found'} end
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, token, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, token, 'not_found'} end
@@ -89,7 +91,7 @@ if not digest then return {operation, token, 'not_found'} end
 if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
     and string.find(challenges, challenge, 1, true)) then
   local left = unbound_max - (tonumber(unbound) or 0) - 1
-  if left < 0 then return {operation, token, 'limited', int(tonumber(expires) - now)} end
+  if left < 0 then return {operation, token, 'limited', int(tonumber(expires) - now), ''} end
   local detail = '{"reason":"code_verifier"}'
   local fields = {Record.UNBOUND, int(unbound_max - left), Record.OPERATION .. operation,
     string.format(CheckReply.PACK, 'unbound', int(left))}
@@ -100,8 +102,10 @@ if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
 end
 
 if subject and by_subject == '' then return {operation, token, 'of_subject', subject} end
-local wait = not subject and wrong_codes_wait(own, all, now)
-if wait then return {operation, token, 'limited', int(wait)} end
+local wait, limit
+if not subject then wait, limit = wrong_codes_wait(own, all, now) end
+if tonumber(outer_wait_ms) > (wait or 0) then wait, limit = tonumber(outer_wait_ms), outer_limit end
+if wait then return {operation, token, 'limited', int(wait), limit} end
 
 -- A code whose key this process does not have cannot be checked: no guess may be lost on it.
 local guessed
@@ -142,8 +146,9 @@ if guessed == digest then
     fields[#fields + 1] = request_key
   end
   answer('approved', '')
-  add_to_timeline(fields, version + 1, 'verification.approved', now)
-  write_ending(c, fields, 'approved', audit_event('verification.approved'), version + 1)
+  local detail = test and '{"test":true}' or nil
+  add_to_timeline(fields, version + 1, 'verification.approved', now, nil, detail)
+  write_ending(c, fields, 'approved', audit_event('verification.approved', nil, detail), version + 1)
   return approved(int(now), receipt_id, guarded)
 end
 if not subject then
@@ -164,4 +169,4 @@ answer('ended', 'exhausted')
 add_to_timeline(fields, version + 2, 'verification.exhausted', now)
 write_ending(c, fields, 'exhausted',
   failed .. AuditEvents.SEPARATOR .. audit_event('verification.exhausted'), version + 1)
-return {operation, token, 'ended', 'exhausted'}
+return {operation, token, 'ended', 'exhausted', 'counted'}

@@ -17,7 +17,7 @@
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
 --      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
---      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge dry_run guard guard_rules
+--      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run guard guard_rules
 --      guard_place guard_taken
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
@@ -27,7 +27,8 @@
 --       message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
 --       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
---       dry_run '1': judge alone · guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
+--       test '1': of a test number, to which nothing is sent · notice '1': without a code · dry_run '1': judge alone ·
+--       guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
 --       'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken`
 -- Reply {operation, 'created', token, ms, guarded, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, guarded, the record} · {operation, 'known', token}: call again with that id's keys ·
@@ -60,21 +61,23 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
 local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
-local old_subject, old_run, challenges, old_ended
+local old_subject, old_run, challenges, old_ended, old_test
 local ended_by_store = false
 if latest then
   old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges,
-    old_ended = unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES,
-    Record.CONTEXT_HASH, Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES, Record.ENDED))
+    old_ended, old_test = unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES,
+    Record.CONTEXT_HASH, Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES, Record.ENDED,
+    Record.TEST))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created, old_run) then
     if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
       'verification.expired', old_version) end
     ended_by_store = now < (tonumber(old_expires) or 0) and not is_of_living_run(old_run)
-  elseif old_status == 'pending' and (old_subject or '') == subject
+  elseif old_status == 'pending' and (old_subject or '') == subject and (old_test or '0') == test
     and redis.call('EXISTS', known_secrets_key) == 1 then
-    -- A code that was sent for one subject is never sent again for another one who shares the phone.
+    -- A code that was sent for one subject is never sent again for another one who shares the phone. A number that is
+    -- a test number since, or is none any more, has another code.
     pending = true
     who.token, who.record = latest, known_record_key
   elseif old_status == 'expired' then
@@ -140,7 +143,8 @@ local started = read_times(starts)
 consider(limit_wait(started, start_rules, now), 'starts_per_number')
 if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), outer_limit) end
 if wait then return refuse('rate_limited', wait, nil, limit) end
-if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
+local room = tonumber(queue_max)
+if (test ~= '1' or room < 0) and redis.call('XLEN', outbox_key) >= room then return refuse('queue_full', 1000) end
 if number.guarded == 'unknown' then return {operation, 'guard'} end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
@@ -171,7 +175,7 @@ end
 table.insert(counted.own, 1, now)
 local next_send = int(ladder_opens(counted.own, waits, now))
 
-local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, who = who, now = now}
+local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, who = who, now = now, test = test == '1'}
 local short_detail = own_detail ~= '' and own_detail or string.format(StartDetail.PACK, purpose, channel)
 local timers = {int(expires), TimerKind.EXPIRY .. token}
 if pending then
@@ -207,6 +211,14 @@ end
 if subject ~= '' then
   fields[#fields + 1] = Record.SUBJECT
   fields[#fields + 1] = subject
+end
+if c.test then
+  fields[#fields + 1] = Record.TEST
+  fields[#fields + 1] = test
+end
+if notice == '1' then
+  fields[#fields + 1] = Record.NOTICE
+  fields[#fields + 1] = notice
 end
 if metadata ~= '{}' then
   fields[#fields + 1] = Record.METADATA

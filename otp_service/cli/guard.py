@@ -1,0 +1,12 @@
+"""`otp-service guard`: the guard against SMS pumping."""
+
+from typing import Any
+
+from . import guard_simulate
+from .parser import add_group
+
+
+def register(groups: Any) -> None:
+    """Add the commands to the command line."""
+    guard = add_group(groups, "guard", line="the guard against SMS pumping", example="otp-service guard simulate")
+    guard_simulate.register(guard)

@@ -1,0 +1,40 @@
+"""`[apps.NAME.factors]`: which kinds count for a purpose, as a list or with the `acr` that receipts then have."""
+
+from pathlib import Path
+
+import pytest
+
+from otp_service.domain.factors import FactorKind
+
+from .reading import read, refusal
+from .test_settings import APP, SENDERS
+
+TABLE = SENDERS + APP + "\n[apps.default.factors]\n"
+
+
+def test_a_policy_may_name_an_acr(tmp_path: Path) -> None:
+    """Beside a plain list; a purpose of which nothing is said takes all kinds and names nothing."""
+    app = read(tmp_path, TABLE + 'login = ["sms"]\npay = {kinds = ["totp"], acr = "urn:x:strong"}\n').policy.apps[
+        "default"
+    ]
+    assert (app.counts("login"), app.counts("pay")) == (frozenset({FactorKind.SMS}), frozenset({FactorKind.TOTP}))
+    assert (app.counts("other"), app.acr) == (frozenset(FactorKind), {"pay": "urn:x:strong"})
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("pay = []", "length at least 1"),
+        ('pay = ["voice"]', "voice"),
+        ('pay = {kinds = ["totp"]}', "required field `acr`"),
+        ('pay = {kinds = ["totp"], acr = ""}', "length at least 1"),
+        ('pay = {kinds = ["totp"], acr = "two words"}', "ASCII without blanks"),
+        ('pay = {kinds = [], acr = "urn:x:strong"}', "length at least 1"),
+        ('pay = {kinds = ["totp"], acr = "urn:x", level = 2}', "unknown field `level`"),
+    ],
+)
+def test_what_is_no_policy(tmp_path: Path, line: str, words: str) -> None:
+    """Refused at load, by its key."""
+    said = refusal(tmp_path, TABLE + line + "\n")
+    assert said.startswith("apps.default.factors")
+    assert words in said
