@@ -19,10 +19,10 @@ ONCE_MS = 60_000
 """Reading with one key and one filter is on record once in this time."""
 
 
-class Recorder(Protocol):
-    """The audit record, to add to."""
+class Record(Protocol):
+    """Puts an event on record, once for each mark in a while."""
 
-    def record(self, kind: EventType, detail: Mapping[str, Any], throttle_ms: int, *, mark: str) -> object: ...
+    def __call__(self, kind: EventType, detail: Mapping[str, Any], throttle_ms: int, *, mark: str) -> object: ...
 
 
 _DOC = Doc(
@@ -41,8 +41,8 @@ _DOC = Doc(
 class AuditRoutes:
     """Shows audit events."""
 
-    def __init__(self, browse: Browse, record: Recorder) -> None:
-        """`record`: where it is noted who read what, once in a while for each key and filter."""
+    def __init__(self, browse: Browse, record: Record) -> None:
+        """`record` puts on record who read what, once in a while for each key and filter."""
         self._browse = browse
         self._record = record
 
@@ -70,7 +70,7 @@ class AuditRoutes:
             shown["type"] = sorted(query.type)
         key_id = call.principal.key_id if call.principal else ""
         mark = hashlib.sha256(json.dumps([key_id, shown, given(query.number)]).encode()).hexdigest()
-        self._record.record(EventType.AUDIT_READ, shown, ONCE_MS, mark=f"read:{mark[:32]}")
+        self._record(EventType.AUDIT_READ, shown, ONCE_MS, mark=f"read:{mark[:32]}")
 
 
 def _filter(query: AuditQuery) -> AuditFilter:
