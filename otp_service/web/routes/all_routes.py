@@ -109,7 +109,7 @@ def _verification_routes(backend: Backend) -> list[Route]:
     verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
     factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems, judged=backend.judged)
+    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems, backend.judged)
     return [
         *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),
@@ -125,7 +125,11 @@ def _kept(backend: Backend, kind: str) -> KeptReplies:
 
 def _recording(backend: Backend) -> Callable[..., None]:
     """Puts an event on record. The record is asked for then: tools look at the routes without a store behind them."""
-    return lambda *event, **named: backend.audit.record(*event, **named)
+
+    def record(*event: Any, **named: Any) -> None:
+        backend.audit.record(*event, **named)
+
+    return record
 
 
 def _signed_log_routes(backend: Backend) -> list[Route]:
