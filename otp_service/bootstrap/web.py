@@ -25,6 +25,7 @@ from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
+from ..usecases.guess_watch import GuessWatch
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
 from ..usecases.verify import Exceeded, SlotsOfStarts, StartLimits, Verify
@@ -43,6 +44,8 @@ from .callbacks import callback_gauges
 from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
 from .fleet import Announcer, Facts, named_webhook_keys
+from .guard import build_guard
+from .guesses import guess_watch
 from .ledger import whole_record
 from .memory import measure_memory
 from .outer import outer_of
@@ -66,10 +69,12 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS // 2) -> Flask:
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     open_consumer(settings, stores)
-    parts = WebParts(settings, stores, keyring)
+    guesses = guess_watch(settings, stores)
+    parts = WebParts(settings, stores, keyring, guesses=guesses)
     announcer = Announcer(settings, stores, keyring, API, parts.webhook_facts)
     # Started by the first request of each process: a server may fork after this.
-    read_in_background(stores, settings.policy, announcer.announce_if_due, api_keys=True)
+    also = (announcer.announce_if_due, guesses.count, parts.guard.in_background)
+    read_in_background(stores, settings.policy, *also, api_keys=True)
     return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 
 
@@ -102,15 +107,17 @@ class WebParts:
         readiness: Callable[[], Judgement] | None = None,
         *,
         risk: RiskReceivers | None = None,
+        guesses: GuessWatch | None = None,
     ) -> None:
         """`readiness` judges if this process looks in the background; otherwise each question may look.
 
-        `risk`: the risk hooks' receivers of this process, if others share them.
+        `risk` and `guesses`: the risk hooks' receivers and the watch of this process, if others share them.
         """
         self.stores = stores
         self._readiness = readiness or open_readiness(stores, keyring).now
         self._chance = chance
         self._risk = risk or risk_receivers(settings)
+        self._guesses = guesses or guess_watch(settings, stores)
         self._settings = settings
         self._keyring = keyring
         self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids, stores.known.told)
@@ -119,6 +126,7 @@ class WebParts:
         self._health: SenderHealth = senders.sender_health(settings, stores)
         self._measure_callbacks = callback_gauges(settings, stores)
         self._verdicts = WebhookVerdicts(time.monotonic)
+        self.guard = build_guard(settings, stores, keyring.ids)
         self._exceeded = Exceeded(stores.audit, _count_limit, time.monotonic)
 
     def request_id(self) -> str:
@@ -160,6 +168,7 @@ class WebParts:
             policy=settings.policy,
             factors=self._factors(verify),
             browse=self._browse(),
+            judged=self._guesses.judged,
             support=support_of(settings, stores, keyring.ids),
             watch=watch,
             receive=self._receive(),
@@ -222,7 +231,9 @@ class WebParts:
                 receivers=self._risk,
                 token_bytes=self._chance.token_bytes,
             ),
+            harden=self._guesses.app,
             fictitious=settings.carrier_on_loopback,
+            guard=self.guard,
             audit_is_full=lambda: stores.known.backlog.is_full,
         )
 

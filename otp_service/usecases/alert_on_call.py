@@ -59,10 +59,19 @@ class AlertOnCall:
         text = f"The profile of {names} has reached its daily spend limit. It sends nothing more before midnight UTC."
         self._raise(f"spent:{profile}", text)
 
+    def guard(self, trouble: str, text: str) -> None:
+        """Something happened to the pumping guard's budgets. Never raises."""
+        self._raise(trouble, text)
+
     def risk_hook(self, app: str) -> None:
         """An app's risk hook does not answer. Never raises."""
         text = f"The risk hook of {app} does not answer. Its starts are treated as on_failure says."
         self._raise(f"risk:{app}", text)
+
+    def guessing(self, app: str, level: int) -> None:
+        """Somebody guesses codes of an app over many numbers. Never raises."""
+        text = f"Somebody guesses codes of {app}. New codes allow fewer tries until it ends. See otp-service doctor."
+        self._raise(f"guessing:{app}:{level}", text)
 
     def _raise(self, trouble: str, text: str) -> None:
         if self._on_call is None:

@@ -10,6 +10,7 @@ from otp_service.domain.circuit import Fault, Hold, Source, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.fleet import API, ProcessRecord
+from otp_service.domain.guessing import GuessingRule
 from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import Cursor, OptOut
 from otp_service.domain.outbox import Timer
@@ -20,6 +21,7 @@ from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.dead_letters import DeadLetters
 from otp_service.storage.fleet import Fleet
+from otp_service.storage.guesses import Guesses
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.people import People
 from otp_service.storage.readiness import dead_shards, fix_shards
@@ -32,6 +34,7 @@ from otp_service.storage.told import Told
 
 from .api_keys import keys_of
 from .factors import every_factor
+from .guard import every_guard
 from .harness import ALL_EXPORTED, BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
@@ -256,6 +259,8 @@ def other_places(harness: StoreHarness) -> None:
     cursors.release_lease("me", 60_000)
     cursors.acquire_lease("me", force=False)
     cursors.acquire_lease("you", force=True)
+    guesses = Guesses(harness.scripts, harness.keys)
+    guesses.count("shop", GuessingRule(wrong_codes=10), 20, 1)
     alerts = Alerts(harness.store, harness.scripts, harness.keys)
     alerts.raise_alert("trouble", "a text")
     alerts.raise_alert("trouble", "a text")
@@ -269,6 +274,7 @@ def other_places(harness: StoreHarness) -> None:
     harness.audit.trim(60_000, ALL_EXPORTED)
     dead_letters(harness)
     every_factor(harness)
+    every_guard(harness)
     support(harness)
     runs(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)

@@ -12,6 +12,7 @@ from ...domain.phone import Phone
 from ...domain.policy import App, Channel, Policy, Sender
 from ...domain.starting import KEYED_OPERATION_TTL_MS, OPERATION_TTL_MS, StartCommand, Started
 from .. import ports, sealed_box
+from ..guard import Guard
 from ..sealed_box import Box
 from ..sender_health import SenderHealth
 from .admission import Admission
@@ -43,6 +44,8 @@ class StartVerification:
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
         ask_risk: AskRisk,
+        harden: Callable[[App], App],
+        guard: Guard | None = None,
     ) -> None:
         self._admission = admission
         self._sender_health = sender_health
@@ -54,14 +57,16 @@ class StartVerification:
         self._token_bytes = token_bytes
         self._randbelow = randbelow
         self._subjects = subjects
+        self._guard = guard
         self._ask_risk = ask_risk
+        self._harden = harden
 
     def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
 
         Raises InvalidRequest for a text that would not fit, InvalidNumber, NotReady and StoreUnavailable.
         """
-        app = configured_app(self._policy, app_name)
+        app = self._harden(configured_app(self._policy, app_name))
         require_fit(app, request)
         to = self._people.phone(request.to, app)
         named = self._subjects.named(app, request, to.e164)
@@ -77,7 +82,7 @@ class StartVerification:
 
         A proof is not spent. Raises as a start.
         """
-        app = configured_app(self._policy, app_name)
+        app = self._harden(configured_app(self._policy, app_name))
         require_fit(app, request)
         to = self._people.phone(request.to, app)
         named = self._subjects.named(app, request, to.e164)
@@ -180,6 +185,7 @@ class StartVerification:
             per_number=self._policy.per_number,
             challenge=request.code_challenge,
             test=test is not None,
+            guard_place=self._guard.place(app, to, request) if self._guard and test is None else None,
         )
 
     def _client_ip(self, app: App, request: StartRequest) -> str:
