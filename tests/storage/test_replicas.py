@@ -17,6 +17,7 @@ from otp_service.domain.factor_checking import ApprovedCode, Confirmed, SentCode
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage import replicas
+from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.audit_source import AuditSource
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.replica_guard import ReplicaGuard
@@ -222,10 +223,17 @@ def test_an_event_is_in_the_ledger_when_every_replica_has_it(three: Guarded) -> 
     harness.start(fresh_number())
     events = waiting()
     assert events > 0
+    consumer = AuditConsumer(harness.store, harness.scripts, harness.keys, stale_ms=0)
+    consumer.open("0")
+    taken = consumer.read_new(100)
     three.replicas[1].hang()
     assert waiting() == 0
+    consumer.acknowledge(taken)
+    assert consumer.claim_stale(100) == taken, "what was made of them may be forgotten"
     three.replicas[1].go_on()
     wait_until(lambda: waiting() == events, 30, "the replica's return")
+    consumer.acknowledge(taken)
+    assert consumer.claim_stale(100) == []
 
 
 def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
