@@ -19,6 +19,7 @@ from ..receivers.risk import RiskReceivers
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.factors import FactorTable
+from ..storage.guarded_numbers import GuardedNumbers
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits
@@ -28,6 +29,7 @@ from ..storage.outer import Outer
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
+from ..usecases.guard.completed import CompleteLogin
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
 from ..usecases.verify import Exceeded, SlotsOfStarts, StartLimits, Verify
@@ -161,6 +163,7 @@ class WebParts:
         verify = self._verify()
         return Backend(
             verify=verify,
+            complete=self._complete(),
             policy=settings.policy,
             factors=self._factors(verify),
             browse=self._browse(),
@@ -229,6 +232,16 @@ class WebParts:
             fictitious=settings.carrier_on_loopback,
             guard=self.guard,
             audit_is_full=lambda: stores.known.backlog.is_full,
+        )
+
+    def _complete(self) -> CompleteLogin:
+        numbers = GuardedNumbers(self.stores.scripts, self.stores.keys)
+        return CompleteLogin(
+            numbers=numbers,
+            store=self._verifications,
+            guard=self.guard,
+            ids=self._keyring.ids,
+            policy=self._settings.policy,
         )
 
     def _browse(self) -> Browse:

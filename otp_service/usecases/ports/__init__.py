@@ -10,7 +10,7 @@ from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
-from .guard import GuardBudgets, GuardEvents, SafeListTable
+from .guard import GuardBudgets, GuardedNumbers, GuardEvents, SafeListTable
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
 from .published_log import PublishedLog
@@ -34,6 +34,7 @@ __all__ = [
     "FactorStore",
     "GuardBudgets",
     "GuardEvents",
+    "GuardedNumbers",
     "HealthReports",
     "KeyIds",
     "LedgerReader",
