@@ -13,6 +13,7 @@ from .duration import plain_ms
 from .faults import Faults
 from .fixed_codes import read_test_numbers
 from .guard import read_guard
+from .guessing import read_rule
 from .risk import read_hook
 from .sections import AppSection, FactorPolicy, LimitEntry, ServiceSection
 
@@ -39,6 +40,7 @@ def build_app(
         "acr": _acr(section.factors),
         "test_codes": _test_codes(name, section, faults),
         "callback": read_endpoint(name, section, environ, faults),
+        "guessing": read_rule(name, section.guessing, faults),
         "risk": read_hook(name, section.risk, environ, faults),
         "guard": read_guard(name, section.guard, faults),
     }

@@ -172,3 +172,8 @@ def _timeline_entry(ref: Reference, record: Mapping[str, str], version: int) -> 
     if event == EventType.SENT:
         detail["message_id"] = record[f"{ordinal}{Delivery.MESSAGE_ID}"]
     return TimelineEntry(event, int(at), ref.delivery_id(int(ordinal)) if ordinal else None, detail)
+
+
+def own_detail(command: StartCommand) -> str:
+    """The detail of a start's event where it says more than the record does anyway; otherwise empty."""
+    return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail

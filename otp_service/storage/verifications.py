@@ -17,11 +17,11 @@ from ..domain.starting import StartAnswer, StartCommand, Started, StartRefused, 
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
-from .arguments import route_text, rules_text
+from .arguments import route_text, rules_text, slots_text
 from .guard_arguments import converted_of, guard_arguments, guard_times
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
-from .record_views import View, app_of, created, is_of, timeline_of, usual_detail, view_of
+from .record_views import View, app_of, created, is_of, own_detail, timeline_of, view_of
 from .schema import Keys
 from .schema.encodings import LatestEntry, flag
 from .schema.fields import Number, Record
@@ -139,10 +139,11 @@ class Verifications:
             queue_max=command.queue_max,
             outer_wait_ms=command.outer_wait_ms,
             outer_limit=command.outer_limit,
+            send_slots=slots_text(command.send_slots),
             tombstone_ms=TOMBSTONE_MS,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
-            own_detail=_own_detail(command),
+            own_detail=own_detail(command),
             subject=command.subject,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
@@ -396,8 +397,3 @@ class Verifications:
         if ref is None:
             raise StoreUnavailable("The store holds an id that is not ours.")
         return ref
-
-
-def _own_detail(command: StartCommand) -> str:
-    """The event's detail where it says more than the record does anyway."""
-    return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail

@@ -102,7 +102,8 @@ class Keys:
         return f"{self._of(subject_hash)}:subject:{subject_hash}"
 
     def enrollment(self, ref: Reference) -> str:
-        """Hash: the sealed secret of an authenticator app that is to be confirmed. TTL: 15 minutes."""
+        """Hash: the sealed secret of an authenticator app that is to be confirmed, or the sealed number that a code was
+        sent to which may bind it (by the token of the verification). TTL: 15 minutes."""
         return f"{self._of(ref.number_hash)}:enrollment:{ref.token}"
 
     def factor_receipt(self, subject_hash: str, receipt_id: str) -> str:
@@ -144,6 +145,13 @@ class Keys:
         No TTL: trimmed by the worker, up to what is in the ledger.
         """
         return f"{self._tag(shard)}:audit"
+
+    def guesses(self, shard: int, app: str) -> str:
+        """Hash: an app's wrong codes and approvals by five minutes, and how hard its codes are made to guess.
+
+        TTL: two hours after the last guess.
+        """
+        return f"{self._tag(shard)}:guesses:{app}"
 
     def opted_out(self, shard: int) -> str:
         """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL."""

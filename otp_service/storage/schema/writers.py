@@ -18,7 +18,7 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "key_ids": ("Keyrings.register",),
     "processes": ("Fleet.forget",),
     "live_processes": ("StoreRuns._is_on_replicas",),
-    "run": ("Callbacks.claim",),
+    "run": ("AuditConsumer.acknowledge", "AuditSource._is_on_replicas", "Callbacks.claim"),
     "opted_out": ("Erasure.forget_optouts",),
     "optouts": ("Erasure.forget_optouts",),
     "probe": ("dead_shards",),

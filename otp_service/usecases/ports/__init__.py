@@ -11,6 +11,7 @@ from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
 from .guard import GuardBudgets, GuardedNumbers, GuardEvents, SafeListTable
+from .guesses import Guesses
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
 from .published_log import PublishedLog
@@ -35,6 +36,7 @@ __all__ = [
     "GuardBudgets",
     "GuardEvents",
     "GuardedNumbers",
+    "Guesses",
     "HealthReports",
     "KeyIds",
     "LedgerReader",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from ...domain.policy import Policy
+from ...domain.policy import App, Policy
 from .. import ports
 from ..guard import Guard, GuardedStarts
 from ..sender_health import SenderHealth
@@ -42,6 +42,7 @@ class Verify:
         randbelow: Callable[[int], int],
         factor_store: ports.FactorStore,
         ask_risk: AskRisk,
+        harden: Callable[[App], App] = lambda app: app,
         fictitious: bool = False,
         guard: Guard | None = None,
         audit_is_full: Callable[[], bool] = lambda: False,
@@ -49,8 +50,9 @@ class Verify:
         """`parts`: what a start takes apart from its number. `exceeded` is told of limits that refuse nothing.
 
         `ask_risk` asks the app's risk hook, if it has one. `fictitious` allows the numbers 555-0100 to 555-0199, which
-        only a sandbox delivers to. `audit_is_full`: whether too many events wait for the ledger. `guard`: the
-        pumping guard; without one no start is judged by its budgets.
+        only a sandbox delivers to. `harden` makes codes harder to guess while somebody guesses many. `audit_is_full`:
+        whether too many events wait for the ledger. `guard`: the pumping guard; without one no start is judged by its
+        budgets.
         """
         people = People(vault, fictitious=fictitious)
         self.tell = TellNumbers(store=factor_store, vault=vault, token_bytes=token_bytes, start=lambda: self.start)
@@ -79,6 +81,7 @@ class Verify:
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem, vault.seal),
             ask_risk=ask_risk,
+            harden=harden,
             guard=guard,
         )
         self.preview = PreviewStart(self.start, admission)
@@ -92,4 +95,6 @@ class Verify:
             limits=GuessLimits(store=store, outer=outer, policy=policy, digest=vault.ids.digest, exceeded=exceeded),
             guard=guard,
         )
-        self.cancel = CancelVerification(store=store, vault=vault, token_bytes=token_bytes)
+        self.cancel = CancelVerification(
+            store=store, vault=vault, people=people, policy=policy, token_bytes=token_bytes
+        )

@@ -12,6 +12,7 @@ from ...storage.idempotency import Idempotency
 from ...usecases.browse import Browse
 from ...usecases.factors import FactorUseCases
 from ...usecases.guard.completed import CompleteLogin
+from ...usecases.guess_watch import Judged
 from ...usecases.receive import Receive
 from ...usecases.support import Support
 from ...usecases.verify import Verify
@@ -59,6 +60,7 @@ class Backend:
     factors: FactorUseCases
     browse: Browse
     support: Support
+    judged: Judged
     watch: Watch
     receive: Receive
     idempotency: Idempotency
@@ -89,7 +91,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *FactorRoutes(backend.factors, _kept(backend, "idem-factor"), backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
-        *AuditRoutes(backend.browse).routes(),
+        *AuditRoutes(backend.browse, _recording(backend)).routes(),
         *_signed_log_routes(backend),
         *_webhook_routes(backend),
         *_operation_routes(backend),
@@ -110,7 +112,7 @@ def _verification_routes(backend: Backend) -> list[Route]:
     verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
     factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems)
+    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems, backend.judged)
     return [
         *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),
@@ -125,10 +127,18 @@ def _kept(backend: Backend, kind: str) -> KeptReplies:
     return KeptReplies(keys, seal=backend.seal, unseal=backend.unseal)
 
 
+def _recording(backend: Backend) -> Callable[..., None]:
+    """Puts an event on record. The record is asked for then: tools look at the routes without a store behind them."""
+
+    def record(*event: Any, **named: Any) -> None:
+        backend.audit.record(*event, **named)
+
+    return record
+
+
 def _signed_log_routes(backend: Backend) -> list[Route]:
-    # The record is asked for when an event comes: tools look at the routes without a store behind them.
     log, problems, now_s = backend.signed_log, backend.problems, backend.now_s
-    return AuditLogRoutes(log, problems, lambda *event, app: backend.audit.record(*event, app=app), now_s).routes()
+    return AuditLogRoutes(log, problems, _recording(backend), now_s).routes()
 
 
 def _webhook_routes(backend: Backend) -> list[Route]:
