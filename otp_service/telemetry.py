@@ -116,6 +116,13 @@ CIRCUITS = Gauge(
     registry=REGISTRY,
 )
 ALERTS = Counter("otp_alerts", "Alerts to the people on call, by outcome.", ["outcome"], registry=REGISTRY)
+GUESSING = Gauge(
+    "otp_guessing_level",
+    "How hard codes are made to guess, by app: 0 as usual, 1 fewer tries, 2 fewest tries.",
+    ["app"],
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 RISK = Counter("otp_risk_answers", "Answers of risk hooks, by app and word.", ["app", "answer"], registry=REGISTRY)
 CALLBACKS = Counter(
     "otp_callbacks", "Callbacks queued, sent and given up, by app and outcome.", ["app", "outcome"], registry=REGISTRY

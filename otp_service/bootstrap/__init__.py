@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from .erasing import erase_person
     from .front import build_front
-    from .ledger import accept_gaps, back_up_ledger, run_exporter
+    from .ledger import accept_gaps, back_up_ledger, build_record, export_records, run_exporter
     from .optouts import sync_optouts
     from .stores import open_keyring, open_stores
     from .support import open_support
@@ -38,10 +38,12 @@ __all__ = [
     "build_dead_letters",
     "build_front",
     "build_ids",
+    "build_record",
     "build_replicas",
     "build_web",
     "build_worker",
     "erase_person",
+    "export_records",
     "lift_subject",
     "open_keyring",
     "open_stores",
@@ -55,6 +57,8 @@ _PLACES = {
     "back_up_ledger": "ledger",
     "run_exporter": "ledger",
     "build_front": "front",
+    "build_record": "ledger",
+    "export_records": "ledger",
     "erase_person": "erasing",
     "build_web": "web",
     "build_worker": "worker",

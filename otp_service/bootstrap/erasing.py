@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..clock import clock_ms, utc
@@ -88,8 +89,12 @@ def _leave_streams(settings: Settings, stores: Stores, person: Erasure) -> None:
     exporter = build_exporter(settings, stores, open_keyring(settings))
     _wait(lambda: exporter.once() is not None and _are_in(exporter, ends), "the ledger does not catch up")
     for shard, entry in ends.items():
-        _wait(lambda shard=shard, entry=entry: not person.is_behind(shard, entry), "a callback worker is behind")
+        _wait(partial(_is_read, person, shard, entry), "a callback worker is behind")
         person.trim(shard, entry)
+
+
+def _is_read(person: Erasure, shard: int, entry: str) -> bool:
+    return not person.is_behind(shard, entry)
 
 
 def _are_in(exporter: "Exporter", ends: Mapping[int, str]) -> bool:

@@ -25,6 +25,7 @@ from ..web.routes.all_routes import Backend, loop_routes
 from .background import read_in_background
 from .chance import SYSTEM, Chance
 from .fleet import Announcer
+from .guesses import guess_watch
 from .required import require_for_web
 from .risk import risk_receivers
 from .signed_log import published
@@ -80,12 +81,13 @@ def build_front(
     ready = open_readiness(stores, keyring, ending.is_set)
     ready.now()
     risk = risk_receivers(settings, lambda threads, work: greenlets.off_loop(loop, work, threads))
-    flask_parts = WebParts(settings, stores, keyring, chance, ready.last, risk=risk)
+    guesses = guess_watch(settings, stores)
+    flask_parts = WebParts(settings, stores, keyring, chance, ready.last, risk=risk, guesses=guesses)
     flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
     announcer = Announcer(settings, stores, keyring, API, flask_parts.webhook_facts)
-    reading = read_in_background(stores, settings.policy, announcer.announce_if_due, api_keys=True)
+    reading = read_in_background(stores, settings.policy, announcer.announce_if_due, guesses.count, api_keys=True)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
-    parts = WebParts(settings, looped, keyring, chance, ready.last, risk=risk)
+    parts = WebParts(settings, looped, keyring, chance, ready.last, risk=risk, guesses=guesses)
     backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
     endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
     threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()

@@ -10,16 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import telemetry
-from ..clock import clock_ms
+from ..clock import clock_ms, rfc3339
 from ..config import Settings
+from ..domain.audit import Event, EventType
 from ..domain.errors import ConfigError, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..runtime.periodic_tasks import PeriodicTask
+from ..storage.audit_log import AuditLog
 from ..storage.audit_source import AuditSource
 from ..usecases import ports
+from ..usecases.browse import as_seen
 from ..usecases.whole_record import WholeRecord
 from .stores import Stores, open_keyring, open_stores
 
@@ -123,6 +126,45 @@ def accept_gaps(settings: Settings) -> int:
         return writing.accept_gaps(database, clock_ms())
 
 
+def export_records(
+    settings: Settings, name: str, after: int, since_ms: int | None, until_ms: int | None
+) -> Iterator[tuple[int, int, list[dict[str, Any]]]]:
+    """Portions of an export: the last number looked at, how many records there are, and lines (`export_lines`).
+
+    The export is on record before its first line. `name`: the format. Raises ConfigError and StoreUnavailable.
+    """
+    from ..ledger.exporting import records  # noqa: PLC0415
+
+    keyring = open_keyring(settings)
+    stores = open_stores(settings, keyring)
+    asked = {"format": name, "after": after, "since_ms": since_ms, "until_ms": until_ms}
+    stores.audit.record(EventType.AUDIT_EXPORTED, {key: value for key, value in asked.items() if value is not None})
+    stores.store.close()
+    with _opened(settings) as database:
+        for done, size, found in records(database, keyring.open, after=after, since_ms=since_ms, until_ms=until_ms):
+            yield done, size, [_line(one.seq, as_seen(one.event, keyring.ids)) for one in found]
+
+
+def _line(seq: int, event: Event) -> dict[str, Any]:
+    return {
+        "ledger_seq": seq,
+        "seq": event.seq,
+        "at": rfc3339(event.at_ms),
+        "type": event.type,
+        "app": event.app,
+        "verification_id": event.verification_id,
+        "n": event.n,
+        "delivery_id": event.delivery_id,
+        "to": event.mask,
+        "number_hash": event.number_hash,
+        "key_id": event.key_id,
+        "request_id": event.request_id,
+        "address": event.address,
+        "policy": event.policy,
+        "detail": event.detail,
+    }
+
+
 def find_ledger(settings: Settings) -> "Database | None":
     """The ledger if it is there. Raises LedgerUnavailable."""
     from ..ledger.database import find_database  # noqa: PLC0415
@@ -133,6 +175,14 @@ def find_ledger(settings: Settings) -> "Database | None":
 def whole_record(settings: Settings, stores: Stores, unseal: Callable[[str], bytes]) -> WholeRecord:
     """The record out of ledger and streams."""
     return WholeRecord(stores.audit, LedgerLook(settings, unseal).pages)
+
+
+def build_record(settings: Settings) -> WholeRecord | AuditLog:
+    """The record for a command; without a keyring the streams alone, since nothing else can be opened."""
+    stores = open_stores(settings)
+    if settings.keyring_path is None:
+        return stores.audit
+    return whole_record(settings, stores, open_keyring(settings).open)
 
 
 class LedgerLook:

@@ -11,7 +11,6 @@ from flask import Flask
 from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.fleet import API
-from ..domain.policy import Slot
 from ..front.connections import connections_allowed
 from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
@@ -21,13 +20,12 @@ from ..storage.delivery_reports import DeliveryReports
 from ..storage.factors import FactorTable
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
-from ..storage.limits import Limits
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
-from ..storage.outer import Outer
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
+from ..usecases.guess_watch import GuessWatch
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
 from ..usecases.verify import Exceeded, SlotsOfStarts, StartLimits, Verify
@@ -46,8 +44,10 @@ from .callbacks import callback_gauges
 from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
 from .fleet import Announcer, Facts, named_webhook_keys
+from .guesses import guess_watch
 from .ledger import whole_record
 from .memory import measure_memory
+from .outer import outer_of
 from .required import require_for_web
 from .risk import ask_risk, risk_receivers
 from .signed_log import LogLook
@@ -68,10 +68,11 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS // 2) -> Flask:
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     open_consumer(settings, stores)
-    parts = WebParts(settings, stores, keyring)
+    guesses = guess_watch(settings, stores)
+    parts = WebParts(settings, stores, keyring, guesses=guesses)
     announcer = Announcer(settings, stores, keyring, API, parts.webhook_facts)
     # Started by the first request of each process: a server may fork after this.
-    read_in_background(stores, settings.policy, announcer.announce_if_due, api_keys=True)
+    read_in_background(stores, settings.policy, announcer.announce_if_due, guesses.count, api_keys=True)
     return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 
 
@@ -104,15 +105,17 @@ class WebParts:
         readiness: Callable[[], Judgement] | None = None,
         *,
         risk: RiskReceivers | None = None,
+        guesses: GuessWatch | None = None,
     ) -> None:
         """`readiness` judges if this process looks in the background; otherwise each question may look.
 
-        `risk`: the risk hooks' receivers of this process, if others share them.
+        `risk` and `guesses`: the risk hooks' receivers and the watch of this process, if others share them.
         """
         self.stores = stores
         self._readiness = readiness or open_readiness(stores, keyring).now
         self._chance = chance
         self._risk = risk or risk_receivers(settings)
+        self._guesses = guesses or guess_watch(settings, stores)
         self._settings = settings
         self._keyring = keyring
         self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids, stores.known.told)
@@ -162,6 +165,7 @@ class WebParts:
             policy=settings.policy,
             factors=self._factors(verify),
             browse=self._browse(),
+            judged=self._guesses.judged,
             support=support_of(settings, stores, keyring.ids),
             watch=watch,
             receive=self._receive(),
@@ -205,7 +209,7 @@ class WebParts:
         stores, settings = self.stores, self._settings
         return Verify(
             store=self._verifications,
-            outer=Outer(stores.scripts, {Slot: Limits(stores.keys, is_cluster=stores.store.is_cluster)}),
+            outer=outer_of(stores),
             parts=[StartLimits(SlotsOfStarts(settings.policy, self._keyring.ids.digest), self._exceeded)],
             exceeded=self._exceeded,
             sender_health=self._health,
@@ -224,6 +228,7 @@ class WebParts:
                 receivers=self._risk,
                 token_bytes=self._chance.token_bytes,
             ),
+            harden=self._guesses.app,
             fictitious=settings.carrier_on_loopback,
             audit_is_full=lambda: stores.known.backlog.is_full,
         )

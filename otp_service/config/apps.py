@@ -12,6 +12,7 @@ from .callbacks import read_endpoint
 from .duration import plain_ms
 from .faults import Faults
 from .fixed_codes import read_test_numbers
+from .guessing import read_rule
 from .risk import read_hook
 from .sections import AppSection, FactorPolicy, LimitEntry, ServiceSection
 
@@ -38,6 +39,7 @@ def build_app(
         "acr": _acr(section.factors),
         "test_codes": _test_codes(name, section, faults),
         "callback": read_endpoint(name, section, environ, faults),
+        "guessing": read_rule(name, section.guessing, faults),
         "risk": read_hook(name, section.risk, environ, faults),
     }
     route = _route(name, section.route or [], senders, faults)

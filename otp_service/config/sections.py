@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.factors import FactorKind
+from ..domain.guessing import GuessingMode
 from ..domain.policy import MAX_ON_CALL, LimitEvent, LimitMode, SenderKind, Strategy
 from ..domain.risk import Decision, SentNumber
 from . import checks
@@ -113,6 +114,7 @@ class AppSection(Section):
     callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
     callback_allow_private: bool | None = None
     risk: dict[str, Any] | None = None
+    guessing: dict[str, Any] | None = None
 
 
 class RiskSection(Section):
@@ -127,6 +129,15 @@ class RiskSection(Section):
     on_failure: Decision | None = None
     number: SentNumber | None = None
     client_ip: KeptClientIp | None = None
+
+
+class GuessingSection(Section):
+    """`[apps.NAME.guessing]`."""
+
+    mode: GuessingMode | None = None
+    wrong_codes: Annotated[int, Meta(ge=10, le=1_000_000)] | None = None
+    per_approval: Annotated[float, Meta(ge=0.1, le=100)] | None = None
+    longer_codes: bool | None = None
 
 
 class ServiceSection(Section):

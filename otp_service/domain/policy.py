@@ -4,7 +4,7 @@ Reading them from a file is `config`; enforcing them atomically is `storage`. Du
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -12,7 +12,9 @@ import msgspec
 
 from .addresses import KeptAddress, KeptClientIp
 from .callback import Endpoint
+from .codes import MAX_LENGTH
 from .factors import FactorKind
+from .guessing import MAX_CHECKS, GuessingMode, GuessingRule, Level
 from .numbering import EITHER, USUAL_KINDS, Kind
 from .risk import RiskHook
 
@@ -211,7 +213,7 @@ class App:
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
     what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
     that mean it. `factors`: which kinds of factors count for a purpose; all, for a purpose that is not in it.
-    `risk`: whom to ask before a code is sent.
+    `risk`: whom to ask before a code is sent. `guessing`: when codes are made harder to guess.
     `acr`: what receipts say of the policy of a purpose, where it names something.
     `test_codes`: the code of each test number (E.164); nothing is ever sent to those.
     """
@@ -235,6 +237,7 @@ class App:
     callback: Endpoint | None = None
     factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
     risk: RiskHook | None = None
+    guessing: GuessingRule = field(default_factory=GuessingRule)
     acr: Mapping[str, str] = field(default_factory=dict)
     test_codes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -245,6 +248,18 @@ class App:
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""
         return "*" in self.countries or (region is not None and region in self.countries)
+
+    def hardened(self, level: Level) -> "App":
+        """The app as new verifications see it while so much is guessed."""
+        if level is Level.USUAL or self.guessing.mode is not GuessingMode.ENFORCE:
+            return self
+        longer = level is Level.FEWEST_TRIES and self.guessing.longer_codes
+        length = min(self.code_length + longer, MAX_LENGTH)
+        return replace(self, max_checks=min(self.max_checks, MAX_CHECKS[level]), code_length=length)
+
+    def may_have_sent(self, code: str) -> bool:
+        """Whether a code of this length can be one that was sent."""
+        return self.code_length <= len(code) <= self.code_length + self.guessing.longer_codes
 
     def takes(self, kind: Kind) -> bool:
         """Whether the app sends to numbers of this kind. What may be one of two kinds is taken as either of them."""

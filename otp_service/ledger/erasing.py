@@ -48,7 +48,7 @@ def tombstones(database: Database) -> dict[str, int]:
     """Each erasure that was done here, and when (Unix milliseconds). Raises LedgerUnavailable."""
     with database.reading() as connection:
         found = connection.execute(select(ERASURES.c.tombstone, ERASURES.c.at_ms))
-        return {tombstone: at_ms for tombstone, at_ms in found}
+        return {row.tombstone: row.at_ms for row in found}
 
 
 def replay(database: Database, erased: Mapping[str, int], tombstone_of: TombstoneOf) -> int:

@@ -16,7 +16,7 @@ from ..domain.starting import StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
-from .arguments import route_text, rules_text
+from .arguments import route_text, rules_text, slots_text
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
 from .record_views import View, app_of, created, is_of, timeline_of, usual_detail, view_of
@@ -133,6 +133,7 @@ class Verifications:
             queue_max=command.queue_max,
             outer_wait_ms=command.outer_wait_ms,
             outer_limit=command.outer_limit,
+            send_slots=slots_text(command.send_slots),
             tombstone_ms=TOMBSTONE_MS,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,

@@ -64,6 +64,11 @@ class AlertOnCall:
         text = f"The risk hook of {app} does not answer. Its starts are treated as on_failure says."
         self._raise(f"risk:{app}", text)
 
+    def guessing(self, app: str, level: int) -> None:
+        """Somebody guesses codes of an app over many numbers. Never raises."""
+        text = f"Somebody guesses codes of {app}. New codes allow fewer tries until it ends. See otp-service doctor."
+        self._raise(f"guessing:{app}:{level}", text)
+
     def _raise(self, trouble: str, text: str) -> None:
         if self._on_call is None:
             return

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def postgres_server() -> Iterator[str]:
     if user is not None:
         shutil.chown(directory, user)
     data = directory / "data"
-    run = {"user": user, "cwd": directory, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    run: Any = {"user": user, "cwd": directory, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     command = [str(binaries / "initdb"), "-D", str(data), "-U", "otp", "-A", "trust", "--no-sync", "-E", "UTF8"]
     subprocess.run([*command, "--locale=C"], check=True, timeout=60, **run)
     options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -44,7 +45,7 @@ def settings(own_redis_url: str, tmp_path: Path) -> Settings:
     path = tmp_path / "keyring.json"
     path.write_bytes(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
     path.chmod(0o600)
-    place = {"redis_url": own_redis_url, "public_url": "http://otp.test", "issuer": "http://otp.test"}
+    place: Any = {"redis_url": own_redis_url, "public_url": "http://otp.test", "issuer": "http://otp.test"}
     made = Settings(policy=Policy(), keyring_path=path, data_dir=tmp_path / "data", **place)
     bootstrap.accept_keyring(made)
     return made
@@ -54,7 +55,7 @@ def file_of_the_store(harness: StoreHarness) -> Path:
     """The directory in which the store keeps its data, after it was written anew."""
     client: redis.Redis = harness.raw
     wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], 30, "the rewrite")
-    return Path(client.config_get("dir")["dir"])
+    return Path(str(client.config_get("dir")["dir"]))
 
 
 def found_in(place: Path, needle: bytes) -> list[str]:

@@ -10,6 +10,7 @@ from otp_service.domain.circuit import Fault, Hold, Source, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.fleet import API, ProcessRecord
+from otp_service.domain.guessing import GuessingRule
 from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import Cursor, OptOut
 from otp_service.domain.outbox import Timer
@@ -20,6 +21,7 @@ from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.dead_letters import DeadLetters
 from otp_service.storage.fleet import Fleet
+from otp_service.storage.guesses import Guesses
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.people import People
 from otp_service.storage.readiness import dead_shards, fix_shards
@@ -89,6 +91,14 @@ def operations(harness: StoreHarness) -> Iterator[Reference]:
     job = harness.take(ref)
     harness.must_begin(job, app)
     harness.deliveries.record_refused(job, BLOCKED)
+    yield ref
+    taken = harness.limits.outer.take([Slot("sends", "x", Limit(9, 60_000), of_send=True)])
+    ref = harness.start(fresh_number(), replace(app, route=app.route[:1]), send_slots=taken).reference
+    job = harness.take(ref)
+    harness.must_begin(job, app)
+    harness.deliveries.record_refused(job, BLOCKED)
+    due = Timer(harness.keys.shard(ref.number_hash), "return", ref, 1)
+    harness.limits.outer.give_back(harness.due_deliveries.claim_slots(due))
     yield ref
     for stop in ("cancel", "expire", "opt out", "impossible"):
         ref = started()
@@ -248,6 +258,8 @@ def other_places(harness: StoreHarness) -> None:
     cursors.release_lease("me", 60_000)
     cursors.acquire_lease("me", force=False)
     cursors.acquire_lease("you", force=True)
+    guesses = Guesses(harness.scripts, harness.keys)
+    guesses.count("shop", GuessingRule(wrong_codes=10), 20, 1)
     alerts = Alerts(harness.store, harness.scripts, harness.keys)
     alerts.raise_alert("trouble", "a text")
     alerts.raise_alert("trouble", "a text")

@@ -31,6 +31,10 @@ class Record:
     """How far the sending is, as `Sending`."""
     SENT_AT: Final = "sent_at_ms:"
     """Followed by the ordinal of a send: when it was counted. The first was when the verification began."""
+    SLOTS: Final = "slots:"
+    """Followed by the ordinal of a send: the slots that it took in limits, as `SendSlot`."""
+    RETURNED: Final = "returned_slots:"
+    """Followed by a delivery's ordinal: those that are to be given back, because its send was never accepted."""
     ACCEPTED: Final = "accepted:"
     """Followed by the ordinal of a send: the carrier accepted a message of it."""
     METADATA: Final = "metadata"
@@ -312,6 +316,20 @@ class TimerKind:
     POLL: Final = TimerEntry.pack(outbox.TimerKind.POLL, "")
     FAILOVER: Final = TimerEntry.pack(outbox.TimerKind.FAILOVER, "")
     CLOSING: Final = TimerEntry.pack(outbox.TimerKind.CLOSING, "")
+    RETURN: Final = TimerEntry.pack(outbox.TimerKind.RETURN, "")
+
+
+class Guesses:
+    """Hash: guesses of one app."""
+
+    WRONG: Final = "wrong:"
+    """Followed by the number of a bucket of time: wrong codes in it."""
+    APPROVED: Final = "approved:"
+    """The same: approvals."""
+    LEVEL: Final = "level"
+    """How hard its codes are made to guess, as `domain.guessing.Level`."""
+    HOLDS: Final = "holds_until_ms"
+    """Until when the level does not fall."""
 
 
 class Refused:

@@ -101,7 +101,7 @@ class CheckFactors:
         kinds, ids = app.counts(purpose), self._vault.ids
         if not codes.is_typed(code):
             return recovery_candidates(factors, kinds, code, subject.hash, ids)
-        sent = factors.sent.get(purpose) if len(code) == app.code_length else None
+        sent = factors.sent.get(purpose) if app.may_have_sent(code) else None
         return digit_candidates(factors, kinds, code, sent, ids)
 
     def _judge_sent(

@@ -10,6 +10,7 @@ from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
+from .guesses import Guesses
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
 from .published_log import PublishedLog
@@ -31,6 +32,7 @@ __all__ = [
     "DeliveryReports",
     "DueDeliveries",
     "FactorStore",
+    "Guesses",
     "HealthReports",
     "KeyIds",
     "LedgerReader",

@@ -43,6 +43,7 @@ class StartVerification:
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
         ask_risk: AskRisk,
+        harden: Callable[[App], App],
     ) -> None:
         self._admission = admission
         self._sender_health = sender_health
@@ -55,13 +56,14 @@ class StartVerification:
         self._randbelow = randbelow
         self._subjects = subjects
         self._ask_risk = ask_risk
+        self._harden = harden
 
     def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
 
         Raises InvalidRequest for a text that would not fit, InvalidNumber, NotReady and StoreUnavailable.
         """
-        app = configured_app(self._policy, app_name)
+        app = self._harden(configured_app(self._policy, app_name))
         require_fit(app, request)
         to = self._people.phone(request.to, app)
         named = self._subjects.named(app, request, to.e164)
@@ -77,7 +79,7 @@ class StartVerification:
 
         A proof is not spent. Raises as a start.
         """
-        app = configured_app(self._policy, app_name)
+        app = self._harden(configured_app(self._policy, app_name))
         require_fit(app, request)
         to = self._people.phone(request.to, app)
         named = self._subjects.named(app, request, to.e164)

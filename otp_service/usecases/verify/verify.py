@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from ...domain.policy import Policy
+from ...domain.policy import App, Policy
 from .. import ports
 from ..sender_health import SenderHealth
 from ..subjects import Subjects
@@ -41,13 +41,15 @@ class Verify:
         randbelow: Callable[[int], int],
         factor_store: ports.FactorStore,
         ask_risk: AskRisk,
+        harden: Callable[[App], App] = lambda app: app,
         fictitious: bool = False,
         audit_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         """`parts`: what a start takes apart from its number. `exceeded` is told of limits that refuse nothing.
 
         `ask_risk` asks the app's risk hook, if it has one. `fictitious` allows the numbers 555-0100 to 555-0199, which
-        only a sandbox delivers to. `audit_is_full`: whether too many events wait for the ledger.
+        only a sandbox delivers to. `harden` makes codes harder to
+        guess while somebody guesses many. `audit_is_full`: whether too many events wait for the ledger.
         """
         people = People(vault, fictitious=fictitious)
         self.tell = TellNumbers(store=factor_store, vault=vault, token_bytes=token_bytes, start=lambda: self.start)
@@ -76,6 +78,7 @@ class Verify:
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem, vault.seal),
             ask_risk=ask_risk,
+            harden=harden,
         )
         self.preview = PreviewStart(self.start, admission)
         self.check = CheckVerification(

@@ -11,6 +11,7 @@ from ...storage.audit_log import AuditLog
 from ...storage.idempotency import Idempotency
 from ...usecases.browse import Browse
 from ...usecases.factors import FactorUseCases
+from ...usecases.guess_watch import Judged
 from ...usecases.receive import Receive
 from ...usecases.support import Support
 from ...usecases.verify import Verify
@@ -56,6 +57,7 @@ class Backend:
     factors: FactorUseCases
     browse: Browse
     support: Support
+    judged: Judged
     watch: Watch
     receive: Receive
     idempotency: Idempotency
@@ -86,7 +88,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *FactorRoutes(backend.factors, _kept(backend, "idem-factor"), backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
-        *AuditRoutes(backend.browse).routes(),
+        *AuditRoutes(backend.browse, backend.audit.record).routes(),
         *_signed_log_routes(backend),
         *_webhook_routes(backend),
         *_operation_routes(backend),
@@ -107,7 +109,7 @@ def _verification_routes(backend: Backend) -> list[Route]:
     verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
     factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems)
+    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems, judged=backend.judged)
     return [
         *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),

@@ -8,6 +8,7 @@ from ...domain.errors import Refusal
 from ...domain.factor_checking import FactorApproval
 from ...domain.policy import LimitMode
 from ...usecases.factors import FactorUseCases
+from ...usecases.guess_watch import Judged
 from ...usecases.verify import Verify
 from ..bodies import decode, require_json
 from ..http import Call, Doc, Reply, Route, reply
@@ -35,14 +36,21 @@ _DOC = Doc(
 )
 
 
+_GUESSED = ("approved", "code_incorrect", "attempts_exhausted")
+"""Answers to guesses. The last wrong one of a verification ends it."""
+
+
 class CheckRoutes:
     """Judges codes. A caller may send an Idempotency-Key; approvals are stored under it sealed."""
 
-    def __init__(self, verify: Verify, factors: FactorUseCases, kept: KeptReplies, problems: Problems) -> None:
+    def __init__(
+        self, verify: Verify, factors: FactorUseCases, kept: KeptReplies, problems: Problems, *, judged: Judged
+    ) -> None:
         self._verify = verify
         self._factors = factors
         self._kept = kept
         self._problems = problems
+        self._judged = judged
 
     def routes(self) -> list[Route]:
         """The route of this resource."""
@@ -60,23 +68,27 @@ class CheckRoutes:
             return self._judge_factors(call, request, request_key)
         outcome = self._verify.check(call.app, request, request_key)
         if isinstance(outcome, Refusal):
-            _count(call, outcome)
+            self._refused(call, outcome)
             return self._problems.refusal(outcome, call.request_id)
         approval = outcome.approval
         answer = "replayed" if outcome.replayed else "test" if approval.test is True else "approved"
-        telemetry.child(telemetry.CHECKS, call.app, answer).inc()
+        self._count(call.app, answer)
         return reply(200, approval, approval.verification_id, **(REPLAYED if outcome.replayed else {}))
 
     def _judge_factors(self, call: Call, request: CheckRequest, request_key: str) -> Reply:
         outcome = self._factors.check(call.app, request.subject or "", request, request_key)
         if isinstance(outcome, Refusal):
-            _count(call, outcome)
+            self._refused(call, outcome)
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.child(telemetry.CHECKS, call.app, "test" if outcome.test is True else "approved").inc()
+        self._count(call.app, "test" if outcome.test is True else "approved")
         return reply(200, outcome)
 
+    def _refused(self, call: Call, refusal: Refusal) -> None:
+        self._count(call.app, refusal.code)
+        if refusal.limit:
+            telemetry.child(telemetry.LIMITS, call.app, refusal.limit, LimitMode.ENFORCE).inc()
 
-def _count(call: Call, refusal: Refusal) -> None:
-    telemetry.child(telemetry.CHECKS, call.app, refusal.code).inc()
-    if refusal.limit:
-        telemetry.child(telemetry.LIMITS, call.app, refusal.limit, LimitMode.ENFORCE).inc()
+    def _count(self, app: str, answer: str) -> None:
+        telemetry.child(telemetry.CHECKS, app, answer).inc()
+        if answer in _GUESSED:
+            self._judged(app, right=answer == "approved")
