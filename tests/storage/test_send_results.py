@@ -238,7 +238,7 @@ def test_a_reserved_rate_slot_is_waited_for_in_the_store(harness: StoreHarness) 
     """Waiting for the sender's place is no try, and the place is not taken again afterwards."""
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_rate_wait(harness.take(ref), 5_000) == "waiting"
-    assert harness.status(ref) == "queued"
+    assert (harness.status(ref), harness.waiting(ref)) == ("queued", 0)
     again = harness.requeue(ref)
     assert harness.pending_delivery(again).rate_limited
     assert harness.must_begin(again).attempt == 1
