@@ -51,14 +51,16 @@ def open_ledger(settings: Settings) -> "Database":
     return database
 
 
-def build_exporter(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -> "Exporter":
-    """The exporter. Raises ConfigError and LedgerUnavailable."""
-    from ..ledger.exporter import Exporter  # noqa: PLC0415
+def build_exporter(settings: Settings, stores: Stores, keyring: ReloadedKeyring, *, alone: bool = False) -> "Exporter":
+    """The exporter; `alone`: of a process that does nothing else. Raises ConfigError and LedgerUnavailable."""
+    from ..ledger.exporter import SHARE, Exporter  # noqa: PLC0415
     from ..ledger.records import RecordEncoder  # noqa: PLC0415
 
     source = AuditSource(stores.store, stores.scripts, stores.keys, stores.audit, kept_ms=settings.audit_retention_ms)
     encoder = RecordEncoder(keyring.seal, secrets.token_bytes)
-    return Exporter(open_ledger(settings), source, encoder, now_ms=clock_ms, measure=_measure)
+    return Exporter(
+        open_ledger(settings), source, encoder, now_ms=clock_ms, measure=_measure, share=1.0 if alone else SHARE
+    )
 
 
 def _measure(waiting: int, gaps: int) -> None:
@@ -85,7 +87,7 @@ def exporting(settings: Settings) -> "Iterator[Exporter]":
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     try:
-        yield build_exporter(settings, stores, keyring)
+        yield build_exporter(settings, stores, keyring, alone=True)
     finally:
         stores.store.close()
 

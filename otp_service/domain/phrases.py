@@ -22,15 +22,18 @@ STOP = (
     r"stopall",
     r"stop ?(?:2|to) ?(?:end|quit|cancel|stop|unsubscribe|opt ?out)",
     r"quit|end|cancel|cease|revoke",
+    r"un ?subs?cri?be?(?:d| all)?|unsubcribe|unsubscibe|unsubscribing|2 ?stop",
     r"unsub|unsubscribe(?: all| me| us)?(?: (?:this|my) (?:number|phone|cell))?(?: from " + _LIST + r")?",
     r"opt(?:ing)? ?out(?: all)?|opt (?:me|us) out",
     r"(?:end|cancel|quit) (?:(?:all|these|those|the|my|your) )?(?:texts?|text messages|messages|messaging|sms|codes)",
-    r"no more",
+    r"no more|quit it|cut it out|lose my number|cancel (?:all|(?:(?:my|the) )?subscription)",
+    r"stop sending (?:me|us) (?:these|those|this|that|them)|stop (?:with|w) the (?:texts|messages|codes)",
     r"(?:(?:i )?(?:revoke|withdraw) )(?:my |all )?consent",
     r"remove|remove from (?:the )?list",
     r"(?:remove|delete|erase) (?:me|us|(?:my|this) (?:phone |cell )?number)(?: from " + _LIST + r")?",
     r"(?:take|get) (?:me|us|(?:my|this) number) off(?: (?:of )?" + _LIST + r")?",
-    r"(?:stop|quit|cease) (?:(?:calling|texting|messaging|contacting|sending|spamming|bothering|harassing|annoying)"
+    r"(?:stop|quit|cease) (?:(?:calling|texting|txting|messaging|contacting|sending|spamming|bothering"
+    r"|harassing|annoying)"
     r"(?: and )?)+(?: me| us| (?:this|my) (?:number|phone|cell)| these| those| them)?"
     r"(?: " + _TEXTS + r"|(?: again| any ?more)+)?",
     r"stop " + _TEXTS,
@@ -43,28 +46,33 @@ STOP = (
     r"leave (?:me|us) alone",
     # German
     r"abmelden|abmeldung|abbestellen|austragen|beenden|kundigen|kuendigen|widerruf|widerrufen|ende|abbrechen|stoppen",
+    r"stopp(?:t|e|en)|stop das|(?:stoppe|stoppt|stoppen sie) (?:das|(?:die|diese) (?:sms|nachrichten|codes))",
+    r"schluss(?: (?:jetzt|damit))?|(?:sms|nachrichten) abbestellen|kontakt loschen",
+    r"(?:entfernen sie|entfernt|entferne|streichen sie|nehmen sie|nehmt) mich(?: (?:bitte )?(?:aus|von) (?:der"
+    r"|ihrer|eurer) liste)?",
     r"aufhoren|aufhoeren|(?:hor|hort|hore|horen sie) (?:bitte )?auf(?: mir (?:(?:sms|nachrichten|codes) )?zu "
     r"(?:schreiben|schicken|senden))?|mir (?:sms|nachrichten|codes) zu (?:schreiben|schicken|senden)",
     r"lass(?:t|en sie)? mich (?:bitte )?in ruhe|nicht mehr (?:schreiben|schicken|senden)",
     r"(?:losch|losche|loscht|loschen sie|loeschen sie|entfernen sie|entfernt|entferne) (?:bitte )?meine nummer",
-    r"keine weiteren (?:sms|nachrichten|codes|texte)",
+    r"(?:bitte )?keine weiteren (?:sms|nachrichten|codes|texte)",
     r"(?:ich )?(?:mochte|moechte|will) (?:mich )?(?:bitte )?(?:abmelden|austragen)",
     r"(?:melde|melden sie|meldet) mich (?:bitte )?ab",
     r"(?:(?:ich )?(?:mochte|moechte|will) )?keine (?:sms|nachrichten|codes|texte) mehr"
-    r"(?: (?:schicken|senden|erhalten))?",
+    r"(?: (?:schicken|senden|erhalten|bekommen|empfangen|haben))?",
     r"(?:schick|schickt|schicken sie|sende|sendet|senden sie) mir (?:bitte )?keine (?:sms|nachrichten|codes) mehr",
     # French
     r"arret|arrets|arreter|arrete|arretez(?: (?:les|vos|tous les|ces) (?:sms|messages|textos|envois))?",
-    r"(?:arret|stop) (?:sms|pub|messages|textos)",
+    r"(?:arret|stop) (?:(?:aux|les|ces) )?(?:sms|pub|messages|textos)",
+    r"arreter (?:les|vos|ces|tous les) (?:sms|messages|textos|envois)|(?:fichez|foutez) moi la paix|ca suffit",
     r"(?:arrete|arretez) de (?:menvoyer|mecrire|envoyer)(?: (?:des|vos|ces) (?:sms|messages|textos|codes))?",
     r"veuillez arreter(?: (?:les|vos|ces) (?:sms|messages|textos|envois))?|laissez moi tranquille",
-    r"(?:supprimer|supprimez|enlevez|effacez)(?: (?:mon numero|moi))?(?: de (?:la|votre) liste)?",
+    r"(?:supprimer|supprimez|enlevez|effacez|retirez|retirer)(?: (?:mon numero|moi))?(?: de (?:la|votre) liste)?",
     r"(?:je (?:veux|voudrais|souhaite) )?(?:me |se )?desabonner|je me desabonne",
-    r"desabonnement|desabonnez moi|(?:me )?desinscrire|desinscription|desinscrivez moi",
+    r"desabonnement|desabonnez moi|(?:[ms]e )?desinscrire|desinscription|desinscrivez moi",
     r"annuler|annulez|annulation|fin|resilier|revoquer|retirer|retirez moi(?: de (?:la|votre) liste)?",
     r"plus (?:de|aucun) (?:sms|messages?|textos?|codes?)|ne plus recevoir(?: de (?:sms|messages|textos))?",
     r"ne (?:menvoyez|mecrivez) plus(?: (?:rien|de (?:sms|messages|textos|codes)))?",
-    r"je ne veux plus (?:recevoir )?(?:de|vos|ces) (?:sms|messages|textos|codes)",
+    r"je ne (?:veux|souhaite|desire) plus (?:recevoir |avoir )?(?:de|vos|ces) (?:sms|messages|textos|codes)",
     # Spanish
     r"parar|pare|paren|alto|detener|detenga|basta|terminar|salir|revocar|eliminar|eliminame|borrame|quitame|quitenme",
     r"baja|(?:quiero )?(?:darme|darse|date|dar|dame|deme|denme) de baja|desuscribir|desuscribirme|desuscribirse",
@@ -75,7 +83,9 @@ STOP = (
     r"no me (?:envien|envie|envies|manden|mande|mandes) (?:mensajes|sms|textos|codigos)",
     r"(?:quiero )?dejar de recibir (?:mensajes|sms|textos|codigos)|dejenme en paz",
     r"(?:borrar|borren|borre|eliminar|eliminen|elimine|quiten) mi numero",
-    r"dejen? de (?:enviar|enviarme|mandar|mandarme|escribirme)(?: (?:mensajes|sms|textos|codigos))?",
+    r"(?:quitenme|quitame|eliminenme|eliminame|borrenme|saquenme) de la lista|cancelen|cese|para ya",
+    r"dej(?:a|e|en) de (?:molestar|molestarme|enviar|enviarme|mandar|mandarme|escribirme)(?: (?:mensajes|sms"
+    r"|textos|codigos))?",
     r"(?:ya )?no quiero (?:recibir )?(?:mas )?(?:mensajes|sms|textos|codigos)",
     # Italian
     r"ferma|fermare|fermati|fermate|fermatevi|annulla|annullare|termina|esci|revoca|revocare|interrompi",
@@ -84,9 +94,13 @@ STOP = (
     r"(?:cancella|cancellate|eliminate|rimuovete) il mio numero|cancellatemi(?: dalla (?:vostra )?lista)?",
     r"cancella|cancellami|cancellare|basta (?:sms|messaggi)|stop messaggi",
     r"non (?:mandatemi|inviatemi|scrivetemi|mandarmi|inviarmi|scrivermi) piu(?: (?:sms|messaggi|codici))?",
-    r"(?:smetti|smettete|smettetela) di (?:scrivermi|mandarmi|inviarmi)(?: (?:sms|messaggi|codici))?",
+    r"(?:smetti|smettila|smettete|smettetela) di (?:scrivermi|mandarmi|inviarmi)(?: (?:sms|messaggi|codici))?",
+    r"basta cosi|(?:toglietemi|toglimi|rimuovetemi|rimuovimi) dalla (?:vostra )?lista|toglietemi",
+    r"stop (?:agli|ai) (?:sms|messaggi|codici)|non (?:desidero|voglio) piu ricevere (?:sms|messaggi|codici)",
     r"niente piu (?:sms|messaggi|codici)|non voglio (?:piu )?(?:ricevere )?(?:piu |altri )?(?:sms|messaggi|codici)",
     # Portuguese: many who live where we send speak it
+    r"parem? de me (?:mandar|enviar) (?:mensagens|sms|codigos)|removam? (?:o )?meu numero|me (?:tirem?"
+    r"|removam?) da lista",
     r"sair|remover|descadastrar|cancelar inscricao|nao quero mais (?:receber )?(?:mensagens|sms)",
 )
 
@@ -101,6 +115,15 @@ HELP = (r"help|help me|info|hilfe|aide|ayuda|aiuto|ajuda",)
 DENIAL = (
     # English
     r"no|nope|nah|not (?:by )?me|not mine|not my (?:code|login|request|account)|someone else|wrong person",
+    r"no way|hell no|absolutely not|no (?:maam|sir)|(?:no )?i (?:did not|didnt)|deny|denied|reject|rejected|decline",
+    r"you have the wrong person|(?:(?:that|this|it) was )?(?:someone|somebody) else",
+    r"(?:(?:someone|somebody)(?: else)? is|they are) (?:trying to )?(?:log|logging|sign|signing|get"
+    r"|getting) in(?:to my account)?",
+    r"(?:someone|somebody) is (?:trying to )?hack(?:ing)? (?:me|my account)|i(?:m| am) being hacked|ive been hacked",
+    r"(?:not |un)authori[sz]ed(?: by me)?|i (?:did not|didnt|never) authori[sz]ed?(?: (?:this|that|it))?",
+    r"(?:that|this) (?:login|code|request) (?:wasnt|was not|isnt|is not) (?:me|mine|from me)",
+    r"(?:that|this|it)(?: wasnt| isnt) my (?:code|login|request|account)",
+    r"(?:thats|its|that is|this is|it is) not me (?:logging|signing) in",
     r"(?:that|this|it)(?:s| is| was) not my (?:code|login|request|account)",
     r"(?:no )?(?:it|that|this) (?:was not|wasnt|is not|isnt|was never) (?:me|mine)",
     r"(?:no )?(?:wasnt|was not) me|no not me",
@@ -108,8 +131,13 @@ DENIAL = (
     r"i (?:did not|didnt|never|have not|havent) (?:request|requested|ask for|asked for|order|ordered|do|did|done|make)"
     r" (?:this|that|it|a code|any code|the code|this code|one|anything)",
     r"i (?:did not|didnt) (?:request|ask)|(?:did not|didnt|not) request(?:ed)?(?: (?:this|it|by me))?",
-    r"(?:i (?:did not|didnt|am not)|im not) (?:(?:try|trying) to )?(?:log|logging|sign|signing) in",
+    r"(?:i (?:did not|didnt|am not)|im not) (?:(?:try|trying) to )?(?:(?:log|logging|sign|signing) in|login)",
     # German
+    r"nee|das bin nicht ich|das war (?:jemand anderes|jemand anders|nicht von mir)|das kommt nicht von mir",
+    r"ich (?:habe|hab) nix (?:angefordert|bestellt)|(?:wurde )?nicht von mir (?:angefordert|bestellt|beantragt)",
+    r"(?:ich )?(?:habe|hab) (?:keinen|nie einen) code (?:angefordert|bestellt|beantragt)",
+    r"(?:den|diesen) code (?:habe|hab) ich nicht (?:angefordert|bestellt|beantragt)"
+    r"|ich melde mich (?:gerade )?nicht an",
     r"nein|nicht ich|ich nicht|(?:nein )?(?:das|es) (?:war|bin) ich nicht|(?:das )?(?:war|bin) ich nicht",
     r"ich (?:war|wars|bin) (?:das |es )?nicht|nicht von mir|kommt nicht von mir|(?:das )?ist nicht von mir",
     r"(?:nein )?das war nicht ich|ich (?:habe|hab) mich nicht (?:angemeldet|eingeloggt)",
@@ -118,20 +146,25 @@ DENIAL = (
     r"ich (?:habe|hab) (?:keinen code|nichts) (?:angefordert|bestellt|beantragt)",
     # French
     r"non|pas moi|(?:non )?(?:ce )?(?:nest|netait) pas moi|(?:non )?(?:cest|cetait) pas moi",
+    r"(?:ce )?(?:nest|cest|netait|cetait) pas moi qui (?:ai demande|lai demande)(?: (?:ca|cela|ce code))?|pas demande",
     r"je (?:nai|ne lai|lai) pas demande(?: (?:ca|cela|ceci|ce code|de code|un code))?",
     r"je (?:nai|nai pas|ne suis) (?:pas )?(?:fait|a lorigine de) (?:cette|la) (?:demande|connexion)",
     r"jai (?:rien|pas) demande(?: (?:ca|cela|ceci|ce code|de code))?|je nai rien demande",
     # Spanish
     r"(?:no )?no (?:soy|fui|era|he sido) yo|(?:yo )?no (?:fui|he sido)|yo no|yo no (?:fui|era|he sido)",
+    r"no (?:lo )?reconozco(?: (?:esto|este codigo|este acceso))?|no autorizo(?: (?:esto|nada))?|no autorizado",
     r"(?:yo )?no (?:fui|he sido) yo quien (?:lo |la )?(?:pidio|solicito|ha pedido|ha solicitado)",
     r"(?:yo )?no (?:lo )?(?:solicite|pedi|he solicitado|he pedido)"
     r"(?: (?:esto|eso|nada|este codigo|ningun codigo|codigo))?",
     # Italian
     r"non (?:sono|ero) (?:stat[oa] )?io|io no|(?:no )?non io",
+    r"non sono io che (?:ho|lho) (?:richiesto|chiesto)(?: (?:il codice|questo codice))?|non ho fatto io (?:la"
+    r"|questa) richiesta",
     r"non sono stat[oa] io a (?:richiederlo|chiederlo|farlo)",
     r"(?:io )?non (?:ho|lho) (?:richiesto|chiesto)"
     r"(?: (?:io|questo|niente|nulla|il codice|questo codice|nessun codice))?",
     # Portuguese
+    r"(?:eu )?nao (?:solicitei|pedi)(?: (?:isso|isto|nada|(?:este|esse|nenhum) codigo))?|nao reconheco",
     r"nao(?: fui eu| sou eu)?",
 )
 
@@ -139,6 +172,8 @@ COURTESY = (
     r"please|pls|plz|kindly|thanks|thank you|thank u|thx|ty|many thanks|cheers|hi|hello|hey|hi there|ok|okay|now|"
     r"immediately|right now|at once|asap|just|sir|team|guys|regards|best regards|kind regards|best|sincerely|"
     r"have a (?:nice|good|great) day|(?:you have the |this is the |this is a )?wrong number|so much|very much|re",
+    r"i (?:did not|didnt|never) sign(?:ed)? up for (?:this|these|that|it)|who (?:is|are) (?:this|you"
+    r"|doing this)|dude|maam",
     r"bitte|danke|vielen dank|hallo|sofort|jetzt|mfg|mit freundlichen grussen|viele grusse|gruss",
     r"svp|stp|sil vous plait|sil te plait|merci|bonjour|maintenant|cordialement",
     r"por favor|gracias|muchas gracias|hola|ahora|ya|saludos",

@@ -100,7 +100,7 @@ def _lines(rest: str) -> list[str]:
 
 def _unsigned(lines: list[str]) -> list[str]:
     """Only the first line, if those after it, or what a dash parts off, look like a name, an address or a number."""
-    said = [line for line in _SIGNED_BESIDE.sub("\n", "\n".join(lines)).split("\n") if line.strip()]
+    said = [line for line in _SIGNED_BESIDE.sub("\n", "\n".join(lines)).split("\n") if _segments(line)]
     signature = [word for line in said[1:] for word in line.split() if re.search(r"\w", word)]
     named = all(_SIGNED.fullmatch(word) and (not word.isalpha() or word.istitle()) for word in signature)
     return said[:1] if 0 < len(signature) <= 8 and named else []

@@ -5,7 +5,7 @@ refused and the new policy sends is never approved in it: nobody knows what woul
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..domain.audit import Event, EventType
@@ -126,9 +126,3 @@ def replay(events: Iterable[Event], policies: Mapping[str, GuardPolicy], *, sinc
         if run is not None:
             run.feed(event)
     return {app: run.comparison for app, run in runs.items()}
-
-
-def budgets(comparison: Comparison) -> Iterator[str]:
-    """What refuses now, the most first."""
-    for budget, count in comparison.by_budget.most_common():
-        yield f"{budget} {count:,}"

@@ -63,7 +63,7 @@ class AuditSource:
             known[server] = self._scripts.are_on_replicas(mark, self._keys.run(shard))
         return known[server]
 
-    def record(self, kind: EventType, detail: Mapping[str, int | str], mark: str) -> None:
+    def record(self, kind: EventType, detail: Mapping[str, Any], mark: str) -> None:
         """Record an event of no number, once for each mark. Raises StoreUnavailable."""
         self._audit.record(kind, detail, ONCE_MS, mark=mark)
 

@@ -13,6 +13,7 @@ from otp_service.domain.callback import Callback
 from otp_service.domain.checking import Approved
 from otp_service.domain.ending import Ended
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.factor_checking import ApprovedCode, Confirmed, SentCode
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage import replicas
@@ -21,12 +22,13 @@ from otp_service.storage.audit_source import AuditSource
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
-from otp_service.storage.schema.fields import ApiKey, Record
+from otp_service.storage.schema.fields import ApiKey, Factor, Record, Subject
 from otp_service.storage.scripts import Scripts
 from tests.conftest import wait_until
 from tests.e2e.in_process import Commands
 
 from .api_keys import keys_of
+from .factors import enroll, new_reference, new_subject, operation, step_of
 from .harness import CODE, StoreHarness, fresh_number
 from .loops import LoopThread
 from .servers import Server, watched
@@ -114,6 +116,31 @@ def test_what_a_caller_is_told_is_on_every_replica(three: Guarded) -> None:
         assert all(replica.client.exists(name) for replica in three.replicas)
         assert isinstance(harness.check(ref, CODE), Approved)
         assert {replica.client.hget(name, Record.STATUS) for replica in three.replicas} == {"approved"}
+
+
+def test_a_change_of_factors_is_on_every_replica(three: Guarded) -> None:
+    """Enrolled, confirmed, renamed, a code noted, a number bound; while one is missing none of it happens."""
+    factors, subject = three.harness.factors, new_subject(three.harness)
+    name = three.harness.keys.subject(subject.hash)
+
+    def everywhere(field: str) -> set[str | None]:
+        return {replica.client.hget(name, field) for replica in three.replicas}
+
+    app = enroll(three.harness, subject)
+    assert None not in everywhere(f"{app.token}{Factor.PENDING}")
+    assert factors.confirm(operation(), subject, app, [step_of(three.harness)]) == Confirmed()
+    assert factors.rename(subject, app, "Other")
+    assert everywhere(f"{app.token}{Factor.LABEL}") == {"Other"}
+    sent, number = new_reference(three.harness, subject), new_reference(three.harness, subject)
+    factors.note_sent(SentCode(subject, "bind", sent, may_bind=True))
+    assert None not in everywhere(f"{Subject.SENT}bind")
+    assert factors.approve_sent(operation(), ApprovedCode(subject, "bind", sent, "+1******0143", number))
+    assert None not in everywhere(f"{number.token}{Factor.NUMBER}")
+    three.replicas[1].kill()
+    refused(lambda: enroll(three.harness, subject))
+    refused(lambda: factors.rename(subject, app, "Third"))
+    refused(lambda: factors.note_sent(SentCode(subject, "login", sent)))
+    assert three.primary.client.hget(name, f"{app.token}{Factor.LABEL}") == "Other"
 
 
 def test_a_try_is_on_every_replica_before_its_message_is_sent(three: Guarded) -> None:

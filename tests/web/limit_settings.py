@@ -20,10 +20,20 @@ rules = [{limit = 2, per = "1h"}]
 apps = ["limited", "other"]
 
 [[limits]]
+name = "crowds"
+key = "custom:crowd"
+rules = [{limit = 37, per = "1h"}, {limit = 500, per = "24h"}]
+apps = ["limited"]
+
+[apps.worded]
+brand = "Worded"
+route = ["pool"]
+
+[[limits]]
 name = "any_word"
 key = "custom"
 rules = [{limit = 3, per = "1h"}]
-apps = ["limited"]
+apps = ["worded"]
 
 [[limits]]
 name = "networks"

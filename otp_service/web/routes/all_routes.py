@@ -88,7 +88,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *FactorRoutes(backend.factors, _kept(backend, "idem-factor"), backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
-        *AuditRoutes(backend.browse, backend.audit.record).routes(),
+        *AuditRoutes(backend.browse, _recording(backend)).routes(),
         *_signed_log_routes(backend),
         *_webhook_routes(backend),
         *_operation_routes(backend),
@@ -109,7 +109,7 @@ def _verification_routes(backend: Backend) -> list[Route]:
     verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
     factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems, judged=backend.judged)
+    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems, backend.judged)
     return [
         *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),
@@ -123,10 +123,18 @@ def _kept(backend: Backend, kind: str) -> KeptReplies:
     return KeptReplies(keys, seal=backend.seal, unseal=backend.unseal)
 
 
+def _recording(backend: Backend) -> Callable[..., None]:
+    """Puts an event on record. The record is asked for then: tools look at the routes without a store behind them."""
+
+    def record(*event: Any, **named: Any) -> None:
+        backend.audit.record(*event, **named)
+
+    return record
+
+
 def _signed_log_routes(backend: Backend) -> list[Route]:
-    # The record is asked for when an event comes: tools look at the routes without a store behind them.
     log, problems, now_s = backend.signed_log, backend.problems, backend.now_s
-    return AuditLogRoutes(log, problems, lambda *event, app: backend.audit.record(*event, app=app), now_s).routes()
+    return AuditLogRoutes(log, problems, _recording(backend), now_s).routes()
 
 
 def _webhook_routes(backend: Backend) -> list[Route]:

@@ -44,7 +44,7 @@ class CheckRoutes:
     """Judges codes. A caller may send an Idempotency-Key; approvals are stored under it sealed."""
 
     def __init__(
-        self, verify: Verify, factors: FactorUseCases, kept: KeptReplies, problems: Problems, *, judged: Judged
+        self, verify: Verify, factors: FactorUseCases, kept: KeptReplies, problems: Problems, judged: Judged
     ) -> None:
         self._verify = verify
         self._factors = factors
