@@ -11,7 +11,7 @@ from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.ids import Ids, Reference
 from ..domain.marks import marked_test
-from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
+from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS
 from ..domain.starting import StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
@@ -133,7 +133,7 @@ class Verifications:
             queue_max=command.queue_max,
             outer_wait_ms=command.outer_wait_ms,
             outer_limit=command.outer_limit,
-            tombstone_ms=TOMBSTONE_MS,
+            tombstone_ms=command.tombstone_ms,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
             own_detail=_own_detail(command),

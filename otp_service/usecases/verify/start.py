@@ -181,6 +181,7 @@ class StartVerification:
             detail=_audit_detail(request, self._client_ip(app, request), test=test is not None),
             per_number=self._policy.per_number,
             challenge=request.code_challenge,
+            tombstone_ms=self._policy.retention.verifications_ms,
             test=test is not None,
         )
 
