@@ -15,6 +15,7 @@ from .bootstrap.key_use import use_in
 from .bootstrap.ledger import find_ledger
 from .bootstrap.memory import judge_memory
 from .bootstrap.senders import sender_health
+from .bootstrap.signed_log import kept_size
 from .bootstrap.stores import Stores, open_stores
 from .clock import clock_ms, rfc3339
 from .config import Settings
@@ -28,6 +29,7 @@ from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
 from .diagnosis.risk import check_risk_hooks
 from .diagnosis.servers import check_servers
+from .diagnosis.signed_log import check_signed_log
 from .diagnosis.texts import check_texts
 from .domain.errors import ConfigError, ServiceError
 from .domain.fleet import MAX_SKEW_MS, ProcessRecord
@@ -83,6 +85,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
     yield from check_ledger(partial(find_ledger, settings), stores.backlog.waiting, settings.audit_backlog_max)
+    yield from check_signed_log(partial(find_ledger, settings), clock_ms(), kept_size(settings))
     yield from _circuits(settings, stores)
     yield from check_guessing(settings.policy, Guesses(stores.scripts, stores.keys))
     yield from _callbacks(settings, stores)

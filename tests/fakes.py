@@ -1014,6 +1014,8 @@ class FakeDeliveries:
     """The kinds of those that are set."""
     due: set[str] = field(default_factory=set)
     """The kinds of those that have come; `come` lets one come."""
+    slots: list[OuterAnswer] = field(default_factory=list)
+    """What its send took in limits."""
     log: Log = field(default_factory=list)
     down_at: str = ""
     """The step at which the store does not answer."""
@@ -1144,6 +1146,14 @@ class FakeDeliveries:
         """Its wait is over."""
         self._step("requeue", due)
         return self._take("retry") and not self._is_late()
+
+    def claim_slots(self, due: Timer) -> list[OuterAnswer]:
+        """Once, if it ended without having been accepted."""
+        self._step("claim_slots", due)
+        if self.message_id or self.failed_over or RANK[self.status] <= RANK[DeliveryStatus.SENT]:
+            return []
+        slots, self.slots = self.slots, []
+        return slots
 
     def claim_poll(self, due: Timer) -> str | None:
         """Its message, if it was sent and has no final report."""

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
         build_replicas,
         lift_subject,
     )
+    from .erasing import erase_person
     from .front import build_front
-    from .ledger import accept_gaps, back_up_ledger, run_exporter
+    from .ledger import accept_gaps, back_up_ledger, build_record, export_records, run_exporter
     from .optouts import sync_optouts
     from .stores import open_keyring, open_stores
     from .support import open_support
@@ -37,9 +38,12 @@ __all__ = [
     "build_dead_letters",
     "build_front",
     "build_ids",
+    "build_record",
     "build_replicas",
     "build_web",
     "build_worker",
+    "erase_person",
+    "export_records",
     "lift_subject",
     "open_keyring",
     "open_stores",
@@ -53,6 +57,9 @@ _PLACES = {
     "back_up_ledger": "ledger",
     "run_exporter": "ledger",
     "build_front": "front",
+    "build_record": "ledger",
+    "export_records": "ledger",
+    "erase_person": "erasing",
     "build_web": "web",
     "build_worker": "worker",
     "open_keyring": "stores",

@@ -10,16 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import telemetry
-from ..clock import clock_ms
+from ..clock import clock_ms, rfc3339
 from ..config import Settings
+from ..domain.audit import Event, EventType
 from ..domain.errors import ConfigError, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..runtime.periodic_tasks import PeriodicTask
+from ..storage.audit_log import AuditLog
 from ..storage.audit_source import AuditSource
 from ..usecases import ports
+from ..usecases.browse import as_seen
 from ..usecases.whole_record import WholeRecord
 from .stores import Stores, open_keyring, open_stores
 
@@ -48,14 +51,16 @@ def open_ledger(settings: Settings) -> "Database":
     return database
 
 
-def build_exporter(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -> "Exporter":
-    """The exporter. Raises ConfigError and LedgerUnavailable."""
-    from ..ledger.exporter import Exporter  # noqa: PLC0415
+def build_exporter(settings: Settings, stores: Stores, keyring: ReloadedKeyring, *, alone: bool = False) -> "Exporter":
+    """The exporter; `alone`: of a process that does nothing else. Raises ConfigError and LedgerUnavailable."""
+    from ..ledger.exporter import SHARE, Exporter  # noqa: PLC0415
     from ..ledger.records import RecordEncoder  # noqa: PLC0415
 
     source = AuditSource(stores.store, stores.scripts, stores.keys, stores.audit, kept_ms=settings.audit_retention_ms)
     encoder = RecordEncoder(keyring.seal, secrets.token_bytes)
-    return Exporter(open_ledger(settings), source, encoder, now_ms=clock_ms, measure=_measure)
+    return Exporter(
+        open_ledger(settings), source, encoder, now_ms=clock_ms, measure=_measure, share=1.0 if alone else SHARE
+    )
 
 
 def _measure(waiting: int, gaps: int) -> None:
@@ -67,7 +72,11 @@ def ledger_tasks(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -
     """What a worker has to do for the ledger until it ends."""
 
     def export(stop: threading.Event) -> None:
-        build_exporter(settings, stores, keyring).run(stop)
+        from .erasing import replay_erasures  # noqa: PLC0415
+
+        exporter = build_exporter(settings, stores, keyring)
+        replay_erasures(settings, stores, keyring.ids)
+        exporter.run(stop)
 
     return [PeriodicTask("ledger", AGAIN_S, export)]
 
@@ -78,7 +87,7 @@ def exporting(settings: Settings) -> "Iterator[Exporter]":
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     try:
-        yield build_exporter(settings, stores, keyring)
+        yield build_exporter(settings, stores, keyring, alone=True)
     finally:
         stores.store.close()
 
@@ -119,6 +128,45 @@ def accept_gaps(settings: Settings) -> int:
         return writing.accept_gaps(database, clock_ms())
 
 
+def export_records(
+    settings: Settings, name: str, after: int, since_ms: int | None, until_ms: int | None
+) -> Iterator[tuple[int, int, list[dict[str, Any]]]]:
+    """Portions of an export: the last number looked at, how many records there are, and lines (`export_lines`).
+
+    The export is on record before its first line. `name`: the format. Raises ConfigError and StoreUnavailable.
+    """
+    from ..ledger.exporting import records  # noqa: PLC0415
+
+    keyring = open_keyring(settings)
+    stores = open_stores(settings, keyring)
+    asked = {"format": name, "after": after, "since_ms": since_ms, "until_ms": until_ms}
+    stores.audit.record(EventType.AUDIT_EXPORTED, {key: value for key, value in asked.items() if value is not None})
+    stores.store.close()
+    with _opened(settings) as database:
+        for done, size, found in records(database, keyring.open, after=after, since_ms=since_ms, until_ms=until_ms):
+            yield done, size, [_line(one.seq, as_seen(one.event, keyring.ids)) for one in found]
+
+
+def _line(seq: int, event: Event) -> dict[str, Any]:
+    return {
+        "ledger_seq": seq,
+        "seq": event.seq,
+        "at": rfc3339(event.at_ms),
+        "type": event.type,
+        "app": event.app,
+        "verification_id": event.verification_id,
+        "n": event.n,
+        "delivery_id": event.delivery_id,
+        "to": event.mask,
+        "number_hash": event.number_hash,
+        "key_id": event.key_id,
+        "request_id": event.request_id,
+        "address": event.address,
+        "policy": event.policy,
+        "detail": event.detail,
+    }
+
+
 def find_ledger(settings: Settings) -> "Database | None":
     """The ledger if it is there. Raises LedgerUnavailable."""
     from ..ledger.database import find_database  # noqa: PLC0415
@@ -129,6 +177,14 @@ def find_ledger(settings: Settings) -> "Database | None":
 def whole_record(settings: Settings, stores: Stores, unseal: Callable[[str], bytes]) -> WholeRecord:
     """The record out of ledger and streams."""
     return WholeRecord(stores.audit, LedgerLook(settings, unseal).pages)
+
+
+def build_record(settings: Settings) -> WholeRecord | AuditLog:
+    """The record for a command; without a keyring the streams alone, since nothing else can be opened."""
+    stores = open_stores(settings)
+    if settings.keyring_path is None:
+        return stores.audit
+    return whole_record(settings, stores, open_keyring(settings).open)
 
 
 class LedgerLook:

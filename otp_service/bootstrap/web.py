@@ -11,7 +11,6 @@ from flask import Flask
 from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.fleet import API
-from ..domain.policy import Slot
 from ..front.connections import connections_allowed
 from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
@@ -21,10 +20,8 @@ from ..storage.delivery_reports import DeliveryReports
 from ..storage.factors import FactorTable
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
-from ..storage.limits import Limits
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
-from ..storage.outer import Outer
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
@@ -50,6 +47,7 @@ from .fleet import Announcer, Facts, named_webhook_keys
 from .guesses import guess_watch
 from .ledger import whole_record
 from .memory import measure_memory
+from .outer import outer_of
 from .required import require_for_web
 from .risk import ask_risk, risk_receivers
 from .signed_log import LogLook
@@ -211,7 +209,7 @@ class WebParts:
         stores, settings = self.stores, self._settings
         return Verify(
             store=self._verifications,
-            outer=Outer(stores.scripts, {Slot: Limits(stores.keys, is_cluster=stores.store.is_cluster)}),
+            outer=outer_of(stores),
             parts=[StartLimits(SlotsOfStarts(settings.policy, self._keyring.ids.digest), self._exceeded)],
             exceeded=self._exceeded,
             sender_health=self._health,

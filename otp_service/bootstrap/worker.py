@@ -40,6 +40,7 @@ from .carrier import telnyx_client
 from .fleet import Announcer
 from .ledger import ledger_tasks
 from .optouts import optout_sync
+from .outer import outer_of
 from .required import require_for_worker
 from .sends import Delivers
 from .signed_log import signing_tasks
@@ -163,6 +164,7 @@ def _deliver(
         count=lambda sender, outcome: telemetry.child(telemetry.SENDS, sender, outcome).inc(),
         left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
         sender_health=health,
+        outer=outer_of(stores),
         held=held,
     )
 

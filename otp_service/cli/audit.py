@@ -6,14 +6,14 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import audit_log
+from . import audit_erase, audit_export, audit_log, evidence
 from .output import cell, print_line
 from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
 
 if TYPE_CHECKING:
     from ..domain.ids import Ids
-    from ..storage.audit_log import AuditLog
+    from ..usecases.ports import AuditReader
 
 PAGE = 500
 POLL_S = 0.3
@@ -33,17 +33,21 @@ def register(groups: Any) -> None:
     tail.add_argument("--follow", action="store_true", help="go on with new events until Ctrl-C")
     tail.add_argument("--since", metavar="DURATION", default="1h", help="how far back to begin (default 1h)")
     json_option(tail)
+    audit_export.register(audit)
     audit_log.register(audit)
+    audit_erase.register(audit)
+    evidence.register(audit)
 
 
 def _tail(args: argparse.Namespace) -> None:
-    from ..bootstrap import build_audit, build_ids  # noqa: PLC0415
+    from ..bootstrap import build_ids, build_record  # noqa: PLC0415
+    from ..clock import clock_ms  # noqa: PLC0415
 
     settings = load_settings()
     back_ms = duration_ms(args.since, "--since")
     stop = _stop_on_ctrl_c() if args.follow else None
-    audit = build_audit(settings)
-    for event in _events(audit, build_ids(settings), audit.now_ms() - back_ms, stop):
+    record = build_record(settings)
+    for event in _events(record, build_ids(settings), clock_ms() - back_ms, stop):
         print_line(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
 
 
@@ -55,7 +59,7 @@ def _stop_on_ctrl_c() -> threading.Event:
 
 
 def _events(
-    audit: "AuditLog", ids: "Ids | None", since_ms: int, stop: threading.Event | None
+    audit: "AuditReader", ids: "Ids | None", since_ms: int, stop: threading.Event | None
 ) -> Iterator[dict[str, Any]]:
     """Events since a time, ordered by time; with `stop` also new ones, until it is set."""
     import msgspec  # noqa: PLC0415

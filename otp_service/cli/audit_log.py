@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import file_path
+from .evidence import verify_bundle_file
 from .output import print_json, print_line
 from .parser import UsageError, add_command, json_option
 from .progress import Progress
@@ -48,6 +49,7 @@ def register(audit: Any) -> None:
         default=[],
         help="a checkpoint that was kept elsewhere, which the log has to continue; may be repeated",
     )
+    verify.add_argument("--bundle", metavar="FILE", type=file_path, help="verify this evidence instead of the ledger")
     json_option(verify)
 
 
@@ -95,6 +97,8 @@ def _verify(args: argparse.Namespace) -> int:
     from ..bootstrap.signed_log import kept_checkpoint, own_log  # noqa: PLC0415
     from ..signed_log.kept_checkpoint import KeptCheckpoint  # noqa: PLC0415
 
+    if args.bundle is not None:
+        return verify_bundle_file(args.bundle, args.key, as_json=args.json)
     settings = load_settings()
     older = [_read(path) for path in args.checkpoint]
     with own_log(settings) as own, Progress("verifying", "records") as progress:

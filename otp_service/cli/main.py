@@ -35,6 +35,7 @@ from . import (
     sandbox,
     support,
     verify,
+    witness,
 )
 from .output import fail
 from .parser import PROGRAM, Parser
@@ -57,6 +58,7 @@ GROUPS = (
     doctor,
     audit,
     ledger,
+    witness,
 )
 """The modules of commands, in the order of `--help`."""
 

@@ -4,15 +4,15 @@ Members are sorted by the UTF-16 code units of their names, numbers are written 
 have no escapes that are not needed.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any
 
 EXACT = 2**53
 """Beyond this a number of JSON is not the same for all readers."""
 
-_text = json.JSONEncoder(ensure_ascii=False).encode
+_text = encode_basestring
 
 
 def canonical(value: Any) -> bytes:
@@ -35,7 +35,7 @@ def _written(value: Any) -> str:
         case Mapping():
             members = sorted(value.items(), key=lambda member: str(member[0]).encode("utf-16-be"))
             return "{" + ",".join(f"{_text(name)}:{_written(one)}" for name, one in members) + "}"
-        case Sequence():
+        case list() | tuple():
             return "[" + ",".join(map(_written, value)) + "]"
     raise ValueError(f"{type(value).__name__} is no value of JSON")
 

@@ -4,6 +4,7 @@ that was read: both must agree with what the ledger knows.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
 
 from .audit import Event, Position
 
@@ -65,11 +66,13 @@ def next_step(before: Reached | None, portion: Portion) -> Step:
 
 
 def _taken(before: Reached, portion: Portion, gap: Mapping[str, int | str] | None) -> Step:
-    entries = [(entry, events) for entry, events in portion.entries if place(entry) > place(before.entry)]
+    begin, end = place(before.entry), place(portion.last)
+    # In order: only those at either side have to be looked at.
+    entries = list(dropwhile(lambda one: place(one[0]) <= begin, portion.entries))
     last = entries[-1][0] if entries else before.entry
-    later = sum(place(entry) > place(portion.last) for entry, _ in entries)
+    later = sum(1 for _ in takewhile(lambda one: place(one[0]) > end, reversed(entries)))
     counted = UNKNOWN if before.counted == UNKNOWN else before.counted + len(entries)
-    if place(last) >= place(portion.last):
+    if place(last) >= end:
         # At the end of the stream as it was: now the two counts must be the same.
         if gap is None and counted not in (UNKNOWN, portion.added + later):
             gap = _gap("miscounted", before, portion, counted=counted)

@@ -77,6 +77,8 @@ class TimerKind(StrEnum):
     """The carrier is polled for a report."""
     FAILOVER = "failover"
     """The next sender gets the message if it was not sent in time."""
+    RETURN = "return"
+    """Slots of limits are given back, because the send was never accepted."""
     CLOSING = "closing"
     """No report is expected any more."""
 

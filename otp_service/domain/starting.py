@@ -4,8 +4,10 @@ Each command carries an operation id. A repeat of the same operation gets the an
 costs nothing. Times are the store's clock in Unix milliseconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from .admission import OuterAnswer
 from .ids import Reference
 from .policy import TOMBSTONE_MS, App, Channel, NumberLimits, Sender
 from .view import VerificationView
@@ -27,9 +29,10 @@ class StartCommand:
 
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
-    from the number refuses; `outer_limit` names it. With a `challenge` a check needs its verifier (`binding`).
-    `subject`: the keyed hash of the person whom the caller names, or empty. `test`: the number is a test number of the
-    app, and nothing is sent to it. `notice`: the message has no code, and no code approves it.
+    from the number refuses; `outer_limit` names it. `send_slots` are given back if the send is never accepted. With a
+    `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the person whom the caller names,
+    or empty. `test`: the number is a test number of the app, and nothing is sent to it. `notice`: the message has no
+    code, and no code approves it.
     """
 
     operation_id: str
@@ -60,6 +63,7 @@ class StartCommand:
     test: bool = False
     notice: bool = False
     outer_limit: str = ""
+    send_slots: Sequence[OuterAnswer] = ()
 
 
 @dataclass(slots=True, kw_only=True)

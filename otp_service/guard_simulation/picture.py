@@ -29,7 +29,7 @@ def draw(rows: Sequence[Row]) -> str:
             parts.append(_bar(row, y))
             y += BAR
         y += GAP + 8
-    return _page([*parts, _aim(y)], _words(rows), y + MARGIN + 4)
+    return _page([_aim(y), *parts], _words(rows), y + MARGIN + 4)
 
 
 def _place(a_day: float) -> float:
@@ -70,7 +70,8 @@ def _page(parts: Sequence[str], words: str, height: float) -> str:
         'aria-labelledby="title about">',
         f'<title id="title">{html.escape(TITLE)}</title>',
         f'<desc id="about">{html.escape(words)}</desc>',
-        "<style>text { font: 13px system-ui, sans-serif; } .row { font-weight: 600; }</style>",
+        "<style>text { font: 13px system-ui, sans-serif; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; } "
+        ".row { font-weight: 600; }</style>",
         f'<rect width="{width}" height="{height:.0f}" rx="10" fill="#ffffff"/>',
         *parts,
         "</svg>",

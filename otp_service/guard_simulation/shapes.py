@@ -1,5 +1,6 @@
 """What is simulated: eight attacks, three innocent shapes of traffic, and attacks by somebody who knows the rules."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
@@ -22,7 +23,7 @@ class Shape:
 
     name: str
     title: str
-    days: int
+    days: float
     attack: Attack | None = None
     launch: float = 1.0
     outage_hours: tuple[int, int] = (0, 0)
@@ -31,13 +32,13 @@ class Shape:
         """All starts in order of time."""
         found = list(self._honest(traffic))
         if self.attack is not None:
-            end_ms = EPOCH_MS + (WARM_UP_HOURS + 24 * self.days) * HOUR_MS
+            end_ms = EPOCH_MS + int((WARM_UP_HOURS + 24 * self.days) * HOUR_MS)
             found += [attempt for attempt in self.attack(WARM_UP_HOURS, chance) if attempt.at_ms < end_ms]
         return sorted(found, key=lambda attempt: attempt.at_ms)
 
     def _honest(self, traffic: Traffic) -> Iterator[Attempt]:
         first, last = (EPOCH_MS + (WARM_UP_HOURS + hour) * HOUR_MS for hour in self.outage_hours)
-        for attempt in traffic.hours(WARM_UP_HOURS, 24 * self.days, self.launch):
+        for attempt in traffic.hours(WARM_UP_HOURS, math.ceil(24 * self.days), self.launch):
             yield replace(attempt, approved_in_ms=0) if first <= attempt.at_ms < last else attempt
 
 

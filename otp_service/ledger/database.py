@@ -20,6 +20,12 @@ BUSY_S = 30.0
 """For so long one writer waits for another."""
 
 CONNECT_S = 5
+_FORGETTING = {
+    "sqlite": ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"),
+    "postgresql": ("VACUUM FULL persons", "VACUUM FULL records"),
+}
+"""What writes the tables anew, without what was deleted."""
+
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"busy_timeout={int(BUSY_S * 1000)}")
 
 
@@ -65,9 +71,8 @@ class Database:
         Where others write all the time it may wait for them.
         """
         with self._alone() as connection:
-            connection.exec_driver_sql("VACUUM")
-            if self.is_sqlite:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            for statement in _FORGETTING[self.engine.dialect.name]:
+                connection.exec_driver_sql(statement)
 
     @contextmanager
     def _alone(self) -> Iterator[Connection]:

@@ -9,11 +9,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..domain.audit import Event, EventType, Position
 from ..domain.continuity import Portion, Reached, Step, next_step
-from . import writing
+from . import digests, writing
 from .database import Database
 from .records import RecordEncoder
 from .writing import Gap, State
@@ -25,9 +25,9 @@ EVERY_S = 1.0
 """Between two looks when nothing waits."""
 
 SHARE = 0.1
-"""Of a core, for the exporter: a process that also sends must go on sending. Not while very much waits."""
+"""Of its time the exporter of a process that also sends works for so much. Not while very much waits."""
 
-MUCH = 50_000
+MUCH = 250_000
 """With so many entries waiting the exporter works without a pause."""
 
 TRIM_S = 600.0
@@ -44,7 +44,7 @@ class Source(Protocol):
         """The next portions of the shards that answer, with about `count` entries in all."""
         ...
 
-    def record(self, kind: EventType, detail: Mapping[str, int | str], mark: str) -> object:
+    def record(self, kind: EventType, detail: Mapping[str, Any], mark: str) -> object:
         """Record an event, once for each `mark`."""
         ...
 
@@ -73,18 +73,28 @@ class Exporter:
         now_ms: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
         measure: Callable[[int, int], object] = lambda _waiting, _gaps: None,
+        share: float = SHARE,
     ) -> None:
-        """`measure` is told how many entries wait, and how many gaps nobody has accepted."""
+        """`share`: for how much of its time it works at most.
+
+        `measure` is told how many entries wait, and how many gaps nobody has accepted.
+        """
         self._database = database
         self._source = source
         self._encoder = encoder
         self._now_ms = now_ms
         self._monotonic = monotonic
         self._measure = measure
+        self._share = share
         self._state: State | None = None
         self._told: Mapping[int, Reached] = {}
         self._trim_at = monotonic() + TRIM_S
         self.waiting = 0
+
+    def reached(self, shard: int) -> str:
+        """The last entry of a shard's stream that is in the ledger, as far as this exporter knows."""
+        known = self._state.reached.get(shard) if self._state else None
+        return (known or Reached()).entry
 
     def run(self, stop: threading.Event) -> None:
         """Export until `stop`. Raises LedgerUnavailable and StoreUnavailable; it may be called again."""
@@ -98,7 +108,7 @@ class Exporter:
             return TAKEN_S
         if self.waiting >= MUCH:
             return 0.0
-        busy = spent_s * (1 / SHARE - 1)
+        busy = spent_s * (1 / self._share - 1)
         return busy if self.waiting else max(EVERY_S - spent_s, busy)
 
     def once(self) -> int | None:
@@ -146,3 +156,10 @@ class Exporter:
         if self._monotonic() >= self._trim_at:
             self._trim_at = self._monotonic() + TRIM_S
             self._source.trim(state.reached)
+            self._record_digests()
+
+    def _record_digests(self) -> None:
+        if self.waiting:
+            return
+        for digest in digests.due(self._database, self._now_ms()):
+            self._source.record(EventType.LEDGER_DIGEST, digest, f"digest:{digest['day']}")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, not_, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, not_, or_, select, union_all
 
 from ..domain.audit import Event, EventField, Position
 from ..domain.continuity import Reached
@@ -23,7 +23,18 @@ _COLUMNS = {
     EventField.NUMBER_HASH: RECORDS.c.number_hash,
     EventField.MESSAGE: RECORDS.c.message_id,
 }
-_SHOWN = (RECORDS.c.shard, RECORDS.c.at_ms, RECORDS.c.counter, RECORDS.c.leaf, RECORDS.c.number_hash, RECORDS.c.person)
+_SHOWN = (
+    RECORDS.c.seq,
+    RECORDS.c.shard,
+    RECORDS.c.at_ms,
+    RECORDS.c.counter,
+    RECORDS.c.leaf,
+    RECORDS.c.number_hash,
+    RECORDS.c.person,
+)
+AT_ONCE = 1_000
+"""Rows of which what identifies somebody is read at once."""
+
 _ORDER = ("at_ms", "counter", "shard")
 
 
@@ -51,11 +62,22 @@ class LedgerPages:
         with self._database.reading() as connection:
             found = connection.execute(select(POSITIONS.c.shard, POSITIONS.c.entry, POSITIONS.c.counted))
             reached = {shard: Reached(entry, counted) for shard, entry, counted in found}
-            rows = connection.execute(query).all() if query is not None else []
-            ids = {row.person for row in rows if row.person is not None}
-            persons = connection.execute(select(PERSONS.c.id, PERSONS.c.sealed).where(PERSONS.c.id.in_(ids))).all()
-        known = {id_: self._values(sealed) for id_, sealed in persons}
-        return LedgerPage([_event(row, known.get(row.person, {})) for row in rows], reached)
+            events = [event for _, event in self._found(connection, query)] if query is not None else []
+        return LedgerPage(events, reached)
+
+    def numbered(self, query: Select[Any]) -> list[tuple[int, Event]]:
+        """The records of a query over the whole table, each with its number. Raises LedgerUnavailable."""
+        with self._database.reading() as connection:
+            return self._found(connection, query)
+
+    def _found(self, connection: Connection, query: Select[Any]) -> list[tuple[int, Event]]:
+        rows = connection.execute(query).all()
+        ids = sorted({row.person for row in rows if row.person is not None})
+        known: dict[int, Mapping[str, str]] = {}
+        for first in range(0, len(ids), AT_ONCE):
+            wanted = select(PERSONS.c.id, PERSONS.c.sealed).where(PERSONS.c.id.in_(ids[first : first + AT_ONCE]))
+            known |= {id_: self._values(sealed) for id_, sealed in connection.execute(wanted)}
+        return [(row.seq, _event(row, known.get(row.person, {}))) for row in rows]
 
     def _values(self, sealed: str) -> dict[str, str]:
         values: dict[str, str] = json.loads(self._unseal(sealed))

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
 from ..clock import rfc3339
@@ -19,6 +20,7 @@ from ..domain.canonical_json import canonical
 
 VERSION = 1
 SALT_BYTES = 32
+SALTS = 64
 PERSONAL = ("client_ip", "country")
 """Members of an event's detail that identify somebody."""
 
@@ -45,6 +47,12 @@ def leaf_hash(leaf: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + leaf).digest()
 
 
+def detail_of(leaf: bytes) -> dict[str, Any]:
+    """The detail in a leaf."""
+    detail: dict[str, Any] = json.loads(leaf)["detail"]
+    return detail
+
+
 def commitment(salt: bytes, values: Mapping[str, str]) -> str:
     """`sha256:` and 64 digits: what stands in the leaf for these values."""
     return f"sha256:{hashlib.sha256(salt + canonical(values)).hexdigest()}"
@@ -56,6 +64,7 @@ class RecordEncoder:
     def __init__(self, seal: Callable[[bytes], str], token_bytes: Callable[[int], bytes]) -> None:
         self._seal = seal
         self._token_bytes = token_bytes
+        self._random = b""
 
     def encode(self, events: Iterable[Event], first_seq: int, policies: Collection[str] = ()) -> Encoded:
         """The rows of these events, numbered from `first_seq`. `policies`: hashes of configurations that are known."""
@@ -79,11 +88,18 @@ class RecordEncoder:
         # Events of one verification that come together share a commitment: their id connects them anyway.
         same = (event.fields.get(EventField.VERIFICATION) or str(seq), *map(str, values.values()))
         if same not in known:
-            salt = self._token_bytes(SALT_BYTES)
+            salt = self._salt()
             known[same] = seq, commitment(salt, values)
             sealed = self._seal(json.dumps({**values, "salt": base64.b64encode(salt).decode()}).encode())
             made.persons.append({"id": seq, "number_hash": event.number_hash, "sealed": sealed})
         return known[same]
+
+    def _salt(self) -> bytes:
+        """Random bytes, of which many are asked for at once."""
+        if not self._random:
+            self._random = self._token_bytes(SALTS * SALT_BYTES)
+        salt, self._random = self._random[:SALT_BYTES], self._random[SALT_BYTES:]
+        return salt
 
 
 def _identifying(event: Event, personal: Mapping[str, str]) -> Row:
@@ -140,11 +156,8 @@ def _at(event: Event) -> str:
         return "9999-12-31T23:59:59.999Z"
 
 
-_encode_text = json.JSONEncoder(ensure_ascii=False).encode
-
-
 def _text(value: str | None) -> str:
-    return "null" if value is None else _encode_text(value)
+    return "null" if value is None else encode_basestring(value)
 
 
 def _row(event: Event, seq: int, leaf: bytes, message_id: str | None, person: int | None) -> Row:

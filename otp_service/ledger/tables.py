@@ -44,6 +44,9 @@ POSITIONS = Table(
 )
 """How far each stream has been read."""
 
+ERASURES = Table("erasures", METADATA, Column("tombstone", Text, primary_key=True), Column("at_ms", BigInteger))
+"""Each erasure that was done."""
+
 CONFIGURATIONS = Table("configurations", METADATA, Column("hash", Text, primary_key=True), Column("content", Text))
 """Each configuration that decided anything, without secrets."""
 

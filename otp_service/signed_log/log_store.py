@@ -36,9 +36,13 @@ class LogStore:
         wanted = select(LOG.c.origin)
         return self._connection.execute(wanted.with_for_update() if locked else wanted).scalar()
 
-    def begin(self, origin: str) -> None:
+    def first_key(self) -> str | None:
+        """The verifier key that signed first; None before the first checkpoint."""
+        return self._connection.execute(select(LOG.c.first_key)).scalar()
+
+    def begin(self, origin: str, first_key: str) -> None:
         """Give the log its name."""
-        self._connection.execute(insert(LOG).values(id=1, origin=origin))
+        self._connection.execute(insert(LOG).values(id=1, origin=origin, first_key=first_key))
 
     def newest(self) -> SignedCheckpoint | None:
         """The newest checkpoint."""
@@ -91,4 +95,5 @@ class LogStore:
         newest = select(COSIGNATURES.c.witness, func.max(CHECKPOINTS.c.size)).join_from(
             COSIGNATURES, CHECKPOINTS, COSIGNATURES.c.checkpoint == CHECKPOINTS.c.id
         )
-        return dict(self._connection.execute(newest.group_by(COSIGNATURES.c.witness)).tuples().all())
+        rows = self._connection.execute(newest.group_by(COSIGNATURES.c.witness))
+        return {witness: size for witness, size in rows}  # noqa: C416 - rows are no pairs for the type checker

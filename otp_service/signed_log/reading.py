@@ -6,12 +6,18 @@ from sqlalchemy import Connection, select
 
 from ..ledger.database import Database
 from ..ledger.tables import RECORDS
+from ..transparency.checkpoints import read_checkpoint
+from ..transparency.cosignatures import cosignatures
+from ..transparency.notes import NoteError, VerifierKey
 from ..transparency.proofs import Proof
 from ..transparency.tiles import entry_bundle, width_in
 from ..transparency.tree import HASH_BYTES, TILE_WIDTH, Tree
 from .ledger_rows import leaves_in
 from .log_store import LogStore, SignedCheckpoint
 from .stored_tiles import StoredTiles
+
+WITNESSES_MAX = 16
+"""So many cosignatures every reader of signed notes accepts."""
 
 _NUMBER = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 _POSITION = re.compile("([0-9a-f]{2,4})-([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
@@ -30,10 +36,34 @@ class LogReader:
             newest = log.newest()
             return log.published(newest) if newest else None
 
-    def rotations(self) -> list[str]:
-        """The last checkpoints of old keys, oldest first: each names the next key."""
+    def keys(self) -> tuple[str | None, list[str]]:
+        """The verifier key that signed first, and the last checkpoints of old keys, each of which names the next key.
+
+        Whoever believes the first key because of this has learnt it from who is to be judged.
+        """
         with self._database.reading() as connection:
-            return list(LogStore(connection).rotations())
+            log = LogStore(connection)
+            return log.first_key(), list(log.rotations())
+
+    def take_cosignature(self, key: str, raw: str, now_ms: int) -> bool | None:
+        """Keep what a witness says of a checkpoint; whether the witness is new. None if there is no such checkpoint.
+
+        Raises NoteError if it is not good, or if there are witnesses enough.
+        """
+        witness, (note, checkpoint) = VerifierKey.parse(key), read_checkpoint(raw)
+        if not cosignatures(note, [witness]):
+            raise NoteError("the checkpoint has no cosignature of this key")
+        line = next(line for line in note.signatures if line.is_of(witness))
+        with self._database.writing() as connection:
+            log = LogStore(connection)
+            signed = log.of_text(checkpoint.size, checkpoint.text)
+            if signed is None:
+                return None
+            witnesses = log.cosigned_sizes()
+            if key not in witnesses and len(witnesses) >= WITNESSES_MAX:
+                raise NoteError(f"the log has {WITNESSES_MAX} witnesses, and takes no more")
+            log.add_cosignature(signed.id, key, line, now_ms)
+            return key not in witnesses
 
     def tile(self, level: int, number: int, width: int) -> bytes | None:
         """The tile, as wide as asked for; None if no checkpoint needs it."""

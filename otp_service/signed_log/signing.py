@@ -95,7 +95,7 @@ class LogSigner:
     def _named(self, log: LogStore) -> str:
         origin = log.origin(locked=True)
         if origin is None:
-            log.begin(self._origin)
+            log.begin(self._origin, str(self._signers(self._origin)[0].key))
         return origin or self._origin
 
     def _sign(self, log: LogStore, checkpoint: Checkpoint, newest: SignedCheckpoint | None) -> list[str]:

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table
 
 METADATA = MetaData()
 
-LOG = Table("log", METADATA, Column("id", Integer, primary_key=True), Column("origin", Text))
+LOG = Table("log", METADATA, Column("id", Integer, primary_key=True), Column("origin", Text), Column("first_key", Text))
 TILES = Table(
     "log_tiles",
     METADATA,

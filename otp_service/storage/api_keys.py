@@ -2,9 +2,9 @@
 
 High entropy needs no slow hash. A process that serves requests reads all keys in the background (`known_api_keys`), and
 a revocation holds everywhere within a second. A key that is not known, or what is known too old: the store is asked.
-While the store does not answer, a key that it called valid in the last `BELIEVED_S` seconds is believed: the keys lie
-in one slot, and with that shard dead every other would be out of reach. A revocation that a process has seen holds all
-the same.
+While the store does not answer, a key that it called valid in the last `BELIEVED_S` seconds is believed. In a Cluster
+the keys lie in one slot, and that shard may be dead alone: the numbers of all others must be served, and nobody can
+revoke a key meanwhile, so there a key is believed for a day. A revocation that a process has seen holds all the same.
 
 Revoked is a mark. What ends by time (an expiry, the old key of a rotation) ends by the store's clock; a process
 measures only how long ago it asked. A key's events are written in one step with the key, into a hash beside it (the
@@ -36,6 +36,9 @@ from .store import Store
 SCOPES = ("verify", "optouts:read", "factors", "support", "audit:read", "audit:all", "metrics")
 BELIEVED_S = 60.0
 """For so long after it was last found valid, a key is believed while the store does not answer."""
+
+BELIEVED_IN_CLUSTER_S = 86_400.0
+"""The same in a Cluster, while the shard of the keys does not answer."""
 
 EVENT_ONCE_MS = 86_400_000
 """An event that is copied again within this time, after a crash, is not recorded twice."""
@@ -111,7 +114,7 @@ class ApiKeys:
     def known_app(self, key: str) -> str | None:
         """Whose key it was when the store was last asked for it; None where that is long ago. Asks nobody."""
         match = _KEY.fullmatch(key)
-        known = self._known.last_found_valid(match[1], BELIEVED_S) if match else None
+        known = self._last_found_valid(match[1]) if match else None
         principal = known.principal_for(hashlib.sha256(key.encode()).hexdigest()) if known else None
         return principal.app if principal else None
 
@@ -119,11 +122,15 @@ class ApiKeys:
         try:
             found = self._read([key_id])[key_id]
         except StoreUnavailable:
-            known = self._known.last_found_valid(key_id, BELIEVED_S)
+            known = self._last_found_valid(key_id)
             if known is None:
                 raise
             return known
         return self._known.put(key_id, found)
+
+    def _last_found_valid(self, key_id: str) -> KnownKey | None:
+        within_s = BELIEVED_IN_CLUSTER_S if self._store.is_cluster else BELIEVED_S
+        return self._known.last_found_valid(key_id, within_s)
 
     def refresh(self) -> None:
         """Bring what is known of all keys up to date. Raises StoreUnavailable."""

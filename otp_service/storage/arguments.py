@@ -3,8 +3,12 @@
 from collections.abc import Iterable
 from functools import cache
 
-from ..domain.policy import Limit, Sender
-from .schema.encodings import LimitRule, RouteSender
+from ..domain.admission import OuterAnswer
+from ..domain.policy import Limit, Sender, Slot
+from .schema.encodings import LimitRule, RouteSender, SendSlot
+
+MOST_SLOTS = 64
+"""Of more than so many slots that a send takes the others are not given back."""
 
 
 def route_text(route: Iterable[Sender]) -> str:
@@ -16,3 +20,22 @@ def route_text(route: Iterable[Sender]) -> str:
 def rules_text(limits: tuple[Limit, ...]) -> str:
     """Limits as the scripts read them. A process has only those of its configuration."""
     return ",".join([LimitRule.pack(limit.limit, limit.per_ms) for limit in limits])
+
+
+def slots_text(taken: Iterable[OuterAnswer]) -> str:
+    """Slots that a send has taken, as they are kept with it."""
+    packed = [
+        SendSlot.pack(one.wanted.name, one.wanted.limit.limit, one.wanted.limit.per_ms, one.wanted.subject, one.mark)
+        for one in taken
+        if isinstance(one.wanted, Slot)
+    ]
+    return ",".join(packed[:MOST_SLOTS])
+
+
+def read_slots(text: str) -> list[OuterAnswer]:
+    """Undo `slots_text`."""
+    return [_taken(*SendSlot.parse(one)) for one in text.split(",") if one]
+
+
+def _taken(name: str, limit: str, per_ms: str, subject: str, mark: str) -> OuterAnswer:
+    return OuterAnswer(Slot(name, subject, Limit(int(limit), int(per_ms))), 0, mark)

@@ -20,7 +20,7 @@ from ..domain.errors import StoreUnavailable
 from .answering import answers
 from .audit_entries import entry_of, events_of
 from .schema import Keys
-from .schema.fields import ConsumerGroup
+from .schema.fields import ConsumerGroup, StoreRun
 from .scripts import Scripts
 from .store import Store
 
@@ -90,8 +90,13 @@ class AuditConsumer:
     def acknowledge(self, events: Iterable[Event]) -> None:
         """These need not be given out again. Raises StoreUnavailable if no shard of theirs answers.
 
-        Events that were recorded in one step are given out again together, if one of them is not among these.
+        Events that were recorded in one step are given out again together, if one of them is not among these. So are
+        all of them if what was made of them is not on all replicas: a new primary would else know neither. In a Cluster
+        it may be on another shard, and is not waited for.
         """
+        mark = ("HSET", self._keys.run(0), StoreRun.MARK, "1")
+        if not (self._store.is_cluster or self._scripts.are_on_replicas(mark, self._keys.run(0))):
+            return
         done: dict[tuple[int, str], int] = {}
         by_shard: dict[int, list[str]] = {}
         for event in events:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..domain.audit import Event, EventPage, EventType, Position
+from ..domain.continuity import BEGIN
 from ..domain.errors import StoreUnavailable
 from ..domain.policy import LimitMode
 from .answering import answering
@@ -63,18 +64,32 @@ class AuditLog:
         """The shard of a number's events."""
         return self._keys.shard(number_hash)
 
+    def last_entry(self, shard: int) -> str:
+        """The id of the last entry of a shard's stream. Raises StoreUnavailable."""
+        with answering():
+            found: Any = self._client.xrevrange(self._keys.audit(shard), count=1)
+        return str(found[0][0]) if found else BEGIN
+
     def record(
-        self, kind: EventType, detail: Mapping[str, Any], throttle_ms: int = 0, *, app: str = "", mark: str = ""
+        self,
+        kind: EventType,
+        detail: Mapping[str, Any],
+        throttle_ms: int = 0,
+        *,
+        app: str = "",
+        mark: str = "",
+        shard: int = 0,
+        room: int = 0,
     ) -> None:
         """Record an event that belongs to no number; with a throttle at most one of its kind (or mark) in that time.
 
-        Raises StoreUnavailable.
+        `room`: so many blanks behind it. Raises StoreUnavailable.
         """
         self._scripts.call(
             "audit/append",
-            {"audit": self._keys.audit(0), "throttle": self._keys.throttle(0, mark or kind)},
+            {"audit": self._keys.audit(shard), "throttle": self._keys.throttle(shard, mark or kind)},
             event_type=kind,
-            detail=json.dumps(detail),
+            detail=json.dumps(detail) + " " * room,
             throttle_ms=throttle_ms,
             app=app,
             mask="",

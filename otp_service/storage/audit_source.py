@@ -11,6 +11,7 @@ from .answering import answering, answers
 from .audit_entries import events_of
 from .audit_log import AuditLog
 from .schema import Keys
+from .schema.fields import StoreRun
 from .scripts import Scripts
 from .store import Store
 
@@ -32,7 +33,11 @@ class AuditSource:
         self._kept_ms = kept_ms
 
     def read(self, after: Mapping[int, str], count: int) -> list[Portion]:
-        """The next portions of the shards that answer. Raises StoreUnavailable if none does."""
+        """The next portions of the shards that answer. Raises StoreUnavailable if none does.
+
+        Where replicas are expected, only what all of them have: a failover would forget the rest, and what is done
+        again is recorded again.
+        """
         shards = range(self._keys.shards)
         share = max(LEAST, count // self._keys.shards)
         about = [("XINFO STREAM", self._keys.audit(shard)) for shard in shards]
@@ -42,13 +47,23 @@ class AuditSource:
         ]
         found = answers([_if_there(reply) for reply in self._store.gather([*about, *ranges])])
         pairs = zip(shards, found[: len(shards)], found[len(shards) :], strict=True)
-        return [
+        portions = [
             _portion(shard, after.get(shard, BEGIN), said, entries)
             for shard, said, entries in pairs
             if said is not None and entries is not None
         ]
+        known: dict[str, bool] = {}
+        return [portion for portion in portions if not portion.entries or self._is_on_replicas(portion.shard, known)]
 
-    def record(self, kind: EventType, detail: Mapping[str, int | str], mark: str) -> None:
+    def _is_on_replicas(self, shard: int, known: dict[str, bool]) -> bool:
+        """Whether all that was read is. `known`: what was found for each server."""
+        server = self._store.node_of(self._keys.run(shard))
+        if server not in known:
+            mark = ("HSET", self._keys.run(shard), StoreRun.MARK, "1")
+            known[server] = self._scripts.are_on_replicas(mark, self._keys.run(shard))
+        return known[server]
+
+    def record(self, kind: EventType, detail: Mapping[str, Any], mark: str) -> None:
         """Record an event of no number, once for each mark. Raises StoreUnavailable."""
         self._audit.record(kind, detail, ONCE_MS, mark=mark)
 

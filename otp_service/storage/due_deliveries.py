@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from ..domain.admission import OuterAnswer
 from ..domain.outbox import Timer
 from ..domain.policy import Sender
-from .arguments import route_text
+from .arguments import read_slots, route_text
 from .schema import Keys
 from .scripts import Scripts
 
@@ -36,6 +37,13 @@ class DueDeliveries:
         keys = {"timers": k.timers(due.shard), "record": k.record(ref), "outbox": k.outbox(due.shard)}
         delivery = ref.delivery_id(due.ordinal)
         return bool(self._scripts.call("delivery/requeue", keys, delivery=delivery, ordinal=due.ordinal))
+
+    def claim_slots(self, due: Timer) -> list[OuterAnswer]:
+        """What the delivery's send has taken in limits, if it is ours to give back."""
+        keys = {"timers": self._keys.timers(due.shard), "record": self._keys.record(due.reference)}
+        delivery = due.reference.delivery_id(due.ordinal)
+        # Claimed twice after a lost reply they would be lost, as after a crash.
+        return read_slots(self._scripts.call("delivery/claim_slots", keys, delivery=delivery, ordinal=due.ordinal))
 
     def claim_poll(self, due: Timer) -> str | None:
         """The message to poll the carrier for, if it is ours to poll now."""

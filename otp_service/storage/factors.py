@@ -190,16 +190,17 @@ class FactorTable:
 
     def note_sent(self, sent: SentCode) -> None:
         """Remember what was sent last. Raises StoreUnavailable."""
-        keys = self._guarded_keys(sent.subject)
+        keys = self._own_keys(Reference(sent.reference.token, sent.subject.hash))
         self._scripts.call(
             "factor/note_sent",
-            {name: keys[name] for name in ("subject", "run")},
+            {name: keys[name] for name in ("subject", "enrollment", "run")},
             app=sent.subject.app,
             purpose=sent.purpose,
             verification=sent.reference.token,
             number=sent.reference.number_hash,
             binds=flag(sent.may_bind),
             sealed=pack_sealed(sent.sealed) if sent.sealed else "",
+            kept_ms=CONFIRM_MS,
         )
 
     def note_told(self, subject: Subject, factor: Factor, notice: str, refused_by: str) -> None:
@@ -223,6 +224,7 @@ class FactorTable:
         named = {"purpose": approved.purpose, "mask": approved.mask, "token": approved.new.token}
         ref = approved.reference
         reply = self._settle(
+            self._own_keys(Reference(ref.token, approved.subject.hash)),
             operation_id,
             approved.subject,
             "approved",
@@ -240,12 +242,11 @@ class FactorTable:
 
     def give_back(self, operation_id: str, subject: Subject, row: int) -> None:
         """Give a try back into its row; after a lost reply it stays taken. Raises StoreUnavailable."""
-        self._settle(operation_id, subject, "returned", row=row, repeat=False)
+        self._settle(self._guarded_keys(subject), operation_id, subject, "returned", row=row, repeat=False)
 
-    def _settle(self, operation_id: str, subject: Subject, outcome: str, **args: Any) -> Any:
+    def _settle(self, keys: dict[str, str], operation_id: str, subject: Subject, outcome: str, **args: Any) -> Any:
         given = dict.fromkeys(_SETTLED, "") | args
-        keys, kind = self._guarded_keys(subject), FactorKind.SMS
-        return self._call("factor/settle", keys, operation_id, subject, outcome=outcome, kind=kind, **given)
+        return self._call("factor/settle", keys, operation_id, subject, outcome=outcome, kind=FactorKind.SMS, **given)
 
     def lift(self, subject: Subject, reason: str, *, bind_ms: int | None = None) -> int:
         """Take away the wrong codes in a row; how many there were. Raises StoreUnavailable.

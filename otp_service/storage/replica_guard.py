@@ -2,7 +2,7 @@
 
 An answer that must outlive a failover (an accepted start, an approval) is given when all replicas have what was written
 for it. The script itself refuses where another number follows than has to (`_guard.lua`), so what is known here may be
-old: then a write is refused and nothing is lost.
+old: then the replicas are counted again, and if they are too few, the write is refused and nothing is lost.
 """
 
 from redis.exceptions import ResponseError
@@ -16,16 +16,25 @@ NO_REPLICAS = "NOREPLICAS"
 """How the server, and the scripts, say that too few replicas follow."""
 
 
+class UnconfirmedError(ResponseError):
+    """The write was made, and not acknowledged in time."""
+
+
 class ReplicaGuard:
     """For how many replicas each shard's writes wait. Off where none are expected. Safe for many threads."""
 
     def __init__(self) -> None:
         self.on = False
+        self.expected = 0
         self._counts: dict[str, int] = {}
 
     def learn(self, run_key: str, count: int) -> None:
         """So many follow the server that holds this shard's run. 0: too few."""
         self._counts[run_key] = count
+
+    def learn_counted(self, run_key: str, follow: int, need: int) -> None:
+        """So many follow the server, and so many have to."""
+        self.learn(run_key, follow if follow == need and follow >= self.expected else 0)
 
     @property
     def missing(self) -> int:
@@ -44,7 +53,7 @@ class ReplicaGuard:
         return count
 
     def require(self, count: int, confirmed: int) -> None:
-        """Raise redis' ResponseError unless so many have acknowledged the write."""
+        """Raise UnconfirmedError unless so many have acknowledged the write."""
         if confirmed < count:
             telemetry.STORE_UNCONFIRMED.inc()
-            raise ResponseError(f"{NO_REPLICAS} the write was not acknowledged in time.")
+            raise UnconfirmedError(f"{NO_REPLICAS} the write was not acknowledged in time.")

@@ -49,6 +49,7 @@ class Replicas:
         self._expected = expected
         self._missing_since: float | None = None
         guard.on = guard.on or expected > 0
+        guard.expected = max(guard.expected, expected)
 
     def look(self) -> None:
         """Count them. Raises StoreUnavailable if no shard answers."""
@@ -80,7 +81,7 @@ class Replicas:
         for run, reply in zip(self._runs, replies, strict=True):
             if not isinstance(reply, Exception):
                 _, follow, need = reply
-                self._guard.learn(run, follow if follow == need and follow >= self._expected else 0)
+                self._guard.learn_counted(run, follow, need)
         answered = [Counted(*reply) for reply in replies if not isinstance(reply, Exception)]
         if not answered:
             raise replies[0]

@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
 from .answering import STORE_ERRORS, unavailable
-from .replica_guard import WAIT_MS, ReplicaGuard
+from .replica_guard import NO_REPLICAS, WAIT_MS, ReplicaGuard, UnconfirmedError
 from .schema.fields import StoreRun
 from .script_files import Script, Value, load
 from .store import Store
@@ -62,7 +62,7 @@ class Scripts:
         return self.call_all([(name, keys, args) for keys, args in calls], repeat=repeat)
 
     def are_on_replicas(self, mark: Sequence[str], run_key: str) -> bool:
-        """Whether all replicas have what was written so far to the server of this run. `mark`: a write without meaning.
+        """Whether all replicas have what was written until now to this server. `mark`: a write without meaning.
 
         True where none are expected. False too if there is no answer.
         """
@@ -128,6 +128,23 @@ class Scripts:
     def _confirmed(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
         """Run it and wait until all replicas have what it wrote, and all that was written before."""
         run_key = keys[script.keys.index("run")]
+        try:
+            return self._confirmed_once(script, keys, args, run_key)
+        except UnconfirmedError:
+            raise
+        except ResponseError as error:
+            if not str(error).startswith(NO_REPLICAS) or not self.guard.has_all(run_key):
+                raise
+            # Another number follows than this process knows of, and nothing was written: a replica may have joined.
+            self._count_replicas(run_key)
+            return self._confirmed_once(script, keys, args, run_key)
+
+    def _count_replicas(self, run_key: str) -> None:
+        counting = load("store/count_replicas")
+        _, follow, need = self._once(counting, [run_key], counting.order_args({"lower_in": "", "lower_to": ""}))
+        self.guard.learn_counted(run_key, follow, need)
+
+    def _confirmed_once(self, script: Script, keys: Sequence[str], args: Sequence[Value], run_key: str) -> Any:
         count = self.guard.waits_for(run_key)
         # A script that knows its operation writes nothing, and waiting would wait for nothing: hence the mark.
         mark = ("HSET", run_key, StoreRun.MARK, "1")

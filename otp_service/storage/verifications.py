@@ -16,7 +16,7 @@ from ..domain.starting import StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
-from .arguments import route_text, rules_text
+from .arguments import route_text, rules_text, slots_text
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
 from .record_views import View, app_of, created, is_of, timeline_of, usual_detail, view_of
@@ -134,6 +134,7 @@ class Verifications:
             outer_wait_ms=command.outer_wait_ms,
             outer_limit=command.outer_limit,
             tombstone_ms=command.tombstone_ms,
+            send_slots=slots_text(command.send_slots),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
             own_detail=_own_detail(command),

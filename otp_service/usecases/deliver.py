@@ -57,6 +57,7 @@ class Deliver:
         count: Callable[[str, str], None],
         left: Callable[[str], None] = lambda _: None,
         sender_health: SenderHealth,
+        outer: ports.OuterStore,
         held: HeldDeliveries | None = None,
     ) -> None:
         self._deliveries = deliveries
@@ -73,7 +74,13 @@ class Deliver:
         self._recorder = RecordSend(deliveries=deliveries, random=random)
         self.held = held or HeldDeliveries(sender_health, monotonic)
         self.timers = DeliveryTimers(
-            due=due, reports=reports, store=store, carrier=carrier, ids=vault.ids, sender_health=sender_health
+            due=due,
+            reports=reports,
+            store=store,
+            carrier=carrier,
+            ids=vault.ids,
+            sender_health=sender_health,
+            outer=outer,
         )
 
     def send(self, job: Job) -> None:

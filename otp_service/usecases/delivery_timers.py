@@ -25,6 +25,7 @@ class DeliveryTimers:
         carrier: ports.Carrier,
         ids: Ids,
         sender_health: SenderHealth,
+        outer: ports.OuterStore,
     ) -> None:
         self._due = due
         self._reports = reports
@@ -32,6 +33,7 @@ class DeliveryTimers:
         self._carrier = carrier
         self._ids = ids
         self._sender_health = sender_health
+        self._outer = outer
 
     def run(self, timer: Timer) -> str | None:
         """Do what a timer that is due asks for. Raises StoreUnavailable; the timer then comes again.
@@ -48,6 +50,8 @@ class DeliveryTimers:
                 return self._due.claim_poll(timer)
             case TimerKind.FAILOVER:
                 return self._due.claim_failover(timer)
+            case TimerKind.RETURN:
+                self._outer.give_back(self._due.claim_slots(timer))
             case TimerKind.CLOSING:
                 self._close(timer)
         return None

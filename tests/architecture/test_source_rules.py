@@ -125,16 +125,30 @@ def test_the_record_has_a_name_for_every_event() -> None:
     """What scripts write into the record is in the list of event types, and the list has no more than is written."""
     text = "\n".join(load(name).text for name in names())
     written = set(
-        re.findall(r"'((?:verification|delivery|check|receipt|optout|person|factor|store|guessing)\.[a-z_]+)'", text)
+        re.findall(
+            r"'((?:verification|delivery|report|check|receipt|optout|person|factor|store|guessing)\.[a-z_]+)'", text
+        )
     )
     known = set(audit.EventType)
     assert written <= known
     joined = {
         f"delivery.{status}" for status in ("expired", "suppressed", "failed", "delivered", "unconfirmed", "sent")
     }
-    named = ("webhook", "key", "scope", "reply", "ledger", "service", "configuration", "limit")
+    named = (
+        "webhook",
+        "key",
+        "scope",
+        "reply",
+        "ledger",
+        "witness",
+        "evidence",
+        "service",
+        "configuration",
+        "limit",
+        "audit",
+    )
     elsewhere = {kind for kind in known if kind.partition(".")[0] in named}
-    elsewhere |= {audit.EventType.STORE_EMPTIED, audit.EventType.PERSON_SHOWN}
+    elsewhere |= {audit.EventType.STORE_EMPTIED, audit.EventType.PERSON_SHOWN, audit.EventType.PERSON_ERASED}
     assert known - written <= joined | elsewhere
 
 

@@ -171,7 +171,7 @@ NOT_TOLD = {
 }
 """Codes of exceptions for operators: at a command they are a sentence, over HTTP an internal error without one."""
 
-EDGE = {"not_found", "method_not_allowed"}
+EDGE = {"method_not_allowed"}
 """Codes of requests that reach no route, so that no route's description has them."""
 
 

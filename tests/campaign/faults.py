@@ -109,14 +109,17 @@ def plan(seed: int, load_s: float, store: str = "server") -> list[Planned]:
     """All faults of a run in order of time. The same seed, length and store give the same plan."""
     until = load_s - SETTLE_S
     faults = [
-        *_sequence(random.Random(f"{seed}/processes"), process_kinds(store), until),
+        *_sequence(random.Random(f"{seed}/processes"), process_kinds(store), until, _ELECTING.get(store, ())),
         *_sequence(random.Random(f"{seed}/carrier"), CARRIER_KINDS, until),
     ]
     return sorted(faults, key=lambda planned: planned.at)
 
 
-def _sequence(rng: random.Random, kinds: Sequence[Kind], until: float) -> Iterator[Planned]:
-    at, remaining = rng.uniform(1.5, 3.0), list[Kind]()
+def _sequence(rng: random.Random, kinds: Sequence[Kind], until: float, first: Sequence[Kind] = ()) -> Iterator[Planned]:
+    """`first`: kinds that come before all others, so that a short run has some of them."""
+    at, others = rng.uniform(1.5, 3.0), [kind for kind in kinds if kind not in first]
+    # Taken from the end.
+    remaining = [*rng.sample(others, len(others)), *rng.sample(first, len(first))]
     while True:
         if not remaining:
             remaining = rng.sample(kinds, len(kinds))

@@ -15,7 +15,7 @@ _EXPECTED = {
     "factor enroll": {201, 503},
     "factor confirm": {200, 404, 410, 422, 503},
     "factor codes": {201, 503},
-    "factor check": {200, 404, 410, 422, 429, 503},
+    "factor check": {200, 404, 409, 410, 422, 429, 503},
     "one factor check": {200, 404, 410, 422, 429, 503},
 }
 

@@ -5,11 +5,14 @@ import ast
 import pytest
 
 from .mutations.changes import MUTATIONS, Mutation
+from .mutations.failovers import FAILOVER_MUTATIONS, FailoverMutation
 from .mutations.run import changed
 
+EVERY: tuple[Mutation | FailoverMutation, ...] = (*MUTATIONS, *FAILOVER_MUTATIONS)
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_a_mutation_fits_the_source(mutation: Mutation) -> None:
+
+@pytest.mark.parametrize("mutation", EVERY, ids=lambda mutation: mutation.name)
+def test_a_mutation_fits_the_source(mutation: Mutation | FailoverMutation) -> None:
     """Its text stands there once, and what comes of it can be read."""
     for change in mutation.changes:
         text = changed(change)
@@ -19,4 +22,4 @@ def test_a_mutation_fits_the_source(mutation: Mutation) -> None:
 
 def test_there_are_enough() -> None:
     """Each has a name of its own."""
-    assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS) >= 20
+    assert len({mutation.name for mutation in EVERY}) == len(EVERY) >= 25

@@ -73,7 +73,7 @@ class MemoryHarness(StoreHarness):
             Blamed.PROFILE: {one.name for one in rest if one.messaging_profile_id == first.messaging_profile_id},
             Blamed.CHANNEL: {one.name for one in rest if one.channel is first.channel},
         }
-        self.delivery = FakeDeliveries(pending, alike=alike)
+        self.delivery = FakeDeliveries(pending, alike=alike, slots=list(command.send_slots))
         self.deliveries = self.due_deliveries = cast("Any", self.delivery)
         self.known_reports.statuses[ref, 1] = DeliveryStatus.QUEUED
         return Job(0, "1-0", ref, 1)

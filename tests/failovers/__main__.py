@@ -1,23 +1,26 @@
 """`python -m tests.failovers`: failovers under load. Exit status 0 if no code was good twice and nothing was lost."""
 
 import argparse
+import json
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from otp_service.storage.store_runs import END_CODES, KEEP_CODES
 
 from .callers import Callers, Process
+from .shards import ClusterSite, cluster_site
 from .site import Site, site
 
-FAULTS = {
-    "planned": Site.planned,
-    "killed": Site.killed,
-    "killed-ahead": Site.killed_ahead,
-    "cut-off": Site.cut_off,
-}
+Open = Callable[[Path], AbstractContextManager[Site | ClusterSite]]
+FAULTS = ("planned", "killed", "killed-ahead", "cut-off")
+STORES: Mapping[str, tuple[Open, int]] = {"sentinel": (site, 1), "cluster": (cluster_site, 0)}
+"""Each with the replicas that the service waits for where no setting says it."""
+
 BEFORE_S = 1.5
 AFTER_S = 1.5
 
@@ -58,23 +61,26 @@ HEAD = (
 def main() -> int:
     """Run them and print what happened."""
     args = build_parser().parse_args()
-    _say(HEAD)
+    if not args.json:
+        _say(HEAD)
     rows = []
-    for fault in args.faults or FAULTS:
+    opened, replicas = STORES[args.store]
+    replicas = replicas if args.replicas is None else args.replicas
+    for fault in args.faults or (FAULTS if args.store == "sentinel" else FAULTS[:-1]):
         for _ in range(args.rounds):
-            rows.append(fail_over(fault, args.after_restart, args.replicas))
-            _say(rows[-1].text())
+            rows.append(fail_over(opened, fault, args.after_restart, replicas))
+            _say(json.dumps(asdict(rows[-1])) if args.json else rows[-1].text())
     return 1 if any(row.is_broken for row in rows) else 0
 
 
-def fail_over(fault: str, after_restart: str, replicas: int) -> Row:
+def fail_over(opened: Open, fault: str, after_restart: str, replicas: int) -> Row:
     """One failover of a store of its own."""
-    with tempfile.TemporaryDirectory(prefix="otp-failovers-") as directory, site(Path(directory)) as made:
+    with tempfile.TemporaryDirectory(prefix="otp-failovers-") as directory, opened(Path(directory)) as made:
         processes = [Process(made.url, after_restart, replicas) for _ in range(2)]
         callers = Callers(processes)
         callers.begin()
         time.sleep(BEFORE_S)
-        FAULTS[fault](made)
+        getattr(made, fault.replace("-", "_"))()
         time.sleep(AFTER_S)
         callers.finish()
         unknown, forgotten = callers.sweep()
@@ -104,12 +110,15 @@ def build_parser() -> argparse.ArgumentParser:
     """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.failovers",
-        description="Under load, fail a store with two replicas and three sentinels over, each time a new one.",
+        description="Under load, fail a store over, each time a new one: a primary with two replicas and three "
+        "sentinels, or one shard of a Cluster that has three with a replica each.",
     )
     parser.add_argument("--rounds", type=int, default=5, help="of each kind (default 5)")
-    parser.add_argument("--faults", nargs="*", choices=tuple(FAULTS), help="only these kinds")
+    parser.add_argument("--faults", nargs="*", choices=FAULTS, help="only these kinds; a Cluster has no `cut-off`")
+    parser.add_argument("--store", choices=tuple(STORES), default="sentinel")
     parser.add_argument("--after-restart", choices=(END_CODES, KEEP_CODES), default=END_CODES)
-    parser.add_argument("--replicas", type=int, default=1, help="as the setting; 0 waits for none (default 1)")
+    parser.add_argument("--replicas", type=int, help="as the setting; 0 waits for none (default 1, in a Cluster 0)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each failover")
     return parser
 
 

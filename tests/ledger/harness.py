@@ -1,7 +1,7 @@
 """A ledger over the streams of a harness, with short helpers for what the tests do with it."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import select
 
 from otp_service.domain.audit import ZERO, Event
-from otp_service.keyring import Keyring
 from otp_service.ledger import reading
 from otp_service.ledger.database import Database, open_database
 from otp_service.ledger.exporter import Exporter
@@ -36,10 +35,10 @@ class LedgerHarness:
         self.record = WholeRecord(harness.audit, lambda: self.pages)
         self.exporter = self.another()
 
-    def another(self, source: Any = None, ring: Keyring | None = None) -> Exporter:
+    def another(self, source: Any = None, now_ms: Callable[[], int] | None = None) -> Exporter:
         """One more exporter into the same database."""
-        encoder = RecordEncoder((ring or self.store.ring).seal, secrets.token_bytes)
-        return Exporter(self.database, source or self.source, encoder, now_ms=self.store.now)
+        encoder = RecordEncoder(self.store.ring.seal, secrets.token_bytes)
+        return Exporter(self.database, source or self.source, encoder, now_ms=now_ms or self.store.now)
 
     def export_all(self) -> int:
         """Export until nothing is left; how many events that were."""

@@ -29,11 +29,11 @@ BEGAN_MS = 1_790_000_000_000
 class SignedHarness:
     """A database, a keyring and a clock of its own. `raw` is the keyring's file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, raw: bytes = b"") -> None:
         self.path = path
         self.database: Database = open_database(f"sqlite:///{path}")
         migrate(self.database)
-        self.raw = keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z")
+        self.raw = raw or keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z")
         self.now_ms = BEGAN_MS
         self.size = 0
         self.first_key = signers_of(lambda: self.ring)(ORIGIN)[0].key
@@ -56,7 +56,7 @@ class SignedHarness:
     @property
     def keys(self) -> LogKeys:
         """What somebody knows who trusts the first key."""
-        return LogKeys(self.first_key, self.reader.rotations())
+        return LogKeys(self.first_key, self.reader.keys()[1])
 
     def rotate(self) -> None:
         """Another key signs from now on."""
@@ -71,7 +71,8 @@ class SignedHarness:
             persons += [person] if person else []
         self.size += len(events)
         with self.database.writing() as connection:
-            connection.execute(insert(RECORDS), records)
+            if records:
+                connection.execute(insert(RECORDS), records)
             connection.execute(update(LEDGER).values(size=self.size))
             if persons:
                 connection.execute(insert(PERSONS), persons)

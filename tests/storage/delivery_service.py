@@ -60,6 +60,7 @@ class Service:
             random=lambda: 0.5,
             count=lambda *_: None,
             sender_health=self.sender_health,
+            outer=harness.limits.outer,
         )
         self.receive = Receive(
             reports=harness.reports,

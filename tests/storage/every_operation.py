@@ -92,6 +92,14 @@ def operations(harness: StoreHarness) -> Iterator[Reference]:
     harness.must_begin(job, app)
     harness.deliveries.record_refused(job, BLOCKED)
     yield ref
+    taken = harness.limits.outer.take([Slot("sends", "x", Limit(9, 60_000), of_send=True)])
+    ref = harness.start(fresh_number(), replace(app, route=app.route[:1]), send_slots=taken).reference
+    job = harness.take(ref)
+    harness.must_begin(job, app)
+    harness.deliveries.record_refused(job, BLOCKED)
+    due = Timer(harness.keys.shard(ref.number_hash), "return", ref, 1)
+    harness.limits.outer.give_back(harness.due_deliveries.claim_slots(due))
+    yield ref
     for stop in ("cancel", "expire", "opt out", "impossible"):
         ref = started()
         job = harness.take(ref)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from otp_service.domain.checking import Wrong
-from otp_service.domain.policy import App
+from otp_service.domain.policy import App, Limit, Slot
 
 from .harness import CODE, POOL, WRONG, StoreHarness, fresh_number
 
@@ -57,6 +57,15 @@ def test_a_right_code_costs_ten_commands(loaded: StoreHarness) -> None:
 def test_a_start_costs_fourteen_commands(loaded: StoreHarness) -> None:
     """Of a number that nothing is known of: one more than for a number whose hash lives long enough."""
     assert cost(loaded, lambda: loaded.start(fresh_number())) == (14, 1)
+
+
+def test_a_limit_costs_two_commands(loaded: StoreHarness) -> None:
+    """Read and written, in one script for each; a third to tell the time. All limits of a start go in one pipeline."""
+    limits = [Slot("cost", fresh_number(), Limit(most, 60_000)) for most in (1, 1_000)]
+    loaded.limits.acquire(limits)
+    others = [Slot("cost", fresh_number(), Limit(most, 60_000)) for most in (1, 1_000)]
+    assert cost(loaded, lambda: loaded.limits.acquire(others)) == (6, 2)
+    assert cost(loaded, lambda: loaded.limits.look(others)) == (4, 2)
 
 
 def test_a_repeated_send_is_one_script(loaded: StoreHarness) -> None:

@@ -7,7 +7,7 @@ import pytest
 from otp_service.domain.addresses import end_user
 from otp_service.domain.policy import Limit, Slot
 from otp_service.storage.idempotency import KEPT_MS, LEASE_MS, Replay
-from otp_service.storage.schema.encodings import TakenSlots
+from otp_service.storage.schema.encodings import SlotGroup
 from tests.conftest import wait_until
 
 from .harness import StoreHarness, at_once, word
@@ -147,7 +147,7 @@ def test_a_clock_that_is_set_back_refuses_nobody_for_longer_than_the_window(
     assert [harness.limits.acquire([full]) for _ in range(2)] == [0, 0]
     assert [harness.limits.acquire([half]) for _ in range(2)] == [0, 0]
     for key in harness.raw.scan_iter(match="otp:limit:*"):
-        moved = [f"{int(at) + back_ms}:{count}" for at, count in map(TakenSlots.parse, harness.raw.get(key).split(","))]
+        moved = [f"{int(at) + back_ms}:{count}" for at, count in map(SlotGroup.parse, harness.raw.get(key).split(","))]
         harness.raw.set(key, ",".join(moved), keepttl=True)
     assert 59_000 < harness.limits.acquire([full]) <= 60_000
     assert [harness.limits.acquire([half]) for _ in range(2)] == [0, 0]

@@ -13,18 +13,22 @@ from otp_service.domain.callback import Callback
 from otp_service.domain.checking import Approved
 from otp_service.domain.ending import Ended
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.factor_checking import ApprovedCode, Confirmed, SentCode
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage import replicas
+from otp_service.storage.audit_consumer import AuditConsumer
+from otp_service.storage.audit_source import AuditSource
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
-from otp_service.storage.schema.fields import ApiKey, Record
+from otp_service.storage.schema.fields import ApiKey, Factor, Record, Subject
 from otp_service.storage.scripts import Scripts
 from tests.conftest import wait_until
 from tests.e2e.in_process import Commands
 
 from .api_keys import keys_of
+from .factors import enroll, new_reference, new_subject, operation, step_of
 from .harness import CODE, StoreHarness, fresh_number
 from .loops import LoopThread
 from .servers import Server, watched
@@ -114,6 +118,31 @@ def test_what_a_caller_is_told_is_on_every_replica(three: Guarded) -> None:
         assert {replica.client.hget(name, Record.STATUS) for replica in three.replicas} == {"approved"}
 
 
+def test_a_change_of_factors_is_on_every_replica(three: Guarded) -> None:
+    """Enrolled, confirmed, renamed, a code noted, a number bound; while one is missing none of it happens."""
+    factors, subject = three.harness.factors, new_subject(three.harness)
+    name = three.harness.keys.subject(subject.hash)
+
+    def everywhere(field: str) -> set[str | None]:
+        return {replica.client.hget(name, field) for replica in three.replicas}
+
+    app = enroll(three.harness, subject)
+    assert None not in everywhere(f"{app.token}{Factor.PENDING}")
+    assert factors.confirm(operation(), subject, app, [step_of(three.harness)]) == Confirmed()
+    assert factors.rename(subject, app, "Other")
+    assert everywhere(f"{app.token}{Factor.LABEL}") == {"Other"}
+    sent, number = new_reference(three.harness, subject), new_reference(three.harness, subject)
+    factors.note_sent(SentCode(subject, "bind", sent, may_bind=True))
+    assert None not in everywhere(f"{Subject.SENT}bind")
+    assert factors.approve_sent(operation(), ApprovedCode(subject, "bind", sent, "+1******0143", number))
+    assert None not in everywhere(f"{number.token}{Factor.NUMBER}")
+    three.replicas[1].kill()
+    refused(lambda: enroll(three.harness, subject))
+    refused(lambda: factors.rename(subject, app, "Third"))
+    refused(lambda: factors.note_sent(SentCode(subject, "login", sent)))
+    assert three.primary.client.hget(name, f"{app.token}{Factor.LABEL}") == "Other"
+
+
 def test_a_try_is_on_every_replica_before_its_message_is_sent(three: Guarded) -> None:
     """A new primary would else call it unsent. Without a replica nothing is sent."""
     harness = three.harness
@@ -183,6 +212,30 @@ def test_a_callback_is_sent_when_every_replica_has_it(three: Guarded) -> None:
     assert (found.id, found.attempt) == ("evt", 2)
 
 
+def test_an_event_is_in_the_ledger_when_every_replica_has_it(three: Guarded) -> None:
+    """A new primary would else record it again, and the ledger would have both."""
+    harness = three.harness
+    source = AuditSource(harness.store, harness.scripts, harness.keys, harness.audit, kept_ms=0)
+
+    def waiting() -> int:
+        return sum(len(portion.entries) for portion in source.read({}, 100))
+
+    harness.start(fresh_number())
+    events = waiting()
+    assert events > 0
+    consumer = AuditConsumer(harness.store, harness.scripts, harness.keys, stale_ms=0)
+    consumer.open("0")
+    taken = consumer.read_new(100)
+    three.replicas[1].hang()
+    assert waiting() == 0
+    consumer.acknowledge(taken)
+    assert consumer.claim_stale(100) == taken, "what was made of them may be forgotten"
+    three.replicas[1].go_on()
+    wait_until(lambda: waiting() == events, 30, "the replica's return")
+    consumer.acknowledge(taken)
+    assert consumer.claim_stale(100) == []
+
+
 def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may have been promoted. Without sentinels nobody can say that it has not."""
     monkeypatch.setattr(replicas, "GONE_S", 0.0)
@@ -197,15 +250,14 @@ def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypat
 
 
 def test_a_new_replica_is_waited_for_from_then_on(three: Guarded, tmp_path: Path) -> None:
-    """Whoever does not know of it yet is refused, once."""
+    """Also by whoever did not know of it: the script says that more follow, and nobody is refused."""
     new = Server(tmp_path / "new")
     try:
         new.follow(three.primary)
         wait_until(lambda: _online(three.primary) == 3, 30, "it")
-        refused(lambda: three.harness.start(fresh_number()))
-        wait_until(three.works, 30, "a start that waits for it")
         ref = three.harness.start(fresh_number()).reference
         assert new.client.exists(three.harness.keys.record(ref))
+        assert three.works()
     finally:
         new.kill()
     refused(lambda: three.harness.start(fresh_number()))

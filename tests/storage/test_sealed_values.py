@@ -117,7 +117,7 @@ def test_the_secret_of_an_app_is_carried_over(harness: StoreHarness, values: Sea
     ref = active(harness, subject)
     enroll(harness, subject)
     assert values.needs(no_progress) == {
-        harness.ring.active_kid: {"secrets and numbers of factors": 1, "apps to be confirmed": 1}
+        harness.ring.active_kid: {"secrets and numbers of factors": 1, "apps and numbers to be confirmed": 1}
     }
     assert values.reseal(newer.active_kid, lambda text: newer.seal(newer.open(text)), no_progress).done == 1
     (found,) = harness.factors.read(subject).authenticators

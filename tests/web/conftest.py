@@ -28,6 +28,8 @@ from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.pieces import joined, unpack_sealed
 from otp_service.usecases import sealed_box
 
+from .limit_settings import LIMITS
+
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 OTHER_PROFILE = "0c0ffee0-5717-4562-b3fc-2c9600000000"
 PUBLIC_URL = "http://otp.test"
@@ -127,69 +129,6 @@ brand = "Support"
 route = ["pool"]
 countries = ["US+territories", "GB+crown"]
 number_types = ["mobile", "toll_free"]
-
-[apps.limited]
-brand = "Limited"
-route = ["pool", "backup"]
-resend_after = ["0s"]
-
-[[limits]]
-name = "devices"
-key = "device"
-rules = [{{limit = 2, per = "1h"}}, {{limit = 3, per = "24h"}}]
-apps = ["limited"]
-
-[[limits]]
-name = "accounts"
-key = "custom:account"
-event = "send"
-rules = [{{limit = 2, per = "1h"}}]
-apps = ["limited", "other"]
-
-[[limits]]
-name = "any_word"
-key = "custom"
-rules = [{{limit = 3, per = "1h"}}]
-apps = ["limited"]
-
-[[limits]]
-name = "networks"
-key = ["client_ip", "country"]
-rules = [{{limit = 2, per = "1h"}}]
-apps = ["limited"]
-
-[apps.watched]
-brand = "Watched"
-route = ["pool"]
-resend_after = ["0s"]
-
-[[limits]]
-name = "watched"
-key = "number"
-rules = [{{limit = 1, per = "1h"}}]
-mode = "monitor"
-apps = ["watched"]
-
-[apps.blocks]
-brand = "Blocks"
-route = ["pool"]
-
-[[limits]]
-name = "blocks"
-key = ["prefix", "sender"]
-rules = [{{limit = 2, per = "1h"}}]
-apps = ["blocks"]
-
-[apps.guessed]
-brand = "Guessed"
-route = ["pool"]
-
-[[limits]]
-name = "guesses"
-key = "client_ip"
-event = "wrong_code"
-rules = [{{limit = 2, per = "1h"}}]
-apps = ["guessed"]
 """
 
 
@@ -383,7 +322,7 @@ def make_settings(directory: Path, redis_url: str, seed: SigningKey, **environ: 
     if not ring.exists():
         ring.touch(0o600)
         ring.write_bytes(keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z"))
-        toml.write_text(CONFIG)
+        toml.write_text(CONFIG + LIMITS)
     return config.load(
         {
             "OTP_CONFIG": str(toml),

@@ -1,6 +1,8 @@
-"""A process of the service that judges guesses, all at once: their bodies come on stdin, the answers go to stdout.
+"""A process of the service that gets starts and guesses, all at once: they come on stdin, the answers go to stdout.
 
-python -m tests.web.guessing_process API_KEY < bodies.json    with the variables of the service
+python -m tests.web.guessing_process < lines.json    with the variables of the service
+
+Each line is `{"key": an API key, "path": of all requests, "bodies": [their bodies]}`.
 """
 
 import json
@@ -14,18 +16,18 @@ from otp_service import bootstrap, config
 
 
 def main() -> None:
-    """Say `ready` when everything is built. Then for each line of bodies a line with a status and a code for each."""
+    """Say `ready` when everything is built. Then for each line a line with a status and a code for each."""
     app = bootstrap.build_web(config.load(dict(os.environ)))
     print("ready", flush=True)  # noqa: T201 - the other process waits for it
     for line in sys.stdin:
-        print(json.dumps(_asked(app, json.loads(line))), flush=True)  # noqa: T201
+        print(json.dumps(_asked(app, **json.loads(line))), flush=True)  # noqa: T201
 
 
-def _asked(app: Flask, bodies: list[object]) -> list[list[object]]:
+def _asked(app: Flask, key: str, path: str, bodies: list[object]) -> list[list[object]]:
     answers: list[list[object]] = []
 
     def ask(body: object) -> None:
-        answer = app.test_client().post("/verify/check", json=body, headers={"Authorization": f"Bearer {sys.argv[1]}"})
+        answer = app.test_client().post(path, json=body, headers={"Authorization": f"Bearer {key}"})
         answers.append([answer.status_code, (answer.get_json() or {}).get("code", "")])
 
     threads = [threading.Thread(target=ask, args=(body,)) for body in bodies]

@@ -32,6 +32,8 @@ def test_a_test_number_is_approved_by_its_code_and_sent_nothing(api: ApiHarness)
     assert (approved.status, approved.json["test"]) == (200, True)
     claims = jwt.decode(approved.json["receipt"], options={"verify_signature": False})
     assert (claims["test"], claims["amr"], claims["iss"]) == (True, ["otp"], PUBLIC_URL)
+    late = api.call("POST", f"{path}/cancel", key=APP)
+    assert late.problem(410, "already_approved")["test"] is True
     redeemed = api.call("POST", "/receipts/redeem", {"receipt": approved.json["receipt"], "to": NUMBER}, key=APP)
     assert (redeemed.status, redeemed.json["test"]) == (200, True)
     page = api.call("GET", "/audit/events", key=APP).json["events"]

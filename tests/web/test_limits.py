@@ -44,9 +44,9 @@ def test_a_named_word_of_the_caller_is_counted(api: ApiHarness) -> None:
 def test_any_word_of_the_caller_is_counted(api: ApiHarness) -> None:
     """`custom` counts each member by itself, name and value."""
     for word in "abc":
-        assert start(api, limit_keys={"tenant": "t-1", "team": word}).status == 201
-    assert limit_of(start(api, limit_keys={"team": "d", "tenant": "t-1"})) == "any_word"
-    assert start(api, limit_keys={"team": "t-1"}).status == 201
+        assert start(api, "worded", limit_keys={"tenant": "t-1", "team": word}).status == 201
+    assert limit_of(start(api, "worded", limit_keys={"team": "d", "tenant": "t-1"})) == "any_word"
+    assert start(api, "worded", limit_keys={"team": "t-1"}).status == 201
 
 
 @pytest.mark.parametrize(

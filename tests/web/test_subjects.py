@@ -177,6 +177,16 @@ def test_a_start_that_cannot_send_names_the_other_ways(ann: Person) -> None:
     ]:
         answer = ann.api.start(number, subject=ann.subject, **members)
         assert answer.problem(status, code)["alternatives"] == ways
+    # A number that is not bound, and a wait: whoever has another factor need not wait.
+    assert ann.api.start(ann.api.number(), subject=ann.subject).problem(403, "number_not_bound")["alternatives"] == ways
+    other = Person(ann.api, "user-ben")
+    mine = ann.api.number()
+    bound(other, mine)
+    other.enrolled()
+    start(other, mine)
+    too_soon = ann.api.start(mine, subject=other.subject)
+    assert too_soon.problem(429, "resend_too_soon")["alternatives"] == ways[:1]
+    assert "alternatives" not in ann.api.start(mine).problem(429, "resend_too_soon")
 
 
 def test_the_subject_is_an_assertion_beside_an_id_or_a_number(ann: Person) -> None:

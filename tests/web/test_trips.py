@@ -29,7 +29,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_redis_url: str) -
     with redis.Redis.from_url(own_redis_url) as store:
         store.flushall()
         made = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, store)
-        for app in ("default", "address"):
+        for app in ("default", "address", "limited", "guessed"):
             made.key(app)
         made.call("GET", "/verify/nothing")  # the first request starts the reading
         wait_until(lambda: trips(made, lambda: made.call("GET", "/verify/nothing")) == 0, 30.0)
@@ -81,6 +81,19 @@ def test_all_limits_beside_the_number_share_one(quiet: ApiHarness) -> None:
     number = quiet.number()
     quiet.started(number, "default", **address)
     assert trips(quiet, lambda: quiet.start(number, "default", **address)) == 3
+
+
+def test_limits_of_the_configuration_share_it_too(quiet: ApiHarness) -> None:
+    """However many a start meets; and a check has none beside its own, unless wrong codes are limited apart."""
+    words = {"client_ip": "203.0.113.8", "device_id": "d", "limit_keys": {"account": "a", "crowd": "c"}}
+    quiet.started(quiet.number(), "limited", **words)
+    assert trips(quiet, lambda: quiet.start(quiet.number(), "limited", **words)) == 2
+    guessed = quiet.started(quiet.number(), "guessed")
+    wrong, right, address = quiet.wrong(guessed), quiet.code(guessed), {"client_ip": "203.0.113.8"}
+    quiet.check(guessed, wrong, "guessed", **address)
+    assert trips(quiet, lambda: quiet.check(guessed, wrong, "guessed")) == 1
+    assert trips(quiet, lambda: quiet.check(guessed, wrong, "guessed", **address)) == 2
+    assert trips(quiet, lambda: quiet.check(guessed, right, "guessed", client_ip="203.0.113.9")) == 3
 
 
 def test_what_is_old_is_asked_for(quiet: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:

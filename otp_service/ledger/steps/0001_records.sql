@@ -41,6 +41,12 @@ CREATE TABLE positions (
   counted $whole NOT NULL
 );
 
+-- Each erasure, by a keyed hash that names nobody.
+CREATE TABLE erasures (
+  tombstone TEXT PRIMARY KEY,
+  at_ms $whole NOT NULL
+);
+
 -- Each configuration that decided anything, by its hash: `sha256:` and 64 digits.
 CREATE TABLE configurations (
   hash TEXT PRIMARY KEY,

@@ -1,5 +1,6 @@
--- The log over the records: one row, whose origin names it for ever. Whoever signs locks it.
-CREATE TABLE log (id INTEGER PRIMARY KEY, origin TEXT NOT NULL);
+-- The log over the records: one row. Its origin names it for ever; `first_key` is the verifier key that signed first.
+-- Whoever signs locks the row.
+CREATE TABLE log (id INTEGER PRIMARY KEY, origin TEXT NOT NULL, first_key TEXT NOT NULL);
 
 -- Tiles of its tree: up to 256 hashes of 32 bytes each. On level 0 they are those of records, as they were signed.
 CREATE TABLE log_tiles (

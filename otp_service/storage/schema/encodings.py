@@ -184,11 +184,14 @@ The token is `=` while that verification is the latest for its app and purpose. 
 ShortOperation = Encoding("|", ("until_ms", "operation"))
 """The `StartOperation` that created the latest verification."""
 
-TakenSlots = Encoding(":", ("at_ms", "count"))
+SlotGroup = Encoding(":", ("at_ms", "count"))
 """Slots of a limit that were taken together, and when the last of them was.
 
 A list is separated by commas, newest first.
 """
+
+SendSlot = Encoding("|", ("limit", "events", "window_ms", "subject", "at_ms"))
+"""A slot of a limit that a send has taken, to be given back if it is never accepted. A list is separated by commas."""
 
 SenderPace = Encoding("|", ("reserved_us", "next_send_us", "late_us", "written_us"))
 """A sender's rate, in microseconds: up to when slots are reserved, when the next message may go, up to when those that

@@ -31,6 +31,10 @@ class Record:
     """How far the sending is, as `Sending`."""
     SENT_AT: Final = "sent_at_ms:"
     """Followed by the ordinal of a send: when it was counted. The first was when the verification began."""
+    SLOTS: Final = "slots:"
+    """Followed by the ordinal of a send: the slots that it took in limits, as `SendSlot`."""
+    RETURNED: Final = "returned_slots:"
+    """Followed by a delivery's ordinal: those that are to be given back, because its send was never accepted."""
     ACCEPTED: Final = "accepted:"
     """Followed by the ordinal of a send: the carrier accepted a message of it."""
     METADATA: Final = "metadata"
@@ -191,10 +195,7 @@ class Factor:
     """Until when it can be confirmed; not there once it is active."""
     CONFIRM_TRIES: Final = ":confirm_tries"
     SEALED: Final = ":sealed"
-    """The sealed secret of an active authenticator app, or the number of an `sms` factor, in pieces.
-
-    Also after the token of a verification: the number that its code was sent to, if that may be bound.
-    """
+    """The sealed secret of an active authenticator app, or the number of an `sms` factor, in pieces."""
     STEP: Final = ":step"
     """The last time step that was accepted."""
     DRIFT: Final = ":drift"
@@ -218,7 +219,7 @@ class Factor:
 
 
 class PendingSecret:
-    """Hash: the secret of an authenticator app that is to be confirmed."""
+    """Hash: the secret of an authenticator app that is to be confirmed, or the number that a code was sent to."""
 
     SEALED: Final = "sealed_secret"
 
@@ -312,6 +313,7 @@ class TimerKind:
     POLL: Final = TimerEntry.pack(outbox.TimerKind.POLL, "")
     FAILOVER: Final = TimerEntry.pack(outbox.TimerKind.FAILOVER, "")
     CLOSING: Final = TimerEntry.pack(outbox.TimerKind.CLOSING, "")
+    RETURN: Final = TimerEntry.pack(outbox.TimerKind.RETURN, "")
 
 
 class Guesses:

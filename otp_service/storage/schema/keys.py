@@ -105,7 +105,8 @@ class Keys:
         return f"{self._of(subject_hash)}:subject:{subject_hash}"
 
     def enrollment(self, ref: Reference) -> str:
-        """Hash: the sealed secret of an authenticator app that is to be confirmed. TTL: 15 minutes."""
+        """Hash: the sealed secret of an authenticator app that is to be confirmed, or the sealed number that a code was
+        sent to which may bind it (by the token of the verification). TTL: 15 minutes."""
         return f"{self._of(ref.number_hash)}:enrollment:{ref.token}"
 
     def factor_receipt(self, subject_hash: str, receipt_id: str) -> str:
@@ -276,6 +277,10 @@ class Keys:
     def exported(self) -> str:
         """Hash: shard -> how many entries of its audit stream are in the ledger. No TTL."""
         return f"{PREFIX}:{{meta}}:exported"
+
+    def erased(self) -> str:
+        """Hash: tombstone of a person who was erased -> when (ms). It names nobody. No TTL."""
+        return f"{PREFIX}:{{meta}}:erased"
 
     def run(self, shard: int) -> str:
         """Hash: the run of the store that was seen last, and which runs before it live on. No TTL."""

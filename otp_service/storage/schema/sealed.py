@@ -36,7 +36,7 @@ class SealedField:
 SEALED = (
     SealedField("pending codes", "secrets", Secrets.BOX, lasts=False),
     SealedField("messages to send", "secrets", f"{Secrets.BODY}[0-9]+", lasts=False),
-    SealedField("apps to be confirmed", "enrollment", PendingSecret.SEALED, lasts=False),
+    SealedField("apps and numbers to be confirmed", "enrollment", PendingSecret.SEALED, lasts=False),
     SealedField("secrets and numbers of factors", "subject", f"[a-z2-7]{{32}}{Factor.SEALED}", lasts=True),
     SealedField("answers of checks", "idempotency", IdempotencyKey.BODY, lasts=True),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from ...domain.admission import OuterAnswer
 from ...domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
 from ...domain.ids import Reference
 from ...domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
@@ -81,6 +82,10 @@ class DueDeliveries(Protocol):
 
     def requeue(self, due: Timer) -> bool:
         """Put a delivery back into the outbox whose wait is over; False if another process did."""
+        ...
+
+    def claim_slots(self, due: Timer) -> Sequence[OuterAnswer]:
+        """What the delivery's send has taken in limits, which this process is to give back."""
         ...
 
     def claim_poll(self, due: Timer) -> str | None:

@@ -10,8 +10,15 @@ class PublishedLog(Protocol):
         """The newest checkpoint with its cosignatures; None while there is none."""
         ...
 
-    def rotations(self) -> list[str]:
-        """The last checkpoints of old keys, oldest first: each names the next key."""
+    def keys(self) -> tuple[str | None, list[str]]:
+        """The verifier key that signed first, and the last checkpoints of old keys, each naming the next key."""
+        ...
+
+    def take_cosignature(self, key: str, raw: str, now_ms: int) -> bool | None:
+        """Keep what a witness says of a checkpoint; whether the witness is new. None if there is no such checkpoint.
+
+        `key` is the witness's verifier key. Raises ValueError if it is not good, or if there are witnesses enough.
+        """
         ...
 
     def tile(self, level: int, number: int, width: int) -> bytes | None:

@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 from ...domain.ending import Canceled, Ended
 from ...domain.errors import Refusal
+from ...domain.policy import Policy
 from ...domain.view import VerificationView
 from .. import ports
+from .apps import configured_app
+from .people import People
 from .refusals import NOT_FOUND, ended
 
 
@@ -13,8 +16,16 @@ class CancelVerification:
     """Withdraws a pending verification."""
 
     def __init__(
-        self, *, store: ports.VerificationStore, vault: ports.Vault, token_bytes: Callable[[int], bytes]
+        self,
+        *,
+        store: ports.VerificationStore,
+        vault: ports.Vault,
+        people: People,
+        policy: Policy,
+        token_bytes: Callable[[int], bytes],
     ) -> None:
+        self._people = people
+        self._policy = policy
         self._store = store
         self._vault = vault
         self._token_bytes = token_bytes
@@ -28,6 +39,7 @@ class CancelVerification:
             case Canceled():
                 return self._store.view(ref, app_name) or NOT_FOUND
             case Ended(status):
-                return ended(status)
+                app = configured_app(self._policy, app_name)
+                return self._people.marked(ended(status), app, ref.number_hash)
             case _:
                 return NOT_FOUND

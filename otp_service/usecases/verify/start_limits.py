@@ -56,9 +56,10 @@ class StartLimits:
     def told(self, command: StartCommand, answers: Sequence[OuterAnswer]) -> StartCommand:
         """The longest wait, and whose it is: a caller who obeys it passes."""
         worst = refusing(answers)
-        return (
-            command if worst is None else replace(command, outer_wait_ms=worst.wait_ms, outer_limit=worst.wanted.name)
-        )
+        if worst is not None:
+            return replace(command, outer_wait_ms=worst.wait_ms, outer_limit=worst.wanted.name)
+        of_send = [one for one in answers if not one.wait_ms and _is_of_send(one)]
+        return replace(command, send_slots=of_send) if of_send else command
 
     def kept(self, answers: Sequence[OuterAnswer], started: Started) -> Sequence[OuterAnswer]:
         """All of them, but for a repeat of an earlier start."""
@@ -69,3 +70,7 @@ class StartLimits:
                 number_hash = started.reference.number_hash
                 self._exceeded(number_hash, started.mask, started.app, one.wanted.name, one.wait_ms)
         return answers
+
+
+def _is_of_send(answer: OuterAnswer) -> bool:
+    return isinstance(answer.wanted, Slot) and answer.wanted.of_send

@@ -21,7 +21,7 @@ from .redeem import Asserted, Redemption
 from .subjects import BIND, NOT_BOUND, SubjectTries
 
 NO_WAY = frozenset({"opted_out", "destination_blocked", "country_not_allowed", "channel_unavailable", "guard_refused"})
-"""Refusals of starts that cannot send: they name the other ways."""
+"""Refusals of starts that cannot send, whoever they are for: they name the other ways."""
 
 
 class SubjectRequest(Protocol):
@@ -106,9 +106,10 @@ def _is_going(named: Named, number_hash: str, purpose: str) -> bool:
 def with_alternatives(refusal: Refusal, app: App, named: Named | None, purpose: str) -> Refusal:
     """The refusal of a start that cannot send, with how else the subject can get in; no way, if none is named.
 
-    One that says itself that there is no other way stays as it is.
+    Where a subject is named this holds for all of them: a wait, too, is no reason to keep a person out. One that says
+    itself that there is no other way stays as it is.
     """
-    if refusal.code not in NO_WAY or "alternatives" in refusal.fields:
+    if "alternatives" in refusal.fields or (refusal.code not in NO_WAY and named is None):
         return refusal
     ways = alternatives(named.factors, app.counts(purpose)) if named is not None else []
     told: Refusal = msgspec.structs.replace(refusal, fields={**refusal.fields, "alternatives": ways})

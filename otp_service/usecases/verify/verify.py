@@ -90,4 +90,6 @@ class Verify:
             tries=tries,
             limits=GuessLimits(store=store, outer=outer, policy=policy, digest=vault.ids.digest, exceeded=exceeded),
         )
-        self.cancel = CancelVerification(store=store, vault=vault, token_bytes=token_bytes)
+        self.cancel = CancelVerification(
+            store=store, vault=vault, people=people, policy=policy, token_bytes=token_bytes
+        )

@@ -198,13 +198,19 @@ BY_TYPE: dict[str, Any] = {
     },
     "LiftRequest": {"what": "lock", "reason": "Ticket 4711"},
     "Lifted": {"lifted": ["wrong_codes_per_number", "service.wrong_codes_per_number"]},
-    "LogRotations": {
+    "Cosigned": {
+        "key": "witness.example+5b6a1f5e+BAyzV9cYyf6LkHn4Jr0Qm2EwZt8sXpB1uDoGvC3iTq7K",
+        "checkpoint": "otp.example/audit\n1204\nnMyfUC0uIQC9wqBiyGqDKQfb7Wd7hUxdyEyLx8ZFkZo=\n\n— witness.example …\n",
+    },
+    "Witnessed": {"witness": "witness.example", "size": 1204},
+    "LogKeys": {
+        "first_key": "otp.example/audit+1c75ba5b+AQrLzB0oYx3v6uE8kGm4tFhQpW2sNd7iCjXeVlA5R9yZ",
         "rotations": [
             "otp.example/audit\n1204\nnMyfUC0uIQC9wqBiyGqDKQfb7Wd7hUxdyEyLx8ZFkZo=\n"
             "next-key otp.example/audit+f3a08cab+AUpC6oF7ryGRyWP0oYMrUxAnBxQ3v5G1xK1pZC0sGQbV\n\n"
             "— otp.example/audit "
             "KHW6W3Yx3NLfS0zV6yqPb1JYl2z4bFqX0m7n1C8kqv6p0w7gGz5M2u3cYH9d5oN4i0r2tQe1sAjLxUfKvBwE7aRhGQ==\n"
-        ]
+        ],
     },
     "AuditPage": {
         "events": [

@@ -1,5 +1,11 @@
 """GET /audit/events: the audit record of an app, or of all with the scope `audit:all`."""
 
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ...domain.audit import EventType
 from ...usecases.browse import AuditFilter, Browse
 from ..auth import EVERY_APP
 from ..http import Call, Doc, Reply, Route, reply
@@ -8,6 +14,16 @@ from ..schemas.audit import AuditPage, audit_event
 from ..schemas.check import given
 from ..schemas.queries import AuditQuery, bad_query
 from .codes import CALLER, STORE
+
+ONCE_MS = 60_000
+"""Reading with one key and one filter is on record once in this time."""
+
+
+class Record(Protocol):
+    """Puts an event on record, once for each mark in a while."""
+
+    def __call__(self, kind: EventType, detail: Mapping[str, Any], throttle_ms: int, *, mark: str) -> object: ...
+
 
 _DOC = Doc(
     "The audit record, in order of time",
@@ -25,8 +41,10 @@ _DOC = Doc(
 class AuditRoutes:
     """Shows audit events."""
 
-    def __init__(self, browse: Browse) -> None:
+    def __init__(self, browse: Browse, record: Record) -> None:
+        """`record` puts on record who read what, once in a while for each key and filter."""
         self._browse = browse
+        self._record = record
 
     def routes(self) -> list[Route]:
         """The route of this resource."""
@@ -34,12 +52,25 @@ class AuditRoutes:
 
     def events(self, call: Call) -> Reply:
         """GET /audit/events."""
-        wanted = _filter(decode_query(call.query, AuditQuery))
+        query = decode_query(call.query, AuditQuery)
+        wanted = _filter(query)
         try:
             page = self._browse.audit(wanted, visible_app=None if EVERY_APP in call.scopes else call.app)
         except ValueError as error:
             raise bad_query("cursor", "not a cursor of this service") from error
+        self._put_on_record(call, query)
         return reply(200, AuditPage([audit_event(event) for event in page.events], page.next_cursor))
+
+    def _put_on_record(self, call: Call, query: AuditQuery) -> None:
+        asked = {name: given(getattr(query, name)) for name in ("app", "verification", "delivery")}
+        shown: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        if given(query.number) is not None:
+            shown["number"] = True  # which one is nobody's business
+        if query.type:
+            shown["type"] = sorted(query.type)
+        key_id = call.principal.key_id if call.principal else ""
+        mark = hashlib.sha256(json.dumps([key_id, shown, given(query.number)]).encode()).hexdigest()
+        self._record(EventType.AUDIT_READ, shown, ONCE_MS, mark=f"read:{mark[:32]}")
 
 
 def _filter(query: AuditQuery) -> AuditFilter:

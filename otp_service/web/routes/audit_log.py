@@ -1,15 +1,21 @@
 """The signed log of the audit record: checkpoint, tiles and proofs, in the forms of C2SP (see `transparency`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
+from ...domain.audit import EventType
+from ...domain.errors import InvalidRequest
+from ...transparency.checkpoints import read_checkpoint
+from ...transparency.notes import NoteError, VerifierKey
 from ...transparency.tiles import parse_level, parse_tile_path
 from ...transparency.tree import TILE_WIDTH
 from ...usecases.ports import PublishedLog
 from ..auth import EVERY_APP
+from ..bodies import decode
 from ..http import LASTING, NO_STORE, Call, Doc, Reply, Route, reply
 from ..problems import Problems
-from ..schemas.audit import LogRotations
-from .codes import CALLER, STORE
+from ..schemas.audit import Cosigned, LogKeys, Witnessed
+from .codes import BODY, CALLER, STORE
 
 TEXT = "text/plain; charset=utf-8"
 BYTES = "application/octet-stream"
@@ -24,16 +30,27 @@ _CHECKPOINT = Doc(
     description="C2SP tlog-checkpoint: the log's name, how many records it has, and the root of its Merkle tree "
     "(RFC 9162), signed. Cosignatures of witnesses stand below. 404 until the first one is signed.",
 )
-_ROTATIONS = Doc(
-    "How the key of the audit log changed",
+_KEYS = Doc(
+    "The keys of the audit log",
     None,
-    LogRotations,
+    LogKeys,
     200,
     (*CALLER, *STORE),
     tag="audit",
-    operation_id="listLogRotations",
-    description="The last checkpoint that each old key signed, oldest first. It names the next key, so that who knows "
-    "the first key can follow.",
+    operation_id="listLogKeys",
+    description="The key that signed first, and the last checkpoint that each old key signed. It names the next key, "
+    "so that who knows the first key can follow. Compare the first key with one that you learnt by another way.",
+)
+_COSIGN = Doc(
+    "Hand in a witness's cosignature",
+    Cosigned,
+    Witnessed,
+    200,
+    (*CALLER, *BODY, *STORE, "not_found"),
+    tag="audit",
+    operation_id="addCosignature",
+    description="C2SP tlog-cosignature of a checkpoint of this log; it is published with the checkpoint. At most "
+    "16 witnesses.",
 )
 _TILE = Doc(
     "A tile of the log's tree",
@@ -64,6 +81,15 @@ _PROOF = Doc(
 
 _PREFIX = "/audit/log/"
 
+
+class Record(Protocol):
+    """Puts an event on record."""
+
+    def __call__(self, kind: EventType, detail: Mapping[str, str], *, app: str) -> object:
+        """It belongs to the app."""
+        ...
+
+
 Log = Callable[[], PublishedLog | None]
 """The log; None while there is no ledger."""
 
@@ -71,8 +97,10 @@ Log = Callable[[], PublishedLog | None]
 class AuditLogRoutes:
     """Publishes the log. It holds hashes of all apps' records; what they say is shown with `audit:all` only."""
 
-    def __init__(self, log: Log, problems: Problems) -> None:
+    def __init__(self, log: Log, problems: Problems, record: Record, now_s: Callable[[], float]) -> None:
         self._log = log
+        self._record = record
+        self._now_s = now_s
         self._problems = problems
 
     def routes(self) -> list[Route]:
@@ -80,7 +108,8 @@ class AuditLogRoutes:
         tile = "/audit/log/tile/{level}/{tile}"
         return [
             Route("GET", "/audit/log/checkpoint", self.checkpoint, "audit:read", _CHECKPOINT),
-            Route("GET", "/audit/log/rotations", self.rotations, "audit:read", _ROTATIONS),
+            Route("GET", "/audit/log/keys", self.keys, "audit:read", _KEYS),
+            Route("POST", "/audit/log/cosignatures", self.cosign, "audit:read", _COSIGN),
             Route("GET", "/audit/log/tile/entries/{tile}", self.entries, EVERY_APP, _ENTRIES),
             Route("GET", tile, self.tile, "audit:read", _TILE),
             Route("GET", "/audit/events/{seq}/proof", self.proof, "audit:read", _PROOF),
@@ -91,10 +120,24 @@ class AuditLogRoutes:
         log = self._log()
         return self._text(log.checkpoint() if log else None, call)
 
-    def rotations(self, call: Call) -> Reply:
-        """GET /audit/log/rotations."""
+    def keys(self, _: Call) -> Reply:
+        """GET /audit/log/keys."""
         log = self._log()
-        return reply(200, LogRotations(log.rotations() if log else []))
+        return reply(200, LogKeys(*(log.keys() if log else (None, []))))
+
+    def cosign(self, call: Call) -> Reply:
+        """POST /audit/log/cosignatures."""
+        body, log = decode(call.headers, call.body, Cosigned), self._log()
+        try:
+            key, checkpoint = VerifierKey.parse(body.key), read_checkpoint(body.checkpoint)[1]
+            is_new = log.take_cosignature(body.key, body.checkpoint, int(self._now_s() * 1000)) if log else None
+        except NoteError as error:
+            raise InvalidRequest(f"It is no cosignature of this log: {error}.") from error
+        if is_new is None:
+            return self._nothing(call)
+        if is_new:
+            self._record(EventType.WITNESS_ADDED, {"witness": key.name, "key": body.key}, app=call.app)
+        return reply(200, Witnessed(key.name, checkpoint.size))
 
     def tile(self, call: Call) -> Reply:
         """GET /audit/log/tile/{level}/{tile}."""
@@ -146,8 +189,8 @@ def without_a_key(log: Log, path: str) -> Reply | None:
     if name == "checkpoint":
         checkpoint = found.checkpoint()
         return _text(checkpoint) if checkpoint else None
-    if name == "rotations":
-        return reply(200, LogRotations(found.rotations()))
+    if name == "keys":
+        return reply(200, LogKeys(*found.keys()))
     kind, _, tile = name.partition("/")
     level, _, rest = tile.partition("/")
     return hash_tile(found, level, rest) if kind == "tile" else None

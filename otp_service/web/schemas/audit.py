@@ -42,10 +42,25 @@ class AuditPage(msgspec.Struct):
     next_cursor: str | None
 
 
-class LogRotations(msgspec.Struct):
-    """Signed notes, oldest first. Each names the key that signs after it."""
+class LogKeys(msgspec.Struct):
+    """The verifier key that signed first, and signed notes, oldest first, each of which names the next key."""
 
+    first_key: str | None
     rotations: list[str]
+
+
+class Cosigned(msgspec.Struct, forbid_unknown_fields=True):
+    """What a witness says: its verifier key, and a checkpoint of the log with its cosignature below."""
+
+    key: str
+    checkpoint: str
+
+
+class Witnessed(msgspec.Struct):
+    """The witness, and how many records it has cosigned."""
+
+    witness: str
+    size: int
 
 
 def audit_event(event: Event) -> AuditEvent:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ...domain.factors import FactorKind
+from ...domain.marks import MarkedTest
 from .values import Count, ProblemCode, Seconds, words
 
 _STATUS_FORM = {"minimum": 400, "maximum": 599}
@@ -52,6 +53,7 @@ class Problem(msgspec.Struct):
         Annotated[list[Alternative], Meta(description="Of a start that cannot send: the other ways of its subject.")]
         | UnsetType
     ) = UNSET
+    test: MarkedTest = UNSET
     reason: Annotated[str, Meta(description="With `guard_refused`: what refused.")] | UnsetType = UNSET
     risk_reason: (
         Annotated[str, Meta(description="With `guard_refused`: what the operator's risk hook said.")] | UnsetType

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 
 from ..judge import Verdict
 from .changes import MUTATIONS, Mutation
+from .failovers import FAILOVER_MUTATIONS, FailoverMutation, failed_over
 from .run import Run, run_of
 from .scenarios import log_in_while_the_store_hangs
 
+AnyMutation = Mutation | FailoverMutation
+EVERY: Sequence[AnyMutation] = (*FAILOVER_MUTATIONS, *MUTATIONS)
 AS_IT_IS = "the service as it is"
 ATTEMPTS = 2
 
@@ -34,7 +37,7 @@ class Result:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run them and print a line for each."""
     args = build_parser().parse_args(arguments)
-    chosen = [mutation for mutation in MUTATIONS if fnmatch.fnmatch(mutation.name, args.only)]
+    chosen = [mutation for mutation in EVERY if fnmatch.fnmatch(mutation.name, args.only)]
     if not chosen:
         build_parser().error(f"no mutation has a name like {args.only!r}")
     results = asyncio.run(_all(chosen, args.jobs, with_original=args.only == "*"))
@@ -49,7 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaign.mutations",
         description="Break the service in one way after the other, run a scenario against it as real processes, and "
-        "require that the campaign's judge says which promise fell. The service as it is must keep all of them.",
+        "require that the campaign's judge, or tests.failovers, says which promise "
+        "fell. The service as it is must keep all of them.",
         epilog="example: python -m tests.campaign.mutations --only '*opt-outs*'",
     )
     parser.add_argument("--only", default="*", metavar="GLOB", help="names of mutations (default: all)")
@@ -57,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _all(chosen: Sequence[Mutation], jobs: int, *, with_original: bool) -> list[Result]:
+async def _all(chosen: Sequence[AnyMutation], jobs: int, *, with_original: bool) -> list[Result]:
     limit = asyncio.Semaphore(jobs)
     runs = [_limited(limit, mutation) for mutation in chosen]
     if with_original:
@@ -65,7 +69,7 @@ async def _all(chosen: Sequence[Mutation], jobs: int, *, with_original: bool) ->
     return list(await asyncio.gather(*runs))
 
 
-async def _limited(limit: asyncio.Semaphore, mutation: Mutation | None) -> Result:
+async def _limited(limit: asyncio.Semaphore, mutation: AnyMutation | None) -> Result:
     async with limit:
         began = time.monotonic()
         for _ in range(ATTEMPTS):
@@ -80,7 +84,9 @@ async def _limited(limit: asyncio.Semaphore, mutation: Mutation | None) -> Resul
         return result
 
 
-async def _mutated(mutation: Mutation) -> tuple[bool | None, str]:
+async def _mutated(mutation: AnyMutation) -> tuple[bool | None, str]:
+    if isinstance(mutation, FailoverMutation):
+        return await failed_over(mutation)
     verdict = await run_of(mutation).verdict()
     found = [breach for breach in verdict.breaches if breach.kind in mutation.falls]
     wanted = " or ".join(mutation.falls)

@@ -16,6 +16,7 @@ from tests.fakes import (
     FakeCarrier,
     FakeDeliveries,
     FakeDeliveryReports,
+    FakeLimits,
     FakeSenderHealth,
     FakeSenderRate,
     FakeVerifications,
@@ -61,6 +62,7 @@ class Scenario:
         self.rate = FakeSenderRate({"pool": wait_ms}, log=self.log, down_at=down_at)
         self.reports = FakeDeliveryReports({(REF, 1): DeliveryStatus.SENT}, log=self.log)
         self.store = FakeVerifications(log=self.log)
+        self.outer = FakeLimits()
         self.carrier = FakeCarrier(outcome or Accepted("m1", "queued"), report, self.log, down_at=down_at)
 
     def steps(self) -> list[str]:
@@ -89,6 +91,7 @@ def use_case(
         count=lambda sender, outcome: scenario.log.append(("count", sender, outcome)),
         left=scenario.left.append,
         sender_health=sender_health or FakeSenderHealth(),
+        outer=scenario.outer,
     )
 
 

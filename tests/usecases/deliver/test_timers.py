@@ -7,6 +7,7 @@ import pytest
 
 from otp_service.domain.delivery import DeliveryReport, DeliveryStatus
 from otp_service.domain.outbox import ReportOutcome, Timer
+from otp_service.domain.policy import Limit, Slot
 from tests.fakes import FakeSenderHealth
 
 from .scenario import NUMBER, PENDING, REF, Scenario, use_case
@@ -21,6 +22,17 @@ def test_each_timer_does_its_own(closed: bool) -> None:
         deliver.timers.run(Timer(3, kind, REF, 1))
     assert scenario.steps() == ["expire", "requeue", "close_delivery"]
     assert (scenario.outbox.status is DeliveryStatus.EXPIRED) is closed
+
+
+def test_slots_of_a_send_that_was_never_accepted_are_given_back() -> None:
+    """Once, by whoever claims them."""
+    scenario, slot = Scenario(status=DeliveryStatus.FAILED), Slot("accounts", "a", Limit(2, 1_000), of_send=True)
+    scenario.outbox.slots = scenario.outer.take([slot, slot])
+    deliver = use_case(scenario)
+    for _ in range(2):
+        deliver.timers.run(Timer(3, "return", REF, 1))
+        assert scenario.outer.taken == 0
+    assert scenario.steps() == ["claim_slots"] * 2
 
 
 SENT: dict[str, Any] = {"status": DeliveryStatus.SENT, "message_id": "m1"}

@@ -30,13 +30,22 @@ end
 -- verification has ended meanwhile. The verification's latest send does not count for its cool-down and its number of
 -- sends either (bounded, so that a caller in a loop cannot grow the record for ever).
 local GREATEST_UNCOUNTED = 20
+
+-- The limits that the send took a slot of lie on other shards: a worker gives them back.
+local function return_slots(c, n, send, slots)
+  redis.call('HSET', c.who.record, Record.RETURNED .. n, slots)
+  redis.call('HDEL', c.who.record, Record.SLOTS .. send)
+  redis.call('ZADD', c.timers, int(c.now), TimerKind.RETURN .. delivery_id(c, n))
+end
+
 local function uncount_send(c, n)
   local _, _, send = delivery_facts(redis.call('HGET', c.who.record, n .. Delivery.FACTS))
   if not send then return end
-  local sending, accepted, sent_at, facts = unpack(redis.call('HMGET', c.who.record, Record.SENDING,
-    Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.FACTS))
+  local sending, accepted, sent_at, facts, slots = unpack(redis.call('HMGET', c.who.record, Record.SENDING,
+    Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.FACTS, Record.SLOTS .. send))
   local sends, deliveries, channel = string.match(sending, Sending.PARSE)
   if accepted or has_lost_answer(c, send, deliveries) then return end
+  if slots then return_slots(c, n, send, slots) end
   local app, purpose = string.match(facts, RecordFacts.PARSE)
   if send == '1' then sent_at = sent_at or created_at(facts) end
   if sent_at then

@@ -37,7 +37,13 @@ end
 local function record_carrier_status()
   redis.call('HSET', record_key, ordinal .. Delivery.CARRIER_STATUS, carrier_status, ordinal .. Delivery.CARRIER_RANK,
     carrier_rank, ordinal .. Delivery.UPDATED, int(now))
-  redis.call('HINCRBY', record_key, Record.VERSION, 1)
+end
+
+-- A new status of the carrier that is no new one of ours: on record, because every version of a verification has its
+-- event, and not in the timeline, which shows our own.
+local function record_report()
+  append_audit(audit_key, c.who, audit_event('report.received', ordinal,
+    cjson.encode({carrier_status = carrier_status})), redis.call('HINCRBY', record_key, Record.VERSION, 1))
 end
 
 local function update_timers()
@@ -75,8 +81,12 @@ local function record_status()
 end
 
 if not known_id then record_acceptance() end
-if tonumber(carrier_rank) > tonumber(known_rank or -1) then record_carrier_status() end
-if not advance_status(c, ordinal, status) then return {'same'} end
+local is_news = tonumber(carrier_rank) > tonumber(known_rank or -1)
+if is_news then record_carrier_status() end
+if not advance_status(c, ordinal, status) then
+  if is_news then record_report() end
+  return {'same'}
+end
 update_timers()
 update_error()
 update_sticky_sender()

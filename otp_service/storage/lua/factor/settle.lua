@@ -5,7 +5,7 @@
 -- include: factor/_subject.lua
 -- Settle a try that was taken for a code that was sent, after that code was judged on its number's shard.
 --
--- KEYS subject! audit! run
+-- KEYS subject! audit! run [enrollment!]
 -- ARGV operation app sub outcome row purpose verification number mask token kind replayed approved_ms test
 -- Where outcome: 'approved', or 'returned' for what was no judgement · row: the row of wrong codes that the try was
 --       taken in · number: keyed hash of the number, mask: how it is shown · token: of a new factor, kind: its kind ·
@@ -52,10 +52,10 @@ if not bound then
   local fields = {Subject.APP, app, token .. Factor.LABEL, '', token .. Factor.NUMBER, number, token .. Factor.MASK,
     mask, token .. Factor.BOUND_BY, verification, token .. Factor.FACTS,
     string.format(FactorFacts.PACK, kind, now, '', '', '')}
-  local sealed = read_pieces(subject_key, verification .. Factor.SEALED)
+  local sealed = redis.call('HGET', enrollment_key, PendingSecret.SEALED)
   if sealed then add_pieces(fields, token .. Factor.SEALED, sealed) end
   redis.call('HSET', subject_key, unpack(fields))
-  forget_factor(subject_key, verification)
+  redis.call('DEL', enrollment_key)
   redis.call('HDEL', subject_key, Subject.MAY_BIND)
   redis.call('HINCRBY', subject_key, Subject.ACTIVE, 1)
   events[1] = factor_event('factor.added', token, {kind = kind, test = test == '1' or nil})

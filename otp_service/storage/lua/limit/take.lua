@@ -15,7 +15,7 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 events, window_ms = tonumber(events), tonumber(window_ms)
 local step = events > EXACT and math.ceil(window_ms / GROUPS) or 1
 local groups, taken, clock_stepped = {}, 0, false
-for _, at, count in string.gmatch(redis.call('GET', limit_key) or '', TakenSlots.EACH) do
+for _, at, count in string.gmatch(redis.call('GET', limit_key) or '', SlotGroup.EACH) do
   at, count = tonumber(at), tonumber(count)
   if at > now then at, clock_stepped = now, true end
   if at + window_ms > now then
@@ -35,7 +35,7 @@ local function write()
   end
   local packed = {}
   for i, group in ipairs(groups) do
-    packed[i] = string.format(TakenSlots.PACK, string.format('%.0f', group.at), group.count)
+    packed[i] = string.format(SlotGroup.PACK, string.format('%.0f', group.at), group.count)
   end
   redis.call('SET', limit_key, table.concat(packed, ','), 'PX', groups[1].at + window_ms - now)
 end

@@ -16,11 +16,12 @@
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
 --      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
---      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run
+--      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run send_slots
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
---       if it does · outer_limit: its name, or '' · detail: JSON · own_detail: the same where it says more than purpose
+--       if it does · outer_limit: its name, or '' · send_slots: what
+--       the send took in limits, a list of `SendSlot` · detail: JSON · own_detail: the same where it says more than purpose
 --       and channel, or '' · healthy: senders that may be moved to the front 'a,b' · sent_within_ms: within which a
 --       message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
@@ -158,6 +159,12 @@ end
 table.insert(counted.own, 1, now)
 local next_send = int(ladder_opens(counted.own, waits, now))
 
+local function add_slots(fields, send)
+  if send_slots == '' then return end
+  fields[#fields + 1] = Record.SLOTS .. send
+  fields[#fields + 1] = send_slots
+end
+
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, who = who, now = now, test = test == '1'}
 local short_detail = own_detail ~= '' and own_detail or string.format(StartDetail.PACK, purpose, channel)
 local timers = {int(expires), TimerKind.EXPIRY .. token}
@@ -167,6 +174,7 @@ if pending then
   local fields = {Record.EXPIRES, int(expires), Record.SENDING,
     string.format(Sending.PACK, sends, n, channel, next_send), Record.METADATA, metadata,
     Record.SENT_AT .. sends, int(now)}
+  add_slots(fields, sends)
   -- Whoever asks for the code has a verifier of their own, and the earlier one still counts.
   if challenge ~= '' and not string.find(challenges or '', challenge, 1, true) then
     fields[#fields + 1] = Record.CHALLENGES
@@ -195,6 +203,7 @@ if subject ~= '' then
   fields[#fields + 1] = Record.SUBJECT
   fields[#fields + 1] = subject
 end
+add_slots(fields, '1')
 if c.test then
   fields[#fields + 1] = Record.TEST
   fields[#fields + 1] = test

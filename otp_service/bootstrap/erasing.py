@@ -1,0 +1,121 @@
+"""Erasing a person from ledger and store, step by step; begun again, it does what is left."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..clock import clock_ms, utc
+from ..config import Settings
+from ..domain import phone
+from ..domain.audit import EventType
+from ..domain.continuity import place
+from ..domain.errors import NotReady
+from ..domain.ids import Ids
+from ..storage.erasure import Erasure, Progress, erased_in
+from ..storage.optouts import OptOuts
+from .ledger import build_exporter, open_ledger
+from .stores import Stores, open_keyring, open_stores
+
+if TYPE_CHECKING:
+    from ..ledger.exporter import Exporter
+
+WAIT_S = 120.0
+"""For the exporter and the readers of the streams."""
+
+BLOCK = 8_192
+"""More bytes than a block of a stream holds (`stream-node-max-bytes`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """Of how many records a person was erased, and how many entries and keys of the store are gone."""
+
+    records: int
+    in_store: int
+
+
+def tombstone_of(ids: Ids, year: int, number_hash: str) -> str:
+    """What is left of an erasure: 128 bits in hex, under a key of the year."""
+    return ids.digest(f"erased\0{year}\0{number_hash}".encode())[:16].hex()
+
+
+def erase_person(settings: Settings, number: str, progress: Progress, *, optouts: bool = False) -> Erased:
+    """Erase the number's owner. Raises InvalidNumber, ConfigError, NotReady and StoreUnavailable.
+
+    NotReady: the number is opted out (and `optouts` is not set), or is a factor of somebody.
+    """
+    from ..ledger import erasing  # noqa: PLC0415 - the database's library, only where it is needed
+
+    keyring = open_keyring(settings)
+    stores, database = open_stores(settings, keyring), open_ledger(settings)
+    number_hash, now_ms = keyring.ids.number_hash(phone.parse(number).e164), clock_ms()
+    try:
+        _require_free(stores, number_hash, optouts=optouts)
+        person = Erasure(stores.store, stores.keys, number_hash, erasing.tokens_of(database, number_hash))
+        _leave_streams(settings, stores, person)
+        person = Erasure(stores.store, stores.keys, number_hash, erasing.tokens_of(database, number_hash))
+        tombstone = tombstone_of(keyring.ids, utc(now_ms).year, number_hash)
+        person.note(tombstone, now_ms)
+        records = erasing.erase(database, number_hash, tombstone, now_ms)
+        gone = person.forget(progress) + (person.forget_optouts() if optouts else 0)
+        person.rewrite()
+    finally:
+        database.close()
+        stores.store.close()
+    return Erased(records, gone)
+
+
+def _require_free(stores: Stores, number_hash: str, *, optouts: bool) -> None:
+    standing = OptOuts(stores.store, stores.scripts, stores.keys).of_number(number_hash)
+    if not optouts and any(one.opted_out for one in standing):
+        raise NotReady(
+            "The number is opted out: without that, messages would reach it again. Add --optouts to erase that, too."
+        )
+    if Erasure(stores.store, stores.keys, number_hash, ()).subjects():
+        raise NotReady("The number is somebody's factor: remove that first (otp-service factors remove).")
+
+
+def _leave_streams(settings: Settings, stores: Stores, person: Erasure) -> None:
+    """Bring all that names the person into the ledger, and drop it from the streams.
+
+    The erasure is on record behind it, in an entry that is so long that it shares no block with what is dropped.
+    """
+    ends: dict[int, str] = {}
+    for shard in person.shards():
+        stores.audit.record(EventType.PERSON_ERASED, {}, shard=shard, room=BLOCK)
+        ends[shard] = stores.audit.last_entry(shard)
+    exporter = build_exporter(settings, stores, open_keyring(settings))
+    _wait(lambda: exporter.once() is not None and _are_in(exporter, ends), "the ledger does not catch up")
+    for shard, entry in ends.items():
+        _wait(partial(_is_read, person, shard, entry), "a callback worker is behind")
+        person.trim(shard, entry)
+
+
+def _is_read(person: Erasure, shard: int, entry: str) -> bool:
+    return not person.is_behind(shard, entry)
+
+
+def _are_in(exporter: "Exporter", ends: Mapping[int, str]) -> bool:
+    return all(place(exporter.reached(shard)) >= place(entry) for shard, entry in ends.items())
+
+
+def _wait(reached: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not reached():
+        if time.monotonic() >= deadline:
+            raise NotReady(f"Nothing was erased yet: {otherwise}. Try again when it does.")
+        time.sleep(0.05)
+
+
+def replay_erasures(settings: Settings, stores: Stores, ids: Ids) -> int:
+    """Do again what a restored ledger has forgotten; of how many people. Raises StoreUnavailable."""
+    from ..ledger import erasing  # noqa: PLC0415
+
+    database = open_ledger(settings)
+    try:
+        erased = erased_in(stores.store, stores.keys)
+        return erasing.replay(database, erased, lambda year, number: tombstone_of(ids, year, number))
+    finally:
+        database.close()

@@ -1,0 +1,103 @@
+"""Making evidence: the question goes on record first, so that the log itself says which records answer it."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..config import Settings
+from ..domain import phone
+from ..domain.audit import EventType
+from ..domain.errors import ServiceError
+from ..keyring_reload import ReloadedKeyring
+from .signed_log import build_signer
+from .stores import open_keyring, open_stores
+
+if TYPE_CHECKING:
+    from ..ledger.database import Database
+    from ..signed_log.evidence import Question
+    from ..signed_log.own_log import OwnLog
+
+WAIT_S = 15.0
+"""For the statement to arrive in the ledger; a worker brings it there within a second or two."""
+
+FIRST_S = 5.0
+"""For a first record that answers."""
+
+POLL_S = 0.2
+STATED_MAX = 40_000
+"""Characters of a statement: a record of the log has at most 65,535 bytes."""
+
+
+class Evidence:
+    """What `audit evidence` works with."""
+
+    def __init__(self, settings: Settings, own: "OwnLog") -> None:
+        self._settings = settings
+        self._own = own
+        self._keyring: ReloadedKeyring = open_keyring(settings)
+
+    @property
+    def _database(self) -> "Database":
+        return self._own.database
+
+    def number_hash(self, number: str) -> str:
+        """As records have it. Raises InvalidNumber."""
+        return self._keyring.ids.number_hash(phone.parse(number).e164)
+
+    def make(
+        self, question: "Question", progress: Callable[[int, int], object], *, disclose: bool
+    ) -> tuple[dict[str, bytes], str | None]:
+        """The files of the bundle, and why the log says nothing of what belongs in it; None if it does.
+
+        Raises LedgerUnavailable and NoEvidence.
+        """
+        from ..signed_log.evidence import Gathering, gather  # noqa: PLC0415
+
+        seqs = self._answering(question)
+        statement, fault = self._state(seqs)
+        build_signer(self._settings, self._keyring, self._database).sign()
+        also = {"jwks.json": json.dumps(self._keyring.jwks(), indent=2).encode() + b"\n"}
+        gathering = Gathering(self._own.keys(), self._keyring.open if disclose else None, also)
+        return gather(self._database, seqs, statement, gathering, progress), fault
+
+    def _answering(self, question: "Question") -> list[int]:
+        """The records that answer; what happened just now is in the ledger a second or two later."""
+        from ..signed_log.evidence import NoEvidence, answering  # noqa: PLC0415
+
+        until = time.monotonic() + FIRST_S
+        while True:
+            try:
+                return answering(self._database, question)
+            except NoEvidence:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(POLL_S)
+
+    def _state(self, seqs: Sequence[int]) -> tuple[int | None, str | None]:
+        """Put on record which records answer, and wait until that is in the ledger."""
+        from ..signed_log.evidence import stated  # noqa: PLC0415
+        from ..transparency.bundles import ranges_of  # noqa: PLC0415
+
+        token, records = secrets.token_hex(8), ranges_of(seqs)
+        if len(records) > STATED_MAX:
+            return None, "there are too many records for one statement"
+        try:
+            self._record({"token": token, "records": records, "count": str(len(seqs))})
+        except ServiceError as error:
+            return None, error.detail
+        until = time.monotonic() + WAIT_S
+        while time.monotonic() < until:
+            found = stated(self._database, token)
+            if found is not None:
+                return found, None
+            time.sleep(POLL_S)
+        return None, "no worker brought the statement into the ledger"
+
+    def _record(self, detail: dict[str, str]) -> None:
+        stores = open_stores(self._settings, self._keyring)
+        try:
+            stores.audit.record(EventType.EVIDENCE_MADE, detail)
+        finally:
+            stores.store.close()

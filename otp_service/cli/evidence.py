@@ -1,0 +1,134 @@
+"""`otp-service audit evidence`: what somebody who trusts nobody can verify."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .arguments import e164, file_path, moment
+from .output import note, print_json, print_line
+from .parser import UsageError, add_command, json_option
+from .progress import Progress
+from .settings import load_settings
+
+if TYPE_CHECKING:
+    from ..bootstrap.evidence import Evidence
+    from ..signed_log.evidence import Question
+    from ..signed_log.own_log import OwnLog
+    from ..transparency.bundles import BundleReport
+    from ..transparency.notes import VerifierKey
+
+
+def register(audit: Any) -> None:
+    """Add the command to those of `audit`."""
+    evidence = add_command(
+        audit,
+        "evidence",
+        _evidence,
+        line="pack the records that answer a question, with proofs that anybody can verify",
+        text="Writes a zip file, and a tar file beside it. What identifies people is left out unless --disclose is "
+        "given. The question goes on record, so that the log itself says which records belong to the answer.",
+        example="otp-service audit evidence --verification vrf_… --out evidence.zip",
+    )
+    what = evidence.add_mutually_exclusive_group(required=True)
+    what.add_argument("--verification", metavar="ID", help="one verification")
+    what.add_argument("--number", metavar="NUMBER", type=e164, help="everything about a telephone number")
+    what.add_argument("--from", dest="since", metavar="TIME", type=moment, help="everything from this time on")
+    evidence.add_argument("--to", dest="until", metavar="TIME", type=moment, help="with --from: before this time")
+    evidence.add_argument("--disclose", action="store_true", help="show masks, keyed hashes and addresses of end users")
+    evidence.add_argument("--out", metavar="FILE", type=file_path, required=True, help="the zip file to write")
+    json_option(evidence)
+
+
+def _evidence(args: argparse.Namespace) -> None:
+    from ..bootstrap.evidence import Evidence  # noqa: PLC0415
+    from ..bootstrap.signed_log import own_log  # noqa: PLC0415
+    from ..signed_log.archives import write_archives  # noqa: PLC0415
+
+    if args.out.suffix != ".zip":
+        raise UsageError("--out: a name that ends in .zip")
+    if (args.since is None) != (args.until is None):
+        raise UsageError("--from and --to belong together")
+    settings = load_settings()
+    with own_log(settings) as own, Progress("packing", "records") as progress:
+        evidence = Evidence(settings, own)
+        files, fault = evidence.make(_question(args, evidence), progress.advance, disclose=args.disclose)
+        report = _verified(files, own)
+    if fault is not None:
+        note(f"the log does not say which records belong to the answer: {fault}")
+    written = write_archives(args.out, files)
+    _show(args, report, written)
+
+
+def _verified(files: Mapping[str, bytes], own: "OwnLog") -> "BundleReport":
+    """What was packed is verified before it is given away: a ledger that was changed shows here."""
+    from ..transparency.bundles import verify_bundle  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        return verify_bundle(files, own.keys().keys[0])
+    except NoteError as error:
+        raise UsageError(f"the ledger does not prove this: {error}; see: otp-service audit verify") from error
+
+
+def _question(args: argparse.Namespace, evidence: "Evidence") -> "Question":
+    from ..domain.ids import VERIFICATION_PREFIX, is_verification_id  # noqa: PLC0415
+    from ..signed_log.evidence import Question  # noqa: PLC0415
+
+    if args.verification is not None:
+        if not is_verification_id(args.verification):
+            raise UsageError(f"{args.verification!r} is no id of a verification")
+        return Question(verification=args.verification.removeprefix(VERIFICATION_PREFIX))
+    if args.number is not None:
+        return Question(number_hash=evidence.number_hash(args.number))
+    return Question(since_ms=int(args.since.timestamp() * 1000), until_ms=int(args.until.timestamp() * 1000))
+
+
+def _show(args: argparse.Namespace, report: "BundleReport", written: tuple[Path, Path]) -> None:
+    if args.json:
+        print_json(described(report) | {"files": [str(path) for path in written]})
+    else:
+        print_line(f"{sentence(report)}; written to {written[0]} and {written[1]}")
+
+
+def described(report: "BundleReport") -> dict[str, Any]:
+    """A report of a bundle as JSON."""
+    return {
+        "records": report.records,
+        "size": report.size,
+        "disclosed": report.disclosed,
+        "stated": report.stated,
+        "key": str(report.key),
+        "key_fingerprint": report.key.fingerprint,
+        "cosigned_by": list(report.cosigned_by),
+    }
+
+
+def sentence(report: "BundleReport") -> str:
+    """A report of a bundle in words."""
+    stated = "none is missing" if report.stated else "the log does not say whether one is missing"
+    return f"{report.records} records are proved under a checkpoint of {report.size}; {stated}"
+
+
+def verify_bundle_file(path: Path, key: "VerifierKey | None", *, as_json: bool) -> int:
+    """Verify a bundle and print what was found; the exit status."""
+    from ..signed_log.archives import read_archive  # noqa: PLC0415
+    from ..transparency.bundles import verify_bundle  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    files = read_archive(path)
+    try:
+        report = verify_bundle(files, key)
+    except NoteError as error:
+        if as_json:
+            print_json({"refused": str(error)})
+        else:
+            print_line(f"refused: {error}")
+        return 1
+    if as_json:
+        print_json(described(report))
+    else:
+        print_line(sentence(report))
+    if key is None:
+        note(f"the bundle brings its own key, which proves nothing: compare {report.key.fingerprint} (SHA-256)")
+    return 0

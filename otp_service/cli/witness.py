@@ -1,0 +1,95 @@
+"""`otp-service witness`: what an auditor runs on another machine."""
+
+import argparse
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..domain.errors import ServiceError
+from .arguments import file_path
+from .output import note, print_line
+from .parser import UsageError, add_command, add_group
+from .settings import duration_ms
+
+if TYPE_CHECKING:
+    from ..witness.following import Follower
+
+KEY_VARIABLE = "OTP_API_KEY"
+
+
+def register(groups: Any) -> None:
+    """Add the commands to the command line."""
+    witness = add_group(
+        groups,
+        "witness",
+        line="cosign the audit log of a service, from another machine",
+        example="otp-service witness run --log https://otp.example --key witness.key",
+    )
+    run = add_command(
+        witness,
+        "run",
+        _run,
+        line="follow a log and cosign what continues what was cosigned before",
+        text=f"The API key (scope audit:read) is read from {KEY_VARIABLE}; the listener of --metrics-port needs none. "
+        "A forked or rolled-back log gets no cosignature, and the exit status is 1 with --once.",
+        example="otp-service witness run --log https://otp.example --key witness.key --log-key 'otp.example/audit+…'",
+    )
+    run.add_argument("--log", metavar="URL", required=True, help="the service whose log it is")
+    run.add_argument("--key", metavar="FILE", required=True, type=file_path, help="the witness's key; made if missing")
+    run.add_argument("--log-key", metavar="VKEY", help="the log's key, learnt elsewhere (default: what the log says)")
+    run.add_argument("--name", default=socket.gethostname(), help="the witness's name in a new key (default: the host)")
+    run.add_argument("--every", metavar="DURATION", default="10s", help="time between two looks (default 10s)")
+    run.add_argument("--once", action="store_true", help="look once and end")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from ..runtime.signals import stop_on_signals  # noqa: PLC0415
+    from ..witness.following import Follower  # noqa: PLC0415
+    from ..witness.identity import load_or_make  # noqa: PLC0415
+    from ..witness.memory import MemoryFile  # noqa: PLC0415
+    from ..witness.remote_log import RemoteLog  # noqa: PLC0415
+
+    every_s = duration_ms(args.every, "--every") / 1000
+    if not args.log.startswith(("http://", "https://")):
+        raise UsageError("--log: http://… or https://…")
+    signer = load_or_make(args.key, args.name)
+    file = MemoryFile(Path(f"{args.key}.log"))
+    log = RemoteLog(args.log, os.environ.get(KEY_VARIABLE, ""))
+    stop = stop_on_signals()
+    with file.locked():
+        follower = Follower(log, signer, file, lambda: int(time.time()))
+        print_line(f"witness {signer.key}", flush=True)
+        _begin(follower, args.log_key)
+        good = _look(follower)
+        while not args.once and not stop.wait(every_s):
+            good = _look(follower)
+    log.close()
+    return 0 if good or not args.once else 1
+
+
+def _begin(follower: "Follower", log_key: str | None) -> None:
+    from ..transparency.notes import VerifierKey  # noqa: PLC0415
+
+    known = VerifierKey.parse(follower.begin(log_key).first_key)
+    where = "as it was given" if log_key else "as the log told it: compare it with one learnt elsewhere"
+    note(f"the log's key, {where}: {known} (SHA-256 {known.fingerprint})")
+
+
+def _look(follower: "Follower") -> bool:
+    """One round; whether it was good. What is wrong is told, and looked at again later."""
+    from ..transparency.witnessing import WitnessRefusal  # noqa: PLC0415
+
+    try:
+        done = follower.round()
+    except WitnessRefusal as refusal:
+        note(f"NOT COSIGNED ({refusal.status}): {refusal}")
+        return False
+    except ServiceError as error:
+        note(error.detail)
+        return False
+    if done is not None:
+        handed = "" if done.handed_in else "; the log did not take the cosignature"
+        print_line(f"cosigned {done.size} records{handed}", flush=True)
+    return True

@@ -1,0 +1,68 @@
+"""Whether the audit log is signed, how old its newest checkpoint is, and how far its witnesses have come."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from ..clock import rfc3339
+from ..domain.errors import ServiceError
+from .result import CheckResult
+
+if TYPE_CHECKING:
+    from ..ledger.database import Database
+    from ..signed_log.state import LogState
+
+LATE_MS = 60_000
+"""A worker signs every ten seconds while there is something new."""
+
+WITNESS_LATE = 10_000
+"""Signed records that a witness may lack: more means that it does not run, or refuses."""
+
+NAME = "signed log"
+
+
+def check_signed_log(find: Callable[[], "Database | None"], now_ms: int, kept_size: int) -> Iterator[CheckResult]:
+    """`find` opens the ledger if it is there. `kept_size`: that of the checkpoint in the data directory, 0 for none."""
+    try:
+        database = find()
+        if database is None:
+            return  # that there is no ledger is a result of its own
+        try:
+            state = _state(database)
+        finally:
+            database.close()
+    except ServiceError as error:
+        yield CheckResult(NAME, False, error.detail)
+        return
+    yield judge_signed_log(state, now_ms, kept_size)
+    yield from judge_witnesses(state)
+
+
+def _state(database: "Database") -> "LogState":
+    from ..signed_log.state import log_state  # noqa: PLC0415 - the database's library, only if there is one
+
+    return log_state(database)
+
+
+def judge_signed_log(state: "LogState", now_ms: int, kept_size: int) -> CheckResult:
+    """Whether what there is was signed in time, and is no less than what was signed before."""
+    waiting = state.records - state.signed
+    if state.signed_at_ms is None:
+        return CheckResult(NAME, False, "nothing is signed yet: a worker signs the log (otp-service worker)")
+    if kept_size > state.signed:
+        detail = f"{kept_size} records were signed, and the ledger knows of {state.signed}: it was rolled back"
+        return CheckResult(NAME, False, f"{detail}; see the guide for auditors")
+    detail = f"{state.signed} of {state.records} records are signed, last {rfc3339(state.signed_at_ms, 'seconds')}"
+    if waiting and now_ms - state.signed_at_ms > LATE_MS:
+        return CheckResult(NAME, False, f"{detail}; does a worker run? Its log says why it cannot sign")
+    return CheckResult(NAME, True, f"{detail}; {len(state.cosigned)} witnesses")
+
+
+def judge_witnesses(state: "LogState") -> Iterator[CheckResult]:
+    """Whether each witness follows: one line for each."""
+    for key, size in state.cosigned.items():
+        lag = state.signed - size
+        detail = f"it has cosigned {size} records; {lag} came after"
+        more = "; does it run? Its messages say whether it refuses"
+        yield CheckResult(
+            f"witness {key.partition('+')[0]}", lag <= WITNESS_LATE, detail + (more if lag > WITNESS_LATE else "")
+        )

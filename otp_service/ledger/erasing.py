@@ -1,0 +1,72 @@
+"""Erasing what identifies somebody. The records stay as they are, and so do their hashes and every proof.
+
+Each erasure leaves a tombstone: a keyed hash of the number's keyed hash, under a key of the year. It names nobody, and
+by it the erasure is done again in a ledger that was restored from an older copy.
+"""
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from ..clock import utc
+from .database import Database
+from .tables import ERASURES, PERSONS, RECORDS
+
+TombstoneOf = Callable[[int, str], str]
+"""Year of an erasure and keyed hash of a number to the tombstone."""
+
+
+def tokens_of(database: Database, number_hash: str) -> set[str]:
+    """The tokens of the number's verifications. Raises LedgerUnavailable."""
+    wanted = select(RECORDS.c.verification).where(RECORDS.c.number_hash == number_hash).distinct()
+    with database.reading() as connection:
+        return {token for token in connection.execute(wanted).scalars() if token}
+
+
+def erase(database: Database, number_hash: str, tombstone: str, at_ms: int) -> int:
+    """Delete what identifies the number's owner; of how many records. Raises LedgerUnavailable."""
+    with database.writing() as connection:
+        count = _erase(connection, number_hash)
+        _note(connection, tombstone, at_ms)
+    database.forget_free_space()
+    return count
+
+
+def _erase(connection: Connection, number_hash: str) -> int:
+    connection.execute(delete(PERSONS).where(PERSONS.c.number_hash == number_hash))
+    changed = connection.execute(update(RECORDS).where(RECORDS.c.number_hash == number_hash).values(number_hash=None))
+    return changed.rowcount
+
+
+def _note(connection: Connection, tombstone: str, at_ms: int) -> None:
+    known = connection.execute(select(ERASURES.c.tombstone).where(ERASURES.c.tombstone == tombstone)).first()
+    if known is None:
+        connection.execute(insert(ERASURES).values(tombstone=tombstone, at_ms=at_ms))
+
+
+def tombstones(database: Database) -> dict[str, int]:
+    """Each erasure that was done here, and when (Unix milliseconds). Raises LedgerUnavailable."""
+    with database.reading() as connection:
+        found = connection.execute(select(ERASURES.c.tombstone, ERASURES.c.at_ms))
+        return {row.tombstone: row.at_ms for row in found}
+
+
+def replay(database: Database, erased: Mapping[str, int], tombstone_of: TombstoneOf) -> int:
+    """Do erasures again that this ledger does not know: it was restored from a copy; how many people that were.
+
+    `erased`: all tombstones that are known elsewhere, with their times. Raises LedgerUnavailable.
+    """
+    missing = {name: at_ms for name, at_ms in erased.items() if name not in tombstones(database)}
+    if not missing:
+        return 0
+    years = {utc(at_ms).year for at_ms in missing.values()}
+    with database.writing() as connection:
+        numbers = connection.execute(select(RECORDS.c.number_hash).where(RECORDS.c.number_hash.is_not(None)).distinct())
+        again = [number for number in numbers.scalars() if any(tombstone_of(year, number) in missing for year in years)]
+        for number in again:
+            _erase(connection, number)
+        for tombstone, at_ms in missing.items():
+            _note(connection, tombstone, at_ms)
+    if again:
+        database.forget_free_space()
+    return len(again)

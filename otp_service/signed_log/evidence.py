@@ -1,0 +1,160 @@
+"""Gathering evidence: the records that answer a question, each with its proof, and what shows that none is missing."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from ..domain.canonical_json import canonical
+from ..domain.errors import KeyUnknown, SealBroken, ServiceError
+from ..ledger.database import Database
+from ..ledger.tables import PERSONS, RECORDS
+from ..transparency import bundles
+from ..transparency.bundles import record_name
+from ..transparency.checkpoints import LogKeys, read_checkpoint
+from .log_store import LogStore, SignedCheckpoint
+from .reading import for_proofs, prove
+from .timeline import timeline_html, timeline_text
+
+RECORDS_MAX = 10_000
+
+
+class NoEvidence(ServiceError):
+    """There is nothing to show, or too much; the sentence says which."""
+
+    code = "not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: one of the three. `since_ms` and `until_ms` are Unix milliseconds, the first included."""
+
+    verification: str | None = None
+    number_hash: str | None = None
+    since_ms: int = 0
+    until_ms: int = 0
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        """Which rows answer it."""
+        if self.verification is not None:
+            return RECORDS.c.verification == self.verification
+        if self.number_hash is not None:
+            return RECORDS.c.number_hash == self.number_hash
+        return (RECORDS.c.at_ms >= self.since_ms) & (RECORDS.c.at_ms < self.until_ms)
+
+
+def answering(database: Database, question: Question) -> list[int]:
+    """The numbers of the records that answer. Raises LedgerUnavailable, NoEvidence."""
+    wanted = select(RECORDS.c.seq).where(question.condition).order_by(RECORDS.c.seq).limit(RECORDS_MAX + 1)
+    with database.reading() as connection:
+        seqs = [int(seq) for seq in connection.execute(wanted).scalars()]
+    if not seqs:
+        raise NoEvidence("the ledger has no record that answers this question")
+    if len(seqs) > RECORDS_MAX:
+        raise NoEvidence(f"more than {RECORDS_MAX} records answer; ask for a shorter time")
+    return seqs
+
+
+def stated(database: Database, token: str) -> int | None:
+    """The record that says which records answer, found by its token; None while it is not in the ledger."""
+    wanted = select(RECORDS.c.seq, RECORDS.c.leaf).where(RECORDS.c.type == bundles.STATED)
+    with database.reading() as connection:
+        rows = connection.execute(wanted.order_by(RECORDS.c.at_ms.desc()).limit(50)).all()
+    return next((int(row.seq) for row in rows if json.loads(row.leaf)["detail"].get("token") == token), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """What a bundle is made with. `unseal` opens what identifies somebody, None discloses nothing.
+
+    `also`: further files by name, such as the keys of receipts.
+    """
+
+    keys: LogKeys
+    unseal: Callable[[str], bytes] | None
+    also: Mapping[str, bytes]
+
+
+def gather(
+    database: Database,
+    seqs: Sequence[int],
+    statement: int | None,
+    gathering: Gathering,
+    progress: Callable[[int, int], object] = lambda _done, _total: None,
+) -> dict[str, bytes]:
+    """The files of a bundle. Raises LedgerUnavailable, NoEvidence if a record is not signed yet."""
+    with database.reading() as connection:
+        log = LogStore(connection)
+        signed = for_proofs(log, max([*seqs, statement or 0]))
+        if signed is None:
+            raise NoEvidence("no checkpoint has all of these records yet: try again in ten seconds")
+        made = _made(connection, seqs, signed, gathering.unseal, progress)
+        if statement is not None:
+            made |= _proved(connection, statement, bundles.STATEMENT, signed)
+        note = log.published(signed).encode()
+        rotations = _rotations(log, gathering.keys, signed)
+    leaves = [json.loads(made[record_name(seq) + bundles.LEAF]) for seq in seqs]
+    made |= {
+        bundles.CHECKPOINT: note,
+        bundles.KEY: f"{gathering.keys.keys[0]}\n".encode(),
+        **rotations,
+        **gathering.also,
+        "timeline.txt": timeline_text(leaves).encode(),
+        "timeline.html": timeline_html(leaves).encode(),
+        bundles.SCRIPT: package_files(__package__).joinpath("verify.sh").read_bytes(),
+    }
+    return {**made, bundles.SUMS: bundles.sums_of(made)}
+
+
+def _made(
+    connection: Connection,
+    seqs: Sequence[int],
+    signed: SignedCheckpoint,
+    unseal: Callable[[str], bytes] | None,
+    progress: Callable[[int, int], object],
+) -> dict[str, bytes]:
+    made: dict[str, bytes] = {}
+    for done, seq in enumerate(seqs, 1):
+        made |= _proved(connection, seq, record_name(seq), signed)
+        if unseal is not None:
+            made |= _disclosed(connection, seq, unseal)
+        progress(done, len(seqs))
+    return made
+
+
+def _proved(connection: Connection, seq: int, name: str, signed: SignedCheckpoint) -> dict[str, bytes]:
+    leaf = connection.execute(select(RECORDS.c.leaf).where(RECORDS.c.seq == seq)).scalar_one()
+    proof = prove(connection, seq, signed)
+    return {name + bundles.LEAF: bytes(leaf), name + bundles.PROOF: str(proof).encode()}
+
+
+def _disclosed(connection: Connection, seq: int, unseal: Callable[[str], bytes]) -> dict[str, bytes]:
+    """What the record commits to, as it was hashed. Nothing where it was erased, or where the key is not there."""
+    wanted = select(PERSONS.c.sealed).join_from(RECORDS, PERSONS, RECORDS.c.person == PERSONS.c.id)
+    sealed = connection.execute(wanted.where(RECORDS.c.seq == seq)).scalar()
+    if sealed is None:
+        return {}
+    try:
+        values: dict[str, Any] = json.loads(unseal(sealed))
+        salt = base64.b64decode(values.pop("salt"))
+    except (KeyUnknown, SealBroken, ValueError, KeyError, binascii.Error):
+        return {}
+    name = record_name(seq)
+    return {name + bundles.PERSON: canonical(values), name + bundles.SALT: f"{salt.hex()}\n".encode()}
+
+
+def _rotations(log: LogStore, keys: LogKeys, signed: SignedCheckpoint) -> dict[str, bytes]:
+    """The changes of keys that lead from the first key to the one that signed the checkpoint."""
+    note = read_checkpoint(signed.note)[0]
+    needed: dict[str, bytes] = {}
+    for number, (rotation, key) in enumerate(zip(log.rotations(), keys.keys, strict=False), 1):
+        if any(line.is_of(key) for line in note.signatures):
+            break
+        needed[f"{bundles.ROTATIONS}{number:03}"] = rotation.encode()
+    return needed

@@ -1,0 +1,229 @@
+#!/bin/sh
+# Verifies this evidence with sh, openssl, coreutils, awk and xxd, and no line of the service that made it.
+#   sh verify.sh --key VKEY   VKEY: the log's key as you learnt it elsewhere; any other key is refused
+#   sh verify.sh              tells which key the bundle brings: compare it, or the bundle proves nothing
+set -u
+LC_ALL=C
+export LC_ALL
+cd "$(dirname "$0")" || exit 2
+key=
+case ${1-} in
+  --key) key=${2:?--key needs a verifier key} ;;
+  '') ;;
+  *) echo 'usage: sh verify.sh [--key VKEY]' >&2; exit 2 ;;
+esac
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+refuse() { printf 'REFUSED: %s\n' "$1" >&2; exit 1; }
+digest() { sha256sum | cut -c1-64; }
+# decode TEXT FILE: base64, and only in the one spelling that its bytes have.
+decode() { printf '%s' "$1" | base64 -d > "$2" 2> /dev/null && [ "$(base64 -w 0 < "$2")" = "$1" ]; }
+bytes() { wc -c < "$1" | tr -d ' '; }
+
+# ---- 1. The files are those that were packed ------------------------------------------------------------------------
+
+set --
+for file in * records/* rotations/*; do
+  if [ -f "$file" ] && [ "$file" != SHA256SUMS ]; then set -- "$@" "$file"; fi
+done
+sha256sum "$@" > "$work/sums"
+cmp -s "$work/sums" SHA256SUMS || refuse 'the files are not those of SHA256SUMS'
+
+# ---- 2. Keys and signatures: C2SP signed-note, Ed25519 --------------------------------------------------------------
+
+# NAME+ID+KEY, where KEY itself may hold a plus sign.
+use_key() {
+  name=${1%%+*}
+  rest=${1#*+}
+  id=${rest%%+*}
+  decode "${rest#*+}" "$work/key" || refuse "no verifier key: $1"
+  if [ "$(bytes "$work/key")" != 33 ] || [ "$(head -c 1 "$work/key" | xxd -p)" != 01 ]; then
+    refuse "no Ed25519 verifier key: $1"
+  fi
+  [ "$({ printf '%s\n' "$name"; cat "$work/key"; } | digest | cut -c1-8)" = "$id" ] || refuse "no verifier key: $1"
+  { printf 302a300506032b6570032100 | xxd -r -p; tail -c 32 "$work/key"; } > "$work/key.der"
+}
+
+# Everything before the last empty line is the text, every line behind it a signature.
+split_note() {
+  : > "$work/text"
+  : > "$work/lines"
+  awk -v text="$work/text" -v lines="$work/lines" '
+    { line[NR] = $0 }
+    $0 == "" { last = NR }
+    END { for (i = 1; i <= NR; i++) if (i < last) print line[i] > text; else if (i > last) print line[i] > lines }
+  ' "$1"
+}
+
+# Whether the key that is in use signed the note that was split.
+is_signed() {
+  awk -v name="$name" '$1 == "—" && $2 == name { print $3 }' "$work/lines" > "$work/candidates"
+  while read -r candidate; do
+    decode "$candidate" "$work/line" || continue
+    [ "$(head -c 4 "$work/line" | xxd -p)" = "$id" ] || continue
+    tail -c +5 "$work/line" > "$work/signature"
+    openssl pkeyutl -verify -pubin -inkey "$work/key.der" -keyform DER -rawin -in "$work/text" \
+      -sigfile "$work/signature" > /dev/null 2>&1 && return 0
+  done < "$work/candidates"
+  return 1
+}
+
+told=$(cat log.vkey)
+printf '%s\n' "$told" | cmp -s - log.vkey || refuse 'log.vkey is not one line'
+use_key "$told"
+trusted=${key:-$told}
+use_key "$trusted"
+followed=
+for file in rotations/*; do
+  [ -f "$file" ] || continue
+  split_note "$file"
+  if ! is_signed; then
+    if [ -n "$followed" ]; then refuse "$file was not signed by the key before it"; fi
+    continue # of before the key that is trusted
+  fi
+  next=$(awk '/^next-key / { print $2 }' "$work/text")
+  before=$name
+  use_key "$next"
+  [ "$name" = "$before" ] || refuse "$file names the key of another log"
+  followed=$file
+done
+split_note checkpoint
+is_signed || refuse 'the checkpoint was not signed by this key'
+[ "$(head -n 1 "$work/text")" = "$name" ] || refuse 'the checkpoint is of another log'
+size=$(awk 'NR == 2' "$work/text")
+decode "$(awk 'NR == 3' "$work/text")" "$work/root" || refuse 'the checkpoint has no root'
+root=$(xxd -p -c 64 "$work/root")
+
+# ---- 3. Each record is in the log: RFC 9162, section 2.1.3.2 ---------------------------------------------------------
+
+node() { printf '01%s%s' "$1" "$2" | xxd -r -p | digest; }
+
+# proved LEAF PROOF: the record is in the tree of the checkpoint; sets `index`.
+proved() {
+  awk 'NR == 1 { if ($0 != "c2sp.org/tlog-proof@v1") exit 1 } NR == 2 { exit !/^index (0|[1-9][0-9]*)$/ }' "$2" ||
+    refuse "$2 is no proof"
+  index=$(awk 'NR == 2 { print $2 }' "$2")
+  awk 'found { print } $0 == "" { found = 1 }' "$2" > "$work/its_checkpoint"
+  cmp -s "$work/its_checkpoint" checkpoint || refuse "$2 has another checkpoint than the bundle"
+  awk '$0 == "" { exit } NR > 2 { print }' "$2" > "$work/path"
+  [ "$index" -lt "$size" ] || refuse "$2 is of another tree"
+  reached=$({ printf '\000'; cat "$1"; } | digest)
+  at=$index
+  last=$((size - 1))
+  while read -r line; do
+    [ "$last" != 0 ] || refuse "$2 has too many hashes"
+    decode "$line" "$work/sibling" || refuse "$2 has a hash that cannot be read"
+    sibling=$(xxd -p -c 64 "$work/sibling")
+    if [ $((at & 1)) = 1 ] || [ "$at" = "$last" ]; then
+      reached=$(node "$sibling" "$reached")
+      while [ $((at & 1)) = 0 ] && [ "$at" != 0 ]; do at=$((at >> 1)) last=$((last >> 1)); done
+    else
+      reached=$(node "$reached" "$sibling")
+    fi
+    at=$((at >> 1)) last=$((last >> 1))
+  done < "$work/path"
+  if [ "$last" != 0 ] || [ "$reached" != "$root" ]; then refuse "$1 is not in the log as it was signed"; fi
+}
+
+# Members of a record: number, n, verification, person, type and the records that a statement names.
+members() {
+  awk '
+    function member(text, wanted,    i, c, depth, inside, escaped, begin, name, value) {
+      depth = 0; inside = 0; escaped = 0; begin = 0; name = ""
+      for (i = 1; i <= length(text); i++) {
+        c = substr(text, i, 1)
+        if (inside) {
+          if (escaped) escaped = 0
+          else if (c == "\\") escaped = 1
+          else if (c == "\"") inside = 0
+          continue
+        }
+        if (c == "\"") inside = 1
+        else if (c == "{" || c == "[") { depth++; if (depth == 1) begin = i + 1 }
+        else if (c == ":" && depth == 1) { name = substr(text, begin, i - begin); begin = i + 1 }
+        else if ((c == "," && depth == 1) || ((c == "}" || c == "]") && depth-- == 1)) {
+          value = substr(text, begin, i - begin)
+          if (name == "\"" wanted "\"") return value
+          begin = i + 1
+        }
+      }
+      return "null"
+    }
+    function bare(value) { return value ~ /^".*"$/ ? substr(value, 2, length(value) - 2) : value }
+    { whole = whole $0 }
+    END {
+      print bare(member(whole, "seq")), bare(member(whole, "n")), bare(member(whole, "verification_id")), \
+        bare(member(whole, "person")), bare(member(whole, "type")), bare(member(member(whole, "detail"), "records"))
+    }
+  ' "$1"
+}
+
+count=0
+disclosed=0
+: > "$work/records"
+for leaf in records/*.leaf; do
+  [ -f "$leaf" ] || continue
+  name_of=${leaf%.leaf}
+  proved "$leaf" "$name_of.tlog-proof"
+  told_of=$(members "$leaf")
+  set -f
+  set -- $told_of
+  set +f
+  [ "$1" = $((index + 1)) ] || refuse "$leaf stands elsewhere in the log than it says"
+  [ "$name_of" = "records/$(printf '%09d' "$1")" ] || refuse "$leaf has the name of another record"
+  printf '%s\n' "$told_of" >> "$work/records"
+  if [ -f "$name_of.person" ] || [ -f "$name_of.salt" ]; then
+    [ "$(xxd -r -p "$name_of.salt" | xxd -p -c 64)" = "$(cat "$name_of.salt")" ] || refuse "$name_of.salt is not hexadecimal"
+    found=$({ xxd -r -p "$name_of.salt"; cat "$name_of.person"; } | digest)
+    [ "$4" = "sha256:$found" ] || refuse "$name_of.person is not what the record commits to"
+    disclosed=$((disclosed + 1))
+  fi
+  count=$((count + 1))
+done
+
+# ---- 4. None was left out --------------------------------------------------------------------------------------------
+
+if [ -f statement.leaf ]; then
+  proved statement.leaf statement.tlog-proof
+  set -f
+  set -- $(members statement.leaf)
+  set +f
+  [ "$1" = $((index + 1)) ] || refuse 'the statement stands elsewhere in the log than it says'
+  [ "$5" = evidence.made ] || refuse 'the statement is no record of evidence that was made'
+  printf '%s\n' "$6" > "$work/stated"
+else
+  : > "$work/stated"
+fi
+awk -v stated="$work/stated" '
+  { there[$1] = 1; if ($2 != "null" && $3 != "null") { seen[$3, $2] = 1; if ($2 > last[$3]) last[$3] = $2 } }
+  END {
+    if ((getline line < stated) > 0) {
+      parts = split(line, part, ",")
+      for (i = 1; i <= parts; i++) {
+        two = split(part[i], bound, "-")
+        for (number = bound[1]; number <= bound[two]; number++) {
+          belongs[number + 0] = 1
+          if (!((number + 0) in there)) { print "record " number " was left out: the log says that it belongs here"; exit }
+        }
+      }
+      for (number in there)
+        if (!(number in belongs)) { print "record " number " is not of those that the log says belong here"; exit }
+    }
+    for (one in last)
+      for (number = 1; number < last[one]; number++)
+        if (!((one, number) in seen)) { print "event " number " of " one " was left out: there are later ones"; exit }
+  }
+' "$work/records" > "$work/missing"
+if [ -s "$work/missing" ]; then refuse "$(cat "$work/missing")"; fi
+
+# ---- What was found --------------------------------------------------------------------------------------------------
+
+printf 'VERIFIED: %s records of %s, under a checkpoint of %s records\n' "$count" "$name" "$size"
+printf 'disclosed: %s; Ed25519 by %s\n' "$disclosed" "$(openssl version)"
+if [ ! -s "$work/stated" ]; then
+  echo 'The log does not say which records belong here: only gaps within a verification would be seen.'
+fi
+if [ -z "$key" ]; then
+  printf 'The bundle brings its own key, which proves nothing: compare it with one that you learnt elsewhere.\n'
+  printf '  key: %s\n  SHA-256: %s\n' "$trusted" "$(printf '%s' "$trusted" | digest)"
+fi

@@ -1,0 +1,160 @@
+"""Evidence bundles: records with their proofs as files, and verifying them from these files alone.
+
+A bundle says nothing by itself: each record is proved by the log's signed checkpoint, and that none was left out by the
+records' own counts (`n` within a verification) and by a statement that the log holds: an `evidence.made` record with
+the numbers of all records that belong to the answer. `verify.sh` in the bundle does the same with other programs.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from .checkpoints import LogKeys, read_checkpoint
+from .notes import NoteError, VerifierKey
+from .proofs import Proof
+
+CHECKPOINT, KEY, SUMS, SCRIPT = "checkpoint", "log.vkey", "SHA256SUMS", "verify.sh"
+STATEMENT = "statement"
+RECORDS, ROTATIONS = "records/", "rotations/"
+LEAF, PROOF, PERSON, SALT = ".leaf", ".tlog-proof", ".person", ".salt"
+STATED = "evidence.made"
+DIGITS = 9
+
+Files = Mapping[str, bytes]
+
+
+class BundleRefused(NoteError):
+    """The bundle proves not what it should; the sentence names the first file or record that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleReport:
+    """What a bundle proves. `stated`: whether the log says which records belong to the answer."""
+
+    records: int
+    size: int
+    key: VerifierKey
+    disclosed: int
+    stated: bool
+    cosigned_by: tuple[str, ...]
+
+
+def record_name(seq: int) -> str:
+    """The beginning of the names of a record's files."""
+    return f"{RECORDS}{seq:0{DIGITS}}"
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """The order of `SHA256SUMS`: files at the top, then those of each directory."""
+    return sorted(names, key=lambda name: ("/" in name, name.encode()))
+
+
+def sums_of(files: Files) -> bytes:
+    """`SHA256SUMS`, as the program `sha256sum` writes it."""
+    return "".join(f"{sha256(files[name]).hexdigest()}  {name}\n" for name in in_order(files) if name != SUMS).encode()
+
+
+def ranges_of(numbers: Sequence[int]) -> str:
+    """`1-5,9`: numbers in ascending order, in few characters."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+
+
+def numbers_of(ranges: str) -> list[int]:
+    """Undo `ranges_of`. Raises ValueError."""
+    pairs = [part.partition("-") for part in ranges.split(",")] if ranges else []
+    return [number for first, _, last in pairs for number in range(int(first), int(last or first) + 1)]
+
+
+def verify_bundle(files: Files, trusted: VerifierKey | None = None) -> BundleReport:
+    """Verify every file. `trusted` is a key that was learnt elsewhere. Raises BundleRefused, NoteError."""
+    _require(files.get(SUMS) == sums_of(files), "the files are not those of SHA256SUMS")
+    _require(CHECKPOINT in files and KEY in files, "the bundle has no checkpoint or no key")
+    told = VerifierKey.parse(_text(files[KEY]))
+    _require(files[KEY] == f"{told}\n".encode(), f"{KEY} is not one line")
+    keys = LogKeys(trusted or told, [files[name] for name in in_order(files) if name.startswith(ROTATIONS)])
+    checkpoint = keys.verify(files[CHECKPOINT])
+    records = {name.removesuffix(LEAF): raw for name, raw in files.items() if name.endswith(LEAF)}
+    leaves = [_leaf(name, raw, files, keys) for name, raw in sorted(records.items())]
+    proved = [leaf for leaf in leaves if leaf["name"] != STATEMENT]
+    require_complete(proved, next((leaf for leaf in leaves if leaf["name"] == STATEMENT), None))
+    disclosed = sum(_is_disclosed(leaf, files) for leaf in proved)
+    names = {line.name for line in read_checkpoint(files[CHECKPOINT])[0].signatures} - {checkpoint.origin}
+    return BundleReport(
+        len(proved), checkpoint.size, trusted or told, disclosed, len(proved) != len(leaves), tuple(sorted(names))
+    )
+
+
+def _leaf(name: str, raw: bytes, files: Files, keys: LogKeys) -> dict[str, Any]:
+    """The record, if its proof is good and it stands where it says."""
+    proof = Proof.parse(files.get(name + PROOF, b""))
+    _require(proof.checkpoint.encode() == files[CHECKPOINT], f"{name}{PROOF} has another checkpoint than the bundle")
+    try:
+        proof.verify(raw, keys)
+        leaf: dict[str, Any] = {**json.loads(raw), "name": name}
+        seq = int(leaf["seq"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BundleRefused(f"{name}{LEAF} is not proved: {error}") from error
+    _require(proof.index == seq - 1, f"{name}{LEAF} stands elsewhere in the log than it says")
+    _require(name in (STATEMENT, record_name(seq)), f"{name}{LEAF} has the name of another record")
+    return leaf
+
+
+def require_complete(proved: Sequence[Mapping[str, Any]], statement: Mapping[str, Any] | None) -> None:
+    """Raise BundleRefused with the first record that was left out, or that does not belong there.
+
+    `proved` are the records, `statement` the one that says which belong there, if the log has one.
+    """
+    seqs = {leaf["seq"] for leaf in proved}
+    if statement is not None:
+        _require(statement["type"] == STATED, "the statement is no record of evidence that was made")
+        stated = set(numbers_of(str(statement["detail"].get("records", ""))))
+        missing, more = sorted(stated - seqs), sorted(seqs - stated)
+        _require(not missing, f"record {missing[0] if missing else 0} was left out: the log says that it belongs here")
+        _require(not more, f"record {more[0] if more else 0} is not of those that the log says belong here")
+    for verification, counted in _counted(proved).items():
+        last = max(counted)
+        gap = next((number for number in range(1, last) if number not in counted), None)
+        _require(gap is None, f"event {gap} of {verification} was left out: there are later ones")
+
+
+def _counted(proved: Sequence[Mapping[str, Any]]) -> dict[str, set[int]]:
+    counted: dict[str, set[int]] = {}
+    for leaf in proved:
+        if leaf.get("verification_id") and leaf.get("n"):
+            counted.setdefault(leaf["verification_id"], set()).add(leaf["n"])
+    return counted
+
+
+def _is_disclosed(leaf: Mapping[str, Any], files: Files) -> bool:
+    """Whether what the record commits to is there. What is there has to be that."""
+    person, salt = files.get(leaf["name"] + PERSON), files.get(leaf["name"] + SALT)
+    if person is None and salt is None:
+        return False
+    try:
+        raw = bytes.fromhex(_text(salt or b""))
+    except ValueError:
+        raw = b""
+    _require(salt == f"{raw.hex()}\n".encode(), f"{leaf['name']}{SALT} is not hexadecimal")
+    digest = sha256(raw + (person or b"")).hexdigest()
+    _require(leaf.get("person") == f"sha256:{digest}", f"{leaf['name']}{PERSON} is not what the record commits to")
+    return True
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise BundleRefused("a file of the bundle is no text") from error
+
+
+def _require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise BundleRefused(sentence)

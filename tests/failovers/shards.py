@@ -1,0 +1,123 @@
+"""A Cluster of three primaries with a replica each, and what can happen to one of its shards."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from redis.exceptions import ResponseError
+
+from otp_service.runtime import ports
+
+from ..conftest import wait_until
+from ..storage.servers import Server
+from .relay import SERVERS, Relay
+from .site import LATE_S
+
+NODE_TIMEOUT_MS = 2_000
+AWAY_S = 4.0
+"""A server that was killed is started again so long after the election."""
+
+_SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
+
+
+class ClusterSite:
+    """All nodes: three primaries, then the replica of each. The first primary is the one that fails over."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.servers: list[Server] = []
+        self.relays: list[Relay] = []
+        self._settings: list[dict[str, str]] = []
+        for number in range(6):
+            self._add(number)
+        self._form()
+        wait_until(self._is_whole, 60, "the Cluster")
+
+    @property
+    def url(self) -> str:
+        """Where a service finds its store."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{relay.port}" for relay in self.relays)
+
+    def _add(self, number: int) -> None:
+        port = ports.free_port()
+        relay = Relay(port)
+        announced = {"cluster_announce_ip": "127.0.0.1", "cluster_announce_port": str(relay.port)}
+        settings = {"port": str(port), "bind_source_addr": SERVERS, "appendonly": "yes", "repl_backlog_ttl": "0"}
+        cluster = {
+            "cluster_enabled": "yes",
+            "cluster_port": str(ports.free_port()),
+            "cluster_require_full_coverage": "no",
+        }
+        timeout = {"cluster_node_timeout": str(NODE_TIMEOUT_MS), "cluster_replica_validity_factor": "0"}
+        place = self._directory / f"files{number}"
+        place.mkdir()
+        self._settings.append({"dir": str(place), **settings, **cluster, **timeout, **announced})
+        self.relays.append(relay)
+        self.servers.append(Server(self._directory / f"server{number}", **self._settings[number]))
+
+    def _form(self) -> None:
+        first = self.servers[0].client
+        for server, (low, high) in zip(self.servers, _SLOTS, strict=False):
+            server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", low, high)
+        for relay, settings in zip(self.relays[1:], self._settings[1:], strict=True):
+            first.execute_command("CLUSTER", "MEET", "127.0.0.1", relay.port, settings["cluster_port"])
+        ids = [server.client.execute_command("CLUSTER", "MYID") for server in self.servers]
+        for server, primary in zip(self.servers[3:], ids, strict=False):
+            wait_until(partial(_follows, server, primary), 30, "a replica")
+
+    def _is_whole(self) -> bool:
+        infos = [server.client.execute_command("CLUSTER INFO") for server in self.servers]
+        online = [server.client.info("replication")["connected_slaves"] for server in self.servers[:3]]
+        return all(info["cluster_state"] == "ok" for info in infos) and online == [1, 1, 1]
+
+    # ---- what happens ----------------------------------------------------------------------------------------------
+
+    def planned(self) -> None:
+        """An operator asks the replica to take over."""
+        self.servers[3].client.execute_command("CLUSTER", "FAILOVER")
+        self._took_over()
+
+    def killed(self) -> None:
+        """kill -9 of the primary, which comes back as a replica."""
+        self.servers[0].kill()
+        self._took_over()
+        time.sleep(AWAY_S)
+        self.servers[0] = Server(self._directory / "again", **self._settings[0])
+
+    def killed_ahead(self) -> None:
+        """kill -9 of the primary while the replica is behind."""
+        self.relays[0].late_s = LATE_S
+        time.sleep(2 * LATE_S)
+        self.killed()
+
+    def _took_over(self) -> None:
+        wait_until(lambda: self.servers[3].client.info("replication")["role"] == "master", 60, "the election")
+
+    def end(self) -> None:
+        """End all of them."""
+        for server in self.servers:
+            server.kill()
+        for relay in self.relays:
+            relay.end()
+
+
+def _follows(server: Server, primary: str) -> bool:
+    """Whether it is a replica of this node by now; before it knows the node it cannot be."""
+    with contextlib.suppress(ResponseError):
+        server.client.execute_command("CLUSTER", "REPLICATE", primary)
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def cluster_site(directory: Path) -> Iterator[ClusterSite]:
+    """For one failover."""
+    made = ClusterSite.__new__(ClusterSite)
+    made.servers, made.relays = [], []
+    try:
+        ClusterSite.__init__(made, directory)
+        yield made
+    finally:
+        made.end()

@@ -1,0 +1,142 @@
+"""A person who was erased is nowhere any more, and the record is as it was."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from otp_service import bootstrap
+from otp_service.bootstrap.erasing import erase_person, replay_erasures
+from otp_service.bootstrap.stores import open_stores
+from otp_service.config import Settings
+from otp_service.domain.errors import NotReady
+from otp_service.domain.optout_list import OptOut
+from otp_service.domain.policy import Policy
+from otp_service.keyring import create
+from otp_service.ledger import reading
+from otp_service.ledger.backup import back_up
+from otp_service.ledger.database import open_database
+from otp_service.ledger.tables import PERSONS
+from tests.conftest import wait_until
+
+from ..storage.harness import CODE, StoreHarness, keyring
+from .harness import LedgerHarness, ledger_over
+
+PERSON = "+13125558899"
+
+
+@pytest.fixture
+def harness(own_redis_url: str) -> Iterator[StoreHarness]:
+    """A store of its own: its file is searched."""
+    made = StoreHarness.open(own_redis_url)
+    made.outbox.open()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def settings(own_redis_url: str, tmp_path: Path) -> Settings:
+    """Of an installation with that store."""
+    path = tmp_path / "keyring.json"
+    path.write_bytes(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
+    path.chmod(0o600)
+    place: Any = {"redis_url": own_redis_url, "public_url": "http://otp.test", "issuer": "http://otp.test"}
+    made = Settings(policy=Policy(), keyring_path=path, data_dir=tmp_path / "data", **place)
+    bootstrap.accept_keyring(made)
+    return made
+
+
+def file_of_the_store(harness: StoreHarness) -> Path:
+    """The directory in which the store keeps its data, after it was written anew."""
+    client: redis.Redis = harness.raw
+    wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], 30, "the rewrite")
+    return Path(str(client.config_get("dir")["dir"]))
+
+
+def found_in(place: Path, needle: bytes) -> list[str]:
+    """The files that hold these bytes."""
+    return [str(path) for path in place.rglob("*") if path.is_file() and needle in path.read_bytes()]
+
+
+def salts(ledger: LedgerHarness) -> list[bytes]:
+    """Of all commitments, as they are while they can be opened."""
+    with ledger.database.reading() as connection:
+        sealed = connection.execute(PERSONS.select()).all()
+    return [base64.b64decode(json.loads(ledger.store.ring.open(row.sealed))["salt"]) for row in sealed]
+
+
+def live(harness: StoreHarness, number: str) -> str:
+    """A person's day: logged in, a wrong code, an unclear reply. The number's hash."""
+    ref = harness.start(number).reference
+    harness.send(ref)
+    harness.check(ref, "000000")
+    harness.check(ref, CODE)
+    harness.start(number, purpose="pay")
+    harness.optouts.record_unclear(ref.number_hash, "+1******8899", None)
+    return ref.number_hash
+
+
+def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, tmp_path: Path) -> None:
+    """Number, mask, hash and salts: in no file of store or ledger. The leaves stay as they were, and so do others."""
+    assert settings.data_dir is not None
+    number_hash = live(harness, PERSON)
+    other = live(harness, "+13125557766")
+    with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
+        ledger.export_all()
+        before = reading.leaf_hashes(ledger.database, 1, ledger.size())
+        needles = [PERSON[1:].encode(), b"+1******8899", number_hash.encode(), *salts(ledger)]
+        back_up(ledger.database, tmp_path / "copy.db")
+    harness.start(PERSON, purpose="sign-up")
+    harness.check(harness.start(PERSON, purpose="move").reference, "000000")
+    assert found_in(settings.data_dir, number_hash.encode())
+
+    erased = erase_person(settings, PERSON, lambda *_: None)
+
+    assert erased.records == 14
+    assert erased.in_store > 10
+    for needle in needles:
+        assert found_in(settings.data_dir, needle) == []
+        assert found_in(file_of_the_store(harness), needle) == []
+    with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
+        assert reading.leaf_hashes(ledger.database, 1, len(before)) == before
+        assert ledger.export_all() == 0
+        assert [row.type for row in ledger.rows()].count("person.erased") == 1
+        assert not [row for row in ledger.rows() if row.number_hash == number_hash]
+        assert len([row for row in ledger.rows() if row.number_hash == other]) == 9
+        assert "+1******7766" in {event.mask for event in ledger.events(number_hash=other)}
+        assert [event.mask for event in ledger.events(type="check.failed")].count(None) == 2
+    replayed(harness, settings, tmp_path / "copy.db", number_hash)
+
+
+def replayed(harness: StoreHarness, settings: Settings, copy: Path, number_hash: str) -> None:
+    """A ledger that is restored from a copy of before is erased again."""
+    assert settings.data_dir is not None
+    assert number_hash.encode() in copy.read_bytes()
+    os.replace(copy, settings.data_dir / "ledger.db")
+    for path in settings.data_dir.glob("ledger.db-*"):
+        path.unlink()
+    stores = open_stores(settings)
+    assert replay_erasures(settings, stores, keyring().ids) == 1
+    assert replay_erasures(settings, stores, keyring().ids) == 0
+    stores.store.close()
+    assert found_in(settings.data_dir, number_hash.encode()) == []
+    database = open_database(f"sqlite:///{settings.data_dir}/ledger.db")
+    assert reading.size(database) == 18
+    database.close()
+
+
+def test_an_opt_out_is_not_forgotten_in_passing(harness: StoreHarness, settings: Settings) -> None:
+    """Without it, messages would reach the person again: that has to be asked for."""
+    number_hash = harness.ring.ids.number_hash("+13125556655")
+    stop = OptOut("profile-a", True, harness.now(), "STOP", "keyword")
+    harness.optouts.record(number_hash, "+1******6655", stop, None)
+    with pytest.raises(NotReady, match="--optouts"):
+        erase_person(settings, "+13125556655", lambda *_: None)
+    erase_person(settings, "+13125556655", lambda *_: None, optouts=True)
+    assert harness.optouts.of_number(number_hash) == []
+    assert [key for key in harness.raw.scan_iter("*") if number_hash in key] == []

@@ -1,0 +1,97 @@
+"""Commands of `ledger` and `audit` over a real store: exports in every format, resumption, copies, erasure."""
+
+import csv
+import json
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from otp_service import bootstrap
+from otp_service.config import DEV_TOML, load
+from otp_service.domain.export_lines import COLUMNS
+from otp_service.keyring import create
+
+from ..e2e.in_process import Commands
+from ..storage.harness import CODE, StoreHarness, fresh_number
+from .harness import ledger_over
+
+
+@pytest.fixture
+def commands(
+    server_harness: StoreHarness,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Commands:
+    """Of an installation whose ledger has three logins, and whose store has one more event."""
+    keyring, config = tmp_path / "keyring.json", tmp_path / "otp.toml"
+    keyring.write_bytes(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
+    keyring.chmod(0o600)
+    config.write_text(DEV_TOML)
+    environ = {"OTP_REDIS_URL": redis_url, "OTP_KEYRING": str(keyring), "OTP_CONFIG": str(config)}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    bootstrap.accept_keyring(load(environ))
+    for _ in range(3):
+        server_harness.check(server_harness.start(fresh_number()).reference, CODE)
+    with ledger_over(server_harness, tmp_path / "ledger.db") as ledger:
+        ledger.export_all()
+    server_harness.optouts.record_unclear("0" * 20, "+1", None)
+    return Commands(capsys)
+
+
+def test_an_export_has_every_record_in_every_format(commands: Commands, tmp_path: Path) -> None:
+    """JSON lines, CSV and syslog say the same; what is in no file yet is added by the next one."""
+    lines = [json.loads(line) for line in commands.shows("audit", "export").splitlines()]
+    assert [line["ledger_seq"] for line in lines] == list(range(1, 10))
+    assert {line["type"] for line in lines} == {"verification.started", "delivery.queued", "verification.approved"}
+    assert all(re.fullmatch(r"\+1\*+\d{4}", line["to"]) for line in lines)
+    assert [line["n"] for line in lines if line["verification_id"] == lines[0]["verification_id"]] == [1, 2, 3]
+    rows = list(csv.DictReader(commands.shows("audit", "export", "--format", "csv").splitlines()))
+    assert [row["seq"] for row in rows] == [line["seq"] for line in lines]
+    assert tuple(rows[0]) == COLUMNS
+    assert [json.loads(row["detail"]) for row in rows] == [line["detail"] for line in lines]
+    messages = commands.shows("audit", "export", "--format", "syslog", "--after", "8").splitlines()
+    assert len(messages) == 1
+    assert re.match(r"<110>1 \d{4}-\S+Z \S+ otp-service - \S+ \[event@32473 (\w+=\"[^\"]*\" ?)+\] \{", messages[0])
+    assert commands.shows("audit", "export", "--since", "2999-01-01T00:00:00Z") == ""
+
+
+def test_an_export_goes_on_where_it_was_cut_off(commands: Commands, tmp_path: Path) -> None:
+    """What stands behind the last position is written anew, and nothing comes twice."""
+    out = tmp_path / "audit.csv"
+    whole = commands.shows("audit", "export", "--format", "csv")
+    assert "9 records" in commands.run("audit", "export", "--format", "csv", "--out", str(out))[2]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert "cannot be written" in commands.refused("audit", "export", "--out", str(out))
+    with out.open("a") as file:
+        file.write("half a li")
+    assert "0 records" in commands.run("audit", "export", "--format", "csv", "--out", str(out), "--resume")[2]
+    assert out.read_text() == whole
+    assert "say nothing" in commands.refused("audit", "export", "--out", f"{out}.other", "--resume")
+    assert "--out" in commands.refused("audit", "export", "--resume")
+
+
+def test_the_tail_shows_ledger_and_store_as_one(commands: Commands) -> None:
+    """Also what has left the store; exports are on record."""
+    commands.shows("audit", "export")
+    kinds = [event["type"] for event in map(json.loads, commands.shows("audit", "tail", "--json").splitlines())]
+    assert len(kinds) == 11
+    assert {"audit.exported", "reply.unclear", "verification.approved"} <= set(kinds)
+
+
+def test_a_copy_and_the_end_of_a_warning(commands: Commands, tmp_path: Path) -> None:
+    """`ledger backup` and `ledger accept-restore`."""
+    copy = tmp_path / "copy.db"
+    assert commands.data("ledger", "backup", str(copy)) == {"file": str(copy), "records": 9}
+    assert "File exists" in commands.refused("ledger", "backup", str(copy))
+    assert commands.data("ledger", "accept-restore") == {"accepted": 0}
+
+
+def test_erasing_by_a_command(commands: Commands) -> None:
+    """Says what it did; a number that was never here is erased from nothing."""
+    assert commands.data("audit", "erase", "+13125550000")["records"] == 0
+    assert "E.164" in commands.refused("audit", "erase", "12")

@@ -1,0 +1,230 @@
+"""Evidence bundles: what was left out or changed is named, by our verifier and by the bundle's own script."""
+
+import json
+import random
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from otp_service.signed_log.evidence import Gathering, NoEvidence, Question, answering, gather, stated
+from otp_service.transparency import bundles
+from otp_service.transparency.checkpoints import read_checkpoint
+from otp_service.transparency.cosignatures import cosign
+from otp_service.transparency.notes import NoteError
+from tests.conftest import needs_program
+
+from ..transparency.signing import witness_signer
+from .harness import BEGAN_MS, SignedHarness
+
+PERSON = {"mask": "+1******0143", "number_hash": "aa"}
+SCRIPT_TIMEOUT_S = 120
+
+
+def events(verification: str) -> list[dict[str, object]]:
+    """A login, told by five events."""
+    kinds = ("verification.started", "delivery.queued", "delivery.sent", "check.failed", "verification.approved")
+    detail = {"title": 'a "quoted" \\ title, {odd: [n":1]}', "n": 99, "seq": 7}
+    return [
+        {"type": kind, "app": "default", "verification": verification, "n": n, "values": PERSON, "detail": detail}
+        for n, kind in enumerate(kinds, 1)
+    ]
+
+
+@pytest.fixture
+def log(signed: SignedHarness) -> SignedHarness:
+    """Two logins in between 60 other records, before and behind a change of keys."""
+    mixed = [one for pair in zip(events("v1"), events("v2"), strict=True) for one in pair]
+    signed.append_many(50)
+    signed.append(*mixed[:6])
+    signed.signer.sign()
+    signed.rotate()
+    signed.append(*mixed[6:])
+    signed.append_many(10)
+    signed.signer.sign()
+    return signed
+
+
+def bundle(log: SignedHarness, question: Question, *, state: bool = True) -> dict[str, bytes]:
+    """The files, with a statement in the log, disclosures and the keys of receipts."""
+    seqs = answering(log.database, question)
+    statement = None
+    if state:
+        log.append({"type": bundles.STATED, "detail": {"records": bundles.ranges_of(seqs), "token": "t"}})
+        log.signer.sign()
+        statement = stated(log.database, "t")
+    also = {"jwks.json": json.dumps(log.ring.jwks()).encode()}
+    return gather(log.database, seqs, statement, Gathering(log.keys, log.ring.open, also))
+
+
+@pytest.fixture
+def login(log: SignedHarness) -> dict[str, bytes]:
+    """The evidence of one login."""
+    return bundle(log, Question(verification="v1"))
+
+
+def without(files: Mapping[str, bytes], *names: str) -> dict[str, bytes]:
+    """The same with some files left out, and sums that say so."""
+    kept = {name: raw for name, raw in files.items() if name not in (*names, bundles.SUMS)}
+    return {**kept, bundles.SUMS: bundles.sums_of(kept)}
+
+
+def seqs_of(files: Mapping[str, bytes]) -> list[int]:
+    """The numbers of its records."""
+    names = [name for name in files if name.startswith(bundles.RECORDS) and name.endswith(bundles.LEAF)]
+    return [int(name.removeprefix(bundles.RECORDS).removesuffix(bundles.LEAF)) for name in names]
+
+
+def run(directory: Path, files: Mapping[str, bytes], *options: str) -> tuple[int, str]:
+    """The bundle's own script, in an empty directory: exit status and everything that it printed."""
+    for program in ("openssl", "awk", "xxd", "sha256sum"):
+        needs_program(program)
+    for name, raw in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(raw)
+    command = ["sh", str(directory / "verify.sh"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SCRIPT_TIMEOUT_S)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_login_is_proved(log: SignedHarness, login: dict[str, bytes], tmp_path: Path) -> None:
+    """By both verifiers: whose key, how many records, what is disclosed, and that none is missing."""
+    report = bundles.verify_bundle(login, log.first_key)
+    assert (report.records, report.disclosed, report.stated, report.size) == (5, 5, True, log.size)
+    assert bundles.verify_bundle(login, log.keys.newest).records == 5
+    status, printed = run(tmp_path / "bundle", login, "--key", str(log.first_key))
+    assert status == 0, printed
+    assert printed.startswith("VERIFIED: 5 records of otp.example/audit")
+    assert "compare it" not in printed
+    status, printed = run(tmp_path / "bundle", login, "--key", str(log.keys.newest))
+    assert status == 0, printed
+    status, printed = run(tmp_path / "bundle", login)
+    assert status == 0
+    assert log.first_key.fingerprint in printed
+    assert "compare it" in printed
+    status, printed = run(tmp_path / "bundle", login, "--key", str(witness_signer(3).key))
+    assert status == 1, printed
+
+
+def test_what_people_read(login: dict[str, bytes]) -> None:
+    """A line for each record; what records hold is text on the page."""
+    text = login["timeline.txt"].decode()
+    assert text.count("\n") == 5
+    assert "verification.approved" in text
+    page = login["timeline.html"].decode()
+    assert page.count("<tr>") == 6
+    assert "&quot;quoted&quot;" in page
+    assert "<script" not in page
+
+
+def test_a_cosigned_checkpoint_is_preferred(log: SignedHarness) -> None:
+    """What a witness has seen convinces more than what is newest."""
+    raw = log.reader.checkpoint() or ""
+    note, checkpoint = read_checkpoint(raw)
+    witness = witness_signer(5)
+    line = cosign(checkpoint.text, witness, 1_800_000_000)
+    log.reader.take_cosignature(str(witness.key), str(note.with_signature(line)), log.now_ms)
+    log.append_many(5)
+    log.signer.sign()
+    files = bundle(log, Question(verification="v2"), state=False)
+    report = bundles.verify_bundle(files, log.first_key)
+    assert (report.size, report.cosigned_by, report.stated) == (checkpoint.size, ("witness.example",), False)
+
+
+def test_a_thousand_omissions_are_named(log: SignedHarness) -> None:
+    """One record left out of a bundle, whichever: the log says that it belongs there."""
+    files = bundle(log, Question(since_ms=0, until_ms=BEGAN_MS + 1))
+    seqs = seqs_of(files)
+    assert len(seqs) == 70
+    leaves = [{**json.loads(files[bundles.record_name(seq) + bundles.LEAF]), "name": ""} for seq in seqs]
+    statement = json.loads(files[bundles.STATEMENT + bundles.LEAF])
+    chance = random.Random(7)
+    for _ in range(1000):
+        left_out = chance.choice(seqs)
+        kept = [leaf for leaf in leaves if leaf["seq"] != left_out]
+        with pytest.raises(bundles.BundleRefused, match=rf"^record {left_out} was left out"):
+            bundles.require_complete(kept, statement)
+    left_out = chance.choice(seqs)
+    name = bundles.record_name(left_out)
+    with pytest.raises(bundles.BundleRefused, match=f"record {left_out} was left out"):
+        bundles.verify_bundle(without(files, *(name + kind for kind in (".leaf", ".tlog-proof", ".person", ".salt"))))
+
+
+def test_omissions_by_the_script(login: dict[str, bytes], log: SignedHarness, tmp_path: Path) -> None:
+    """Named with the statement, and within a verification without it. What does not belong there is named too."""
+    third = bundles.record_name(seqs_of(login)[2])
+    files = without(login, *(third + kind for kind in (".leaf", ".tlog-proof", ".person", ".salt")))
+    status, printed = run(tmp_path / "one", files)
+    assert (status, f"record {int(third[-9:])} was left out" in printed) == (1, True), printed
+    unstated = without(files, "statement.leaf", "statement.tlog-proof")
+    status, printed = run(tmp_path / "two", unstated)
+    assert (status, "event 3 of vrf_v1 was left out" in printed) == (1, True), printed
+    with pytest.raises(bundles.BundleRefused, match="event 3 of vrf_v1 was left out"):
+        bundles.verify_bundle(unstated)
+    other = bundle(log, Question(verification="v2"), state=False)
+    extra = {name: raw for name, raw in other.items() if name.startswith(bundles.RECORDS)}
+    mixed = without({**login, **{name: raw for name, raw in extra.items() if name.endswith((".leaf", ".tlog-proof"))}})
+    with pytest.raises(bundles.BundleRefused, match="not of those"):
+        bundles.verify_bundle(mixed)
+    status, printed = run(tmp_path / "three", mixed)
+    assert (status, "not of those" in printed) == (1, True), printed
+
+
+PROVEN = (".leaf", ".tlog-proof", ".person", ".salt", "checkpoint", "log.vkey", "rotations/001")
+
+
+def test_one_changed_byte_is_refused(login: dict[str, bytes], log: SignedHarness) -> None:
+    """In every file with the sums as they were; in every proven file with sums that were computed anew."""
+    chance = random.Random(11)
+    for name, raw in login.items():
+        for at in {0, len(raw) - 1, *(chance.randrange(len(raw)) for _ in range(12))}:
+            changed = bytearray(raw)
+            changed[at] ^= 1 << chance.randrange(8)
+            files = {**login, name: bytes(changed)}
+            with pytest.raises(NoteError):
+                bundles.verify_bundle(files, log.first_key)
+            if name.endswith(PROVEN):
+                with pytest.raises(NoteError):
+                    bundles.verify_bundle(without(files), log.first_key)
+
+
+def test_one_changed_byte_is_refused_by_the_script(login: dict[str, bytes], tmp_path: Path, log: SignedHarness) -> None:
+    """A few of each kind, with sums that were computed anew."""
+    chance = random.Random(13)
+    record = bundles.record_name(seqs_of(login)[0])
+    names = [f"{record}{kind}" for kind in (".leaf", ".tlog-proof", ".salt", ".person")]
+    for number, name in enumerate((*names, "checkpoint", "log.vkey")):
+        changed = bytearray(login[name])
+        changed[chance.randrange(len(changed))] ^= 1
+        files = without({**login, name: bytes(changed)})
+        status, printed = run(tmp_path / str(number), files, "--key", str(log.first_key))
+        assert (status, "REFUSED" in printed) == (1, True), f"{name}: {printed}"
+    status, printed = run(tmp_path / "sums", {**login, "timeline.txt": b"nothing happened"})
+    assert (status, "SHA256SUMS" in printed) == (1, True), printed
+
+
+def test_questions(log: SignedHarness) -> None:
+    """By number, by time; nothing; what is not signed yet."""
+    assert len(answering(log.database, Question(number_hash="aa"))) == 10
+    assert len(answering(log.database, Question(since_ms=BEGAN_MS, until_ms=BEGAN_MS + 1))) == log.size
+    with pytest.raises(NoEvidence):
+        answering(log.database, Question(verification="v9"))
+    log.append({"type": "verification.started", "verification": "v9", "n": 1})
+    with pytest.raises(NoEvidence, match="no checkpoint"):
+        bundle(log, Question(verification="v9"), state=False)
+
+
+def test_what_was_erased_is_not_disclosed(log: SignedHarness) -> None:
+    """The record is proved all the same."""
+    log.run("DELETE FROM persons")
+    report = bundles.verify_bundle(bundle(log, Question(verification="v1")))
+    assert (report.records, report.disclosed) == (5, 0)
+
+
+def test_ranges() -> None:
+    """Numbers in few characters."""
+    assert bundles.ranges_of([1, 2, 3, 7, 9, 10]) == "1-3,7,9-10"
+    assert bundles.numbers_of("1-3,7,9-10") == [1, 2, 3, 7, 9, 10]
+    assert bundles.numbers_of(bundles.ranges_of([])) == []

@@ -1,0 +1,76 @@
+"""Apps whose starts and checks are limited by entries of `[[limits]]`."""
+
+LIMITS = """
+[apps.limited]
+brand = "Limited"
+route = ["pool", "backup"]
+resend_after = ["0s"]
+
+[[limits]]
+name = "devices"
+key = "device"
+rules = [{limit = 2, per = "1h"}, {limit = 3, per = "24h"}]
+apps = ["limited"]
+
+[[limits]]
+name = "accounts"
+key = "custom:account"
+event = "send"
+rules = [{limit = 2, per = "1h"}]
+apps = ["limited", "other"]
+
+[[limits]]
+name = "crowds"
+key = "custom:crowd"
+rules = [{limit = 37, per = "1h"}, {limit = 500, per = "24h"}]
+apps = ["limited"]
+
+[apps.worded]
+brand = "Worded"
+route = ["pool"]
+
+[[limits]]
+name = "any_word"
+key = "custom"
+rules = [{limit = 3, per = "1h"}]
+apps = ["worded"]
+
+[[limits]]
+name = "networks"
+key = ["client_ip", "country"]
+rules = [{limit = 2, per = "1h"}]
+apps = ["limited"]
+
+[apps.watched]
+brand = "Watched"
+route = ["pool"]
+resend_after = ["0s"]
+
+[[limits]]
+name = "watched"
+key = "number"
+rules = [{limit = 1, per = "1h"}]
+mode = "monitor"
+apps = ["watched"]
+
+[apps.blocks]
+brand = "Blocks"
+route = ["pool"]
+
+[[limits]]
+name = "blocks"
+key = ["prefix", "sender"]
+rules = [{limit = 2, per = "1h"}]
+apps = ["blocks"]
+
+[apps.guessed]
+brand = "Guessed"
+route = ["pool"]
+
+[[limits]]
+name = "guesses"
+key = "client_ip"
+event = "wrong_code"
+rules = [{limit = 2, per = "1h"}]
+apps = ["guessed"]
+"""

@@ -1,0 +1,1 @@
+"""A witness that follows logs: real ledgers, in process."""
