@@ -59,6 +59,8 @@ class Record:
     """A mark: it is of a test number, and nothing is sent. Not there for any other."""
     NOTICE: Final = "notice"
     """A mark: it is a notice and no code approves it. Not there for any other."""
+    COMPLETED: Final = "completed_ms"
+    """When the caller said that the login ended well by another way; not there if it did not."""
     REDEEMED: Final = "redeemed_ms"
     REDEEM_OPERATION: Final = "redeem_operation"
     CANCEL_OPERATION: Final = "cancel_operation"
