@@ -112,6 +112,8 @@ def every_factor(harness: "StoreHarness") -> None:
     bound = harness.factors.read(subject).all[-1]
     assert harness.ring.open(bound.sealed_number or "") == b"n" * 40
     harness.factors.note_told(subject, bound, "number_added", "opted_out")
+    for verification in (new_reference(harness, subject), sent):
+        harness.factors.told_all(subject, verification)
     assert harness.factors.lift(subject, "a reason", bind_ms=60_000) == 1
     assert harness.factors.read(subject).lifted
     for _ in range(2):
