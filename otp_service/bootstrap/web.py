@@ -261,8 +261,15 @@ class WebParts:
         )
 
     def _reports(self) -> DeliveryReports:
-        stores, senders = self.stores, self._settings.policy.senders.values()
-        return DeliveryReports(stores.store, stores.scripts, stores.keys, self._keyring.ids, senders)
+        stores, policy = self.stores, self._settings.policy
+        return DeliveryReports(
+            stores.store,
+            stores.scripts,
+            stores.keys,
+            self._keyring.ids,
+            policy.senders.values(),
+            last_senders_ms=policy.retention.last_senders_ms,
+        )
 
     def _receive(self) -> Receive:
         return Receive(

@@ -8,8 +8,6 @@ from typing import Final
 
 from ...domain import factors, ids, outbox
 from .encodings import TimerEntry
-from .guard_fields import Guard as Guard
-from .guard_fields import Guesses as Guesses
 
 
 class Record:

@@ -186,6 +186,7 @@ class StartVerification:
             detail=_audit_detail(request, self._client_ip(app, request), test=test is not None),
             per_number=self._policy.per_number,
             challenge=request.code_challenge,
+            tombstone_ms=self._policy.retention.verifications_ms,
             test=test is not None,
             guard_place=self._guard.place(app, to, request) if self._guard and test is None else None,
         )
