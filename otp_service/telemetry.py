@@ -115,6 +115,12 @@ CIRCUITS = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+GUARD = Counter(
+    "otp_guard",
+    "Starts of unknown numbers by what the pumping guard said, and what happened to its budgets.",
+    ["app", "budget", "outcome"],
+    registry=REGISTRY,
+)
 ALERTS = Counter("otp_alerts", "Alerts to the people on call, by outcome.", ["outcome"], registry=REGISTRY)
 GUESSING = Gauge(
     "otp_guessing_level",

@@ -22,12 +22,14 @@ from ..storage.known_api_keys import KnownApiKeys
 from ..storage.refusals import what_it_does
 from ..storage.replica_guard import ReplicaGuard
 from ..storage.replicas import Replicas
+from ..storage.safe_list import KnownSafeList
 from ..storage.schema import Keys
 from ..storage.scripts import Scripts
 from ..storage.servers_state import faults
 from ..storage.store import Store
 from ..storage.store_runs import END_CODES, StoreRuns
 from ..storage.told import Told
+from ..usecases.guard import Notes
 from .configuration import configuration_hash
 
 
@@ -39,6 +41,8 @@ class Known:
     circuits: KnownCircuits = field(default_factory=KnownCircuits)
     told: Told = field(default_factory=Told)
     guard: ReplicaGuard = field(default_factory=ReplicaGuard)
+    safe_list: KnownSafeList = field(default_factory=KnownSafeList)
+    guard_notes: Notes = field(default_factory=Notes)
     backlog: KnownBacklog = field(default_factory=KnownBacklog)
 
 

@@ -44,6 +44,7 @@ from .callbacks import callback_gauges
 from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
 from .fleet import Announcer, Facts, named_webhook_keys
+from .guard import build_guard
 from .guesses import guess_watch
 from .ledger import whole_record
 from .memory import measure_memory
@@ -72,7 +73,8 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS // 2) -> Flask:
     parts = WebParts(settings, stores, keyring, guesses=guesses)
     announcer = Announcer(settings, stores, keyring, API, parts.webhook_facts)
     # Started by the first request of each process: a server may fork after this.
-    read_in_background(stores, settings.policy, announcer.announce_if_due, guesses.count, api_keys=True)
+    also = (announcer.announce_if_due, guesses.count, parts.guard.in_background)
+    read_in_background(stores, settings.policy, *also, api_keys=True)
     return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 
 
@@ -124,6 +126,7 @@ class WebParts:
         self._health: SenderHealth = senders.sender_health(settings, stores)
         self._measure_callbacks = callback_gauges(settings, stores)
         self._verdicts = WebhookVerdicts(time.monotonic)
+        self.guard = build_guard(settings, stores, keyring.ids)
         self._exceeded = Exceeded(stores.audit, _count_limit, time.monotonic)
 
     def request_id(self) -> str:
@@ -230,6 +233,7 @@ class WebParts:
             ),
             harden=self._guesses.app,
             fictitious=settings.carrier_on_loopback,
+            guard=self.guard,
             audit_is_full=lambda: stores.known.backlog.is_full,
         )
 

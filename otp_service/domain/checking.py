@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from .ending import Ended, NotFound
+from .guarding import Converted
 from .ids import Reference
 from .marks import MarkedTest
 from .policy import App, Channel, NumberLimits, Slot
@@ -69,6 +70,7 @@ class Approved:
     case signs it from the other fields, which are told to nobody. `replayed`: the same request was approved before.
     `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled;
     `bound`: the number was bound by it.
+    `converted`: what the approval means to the pumping guard; None where the guard does not know the number's place.
     """
 
     approval: Approval
@@ -79,6 +81,7 @@ class Approved:
     subject: str = ""
     factor: Reference | None = None
     bound: bool = False
+    converted: Converted | None = None
 
 
 class Wrong(msgspec.Struct, frozen=True):

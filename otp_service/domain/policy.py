@@ -14,6 +14,7 @@ from .addresses import KeptAddress, KeptClientIp
 from .callback import Endpoint
 from .codes import MAX_LENGTH
 from .factors import FactorKind
+from .guard.policy import GuardPolicy
 from .guessing import MAX_CHECKS, GuessingMode, GuessingRule, Level
 from .numbering import EITHER, USUAL_KINDS, Kind
 from .retention import DAY_MS, Retention
@@ -237,6 +238,7 @@ class App:
     denial_words: frozenset[str] = frozenset({"no"})
     callback: Endpoint | None = None
     factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
+    guard: GuardPolicy = field(default_factory=GuardPolicy)
     risk: RiskHook | None = None
     guessing: GuessingRule = field(default_factory=GuessingRule)
     acr: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .admission import OuterAnswer
+from .guarding import ASK, GuardNeeded, GuardPlace
 from .ids import Reference
 from .policy import TOMBSTONE_MS, App, Channel, NumberLimits, Sender
 from .view import VerificationView
@@ -33,6 +34,8 @@ class StartCommand:
     `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the person whom the caller names,
     or empty. `test`: the number is a test number of the app, and nothing is sent to it. `notice`: the message has no
     code, and no code approves it.
+    `guard_place`: where the number is, None if the pumping guard leaves this start alone; `guard`: what its budgets
+    said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was taken.
     """
 
     operation_id: str
@@ -64,6 +67,9 @@ class StartCommand:
     notice: bool = False
     outer_limit: str = ""
     send_slots: Sequence[OuterAnswer] = ()
+    guard_place: GuardPlace | None = None
+    guard: str = ASK
+    guard_taken: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,10 +77,12 @@ class Started(VerificationView):
     """The send is durably queued: the verification right after that; at a replay, as it is now.
 
     `resent`: the code of an earlier verification was queued again. `replayed`: this operation ran before.
+    `guarded`: `counted` if what the guard took is kept, `known` for a start of a known number that counts as one.
     """
 
     resent: bool
     replayed: bool = False
+    guarded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class StartRefused:
     """Nothing was queued. `wait_ms` until it may pass; `sends_left` of the pending verification, or of a new one.
 
     `limit` names the limit that refuses, as the configuration does; "" where none does. `verification_id`: the pending
-    one, for the log.
+    one, for the log. `unguarded`: the guard's budgets were not asked, and would be.
     """
 
     code: str
@@ -90,6 +98,7 @@ class StartRefused:
     sends_left: int | None = None
     limit: str = ""
     verification_id: str | None = field(default=None, compare=False)
+    unguarded: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +106,6 @@ class WouldSend:
     """A start would queue the code for this sender, named as in the configuration."""
 
     sender: str
+
+
+StartAnswer = Started | StartRefused | GuardNeeded

@@ -72,9 +72,10 @@ def view_of(
 
 
 def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Started:
-    """What a command created. The script's reply: the time, the code's end, the next send, the sender and its kind."""
-    now_ms, expires_ms, next_send_ms = (int(ms) for ms in reply[:3])
-    first = DeliveryView(1, reply[3], reply[4], DeliveryStatus.QUEUED, None, None, now_ms, now_ms)
+    """What a command created. The script's reply: the time, what the guard counted, the code's end, the next
+    send, the sender and its kind."""
+    now_ms, expires_ms, next_send_ms = int(reply[0]), int(reply[2]), int(reply[3])
+    first = DeliveryView(1, reply[4], reply[5], DeliveryStatus.QUEUED, None, None, now_ms, now_ms)
     if command.test:
         first.status, first.error = DeliveryStatus.SUPPRESSED, TEST_NUMBER
     return Started(
@@ -98,6 +99,7 @@ def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Starte
         now_ms=now_ms,
         test=command.test,
         resent=False,
+        guarded=reply[1],
     )
 
 
@@ -170,3 +172,8 @@ def _timeline_entry(ref: Reference, record: Mapping[str, str], version: int) -> 
     if event == EventType.SENT:
         detail["message_id"] = record[f"{ordinal}{Delivery.MESSAGE_ID}"]
     return TimelineEntry(event, int(at), ref.delivery_id(int(ordinal)) if ordinal else None, detail)
+
+
+def own_detail(command: StartCommand) -> str:
+    """The detail of a start's event where it says more than the record does anyway; otherwise empty."""
+    return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail

@@ -12,7 +12,7 @@ def refused(reply: Sequence[Any]) -> StartRefused:
     """The refusal of a start."""
     left = int(reply[4]) if reply[4] != "" else None
     pending = f"{VERIFICATION_PREFIX}{reply[5]}" if reply[5] else None
-    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending)
+    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending, unguarded=reply[7] == "unknown")
 
 
 def require_echo(reply: Any, operation_id: str) -> None:

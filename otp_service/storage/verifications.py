@@ -9,17 +9,19 @@ from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Lat
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
+from ..domain.guarding import GuardNeeded
 from ..domain.ids import Ids, Reference
 from ..domain.marks import marked_test
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS
-from ..domain.starting import StartCommand, Started, StartRefused, WouldSend
+from ..domain.starting import StartAnswer, StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
 from .arguments import route_text, rules_text, slots_text
+from .guard_arguments import converted_of, guard_arguments, guard_times
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
-from .record_views import View, app_of, created, is_of, timeline_of, usual_detail, view_of
+from .record_views import View, app_of, created, is_of, own_detail, timeline_of, view_of
 from .schema import Keys
 from .schema.encodings import LatestEntry, flag
 from .schema.fields import Number, Record
@@ -50,7 +52,7 @@ class Verifications:
         self._hints = LatestHints()
         self._told = told or Told()
 
-    def start(self, command: StartCommand) -> Started | StartRefused:
+    def start(self, command: StartCommand) -> StartAnswer:
         """Create, or send again. Raises StoreUnavailable."""
         known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
         for _ in range(_MAX_RUNS):
@@ -69,14 +71,16 @@ class Verifications:
                     person = command.subject or command.reference.number_hash
                     subject = self._ids.subject(command.app.name, person)
                     return created(command, subject, reply[3:])
+                case "guard":
+                    return GuardNeeded()
                 case _:
-                    ref, flat = self._reference(reply[2]), reply[4]
+                    ref, flat = self._reference(reply[2]), reply[5]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
-                    return self._shown(Started, ref, record, int(reply[3]), resent=True)
+                    return self._shown(Started, ref, record, int(reply[3]), resent=True, guarded=reply[4])
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
-    def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
+    def would_start(self, command: StartCommand) -> WouldSend | StartRefused | GuardNeeded:
         """Judge a start and change nothing. Raises StoreUnavailable."""
         known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
         for _ in range(_MAX_RUNS):
@@ -87,6 +91,8 @@ class Verifications:
                     known = self._reference(reply[2])
                 case "refused":
                     return refused(reply)
+                case "guard":
+                    return GuardNeeded()
                 case _:
                     return WouldSend(str(reply[2]))
         raise StoreUnavailable("Too many requests for this number at once.")
@@ -137,7 +143,7 @@ class Verifications:
             send_slots=slots_text(command.send_slots),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
-            own_detail=_own_detail(command),
+            own_detail=own_detail(command),
             subject=command.subject,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
@@ -145,6 +151,7 @@ class Verifications:
             test=flag(command.test),
             notice=flag(command.notice),
             dry_run=flag(dry_run),
+            **guard_arguments(command),
         )
 
     def _start_keys(self, command: StartCommand, known: Reference | None) -> dict[str, str]:
@@ -208,6 +215,7 @@ class Verifications:
             unbound_max=UNBOUND_CHECKS,
             outer_wait_ms=command.outer_wait_ms,
             outer_limit=command.outer_limit,
+            guard_rules=guard_times(app.guard),
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         require_echo(reply, command.operation_id)
@@ -217,7 +225,7 @@ class Verifications:
         self._told.add_check(self._keys.record(ref), command.operation_id, reply)
         match reply[0]:
             case "approved":
-                return self._approved(command, ref, reply[1:10])
+                return self._approved(command, ref, reply[1:11])
             case "wrong":
                 return Wrong(int(reply[1]))
             case "unbound":
@@ -234,7 +242,7 @@ class Verifications:
                 return NotFound()
 
     def _approved(self, command: CheckCommand, ref: Reference, reply: Sequence[str]) -> Approved:
-        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject, test = reply
+        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject, test, guarded = reply
         approval = Approval(
             verification_id=ref.verification_id,
             status="approved",
@@ -248,7 +256,8 @@ class Verifications:
         )
         # Each command has a receipt id of its own: another one is that of the first approval.
         replayed = receipt_id != command.receipt_id
-        return Approved(approval, int(at), context_hash, receipt_id, replayed, subject)
+        converted = converted_of(command.app.name, guarded)
+        return Approved(approval, int(at), context_hash, receipt_id, replayed, subject, converted=converted)
 
     def _check_keys(self, command: CheckCommand) -> dict[str, str]:
         keys = self._ending_keys(command.reference)
@@ -378,7 +387,7 @@ class Verifications:
         (record,), now_ms = self._store.read_at([("HGETALL", self._keys.record(ref))])
         return fields_of(record), now_ms
 
-    def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
+    def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: Any) -> View:
         person = record.get(Record.SUBJECT) or ref.number_hash
         subject, over = self._ids.subject(app_of(record), person), self._told.is_over(record.get(Record.RUN))
         return view_of(kind, ref, record, now_ms, subject, over=over, **more)
@@ -388,8 +397,3 @@ class Verifications:
         if ref is None:
             raise StoreUnavailable("The store holds an id that is not ours.")
         return ref
-
-
-def _own_detail(command: StartCommand) -> str:
-    """The event's detail where it says more than the record does anyway."""
-    return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail

@@ -59,6 +59,10 @@ class AlertOnCall:
         text = f"The profile of {names} has reached its daily spend limit. It sends nothing more before midnight UTC."
         self._raise(f"spent:{profile}", text)
 
+    def guard(self, trouble: str, text: str) -> None:
+        """Something happened to the pumping guard's budgets. Never raises."""
+        self._raise(trouble, text)
+
     def risk_hook(self, app: str) -> None:
         """An app's risk hook does not answer. Never raises."""
         text = f"The risk hook of {app} does not answer. Its starts are treated as on_failure says."

@@ -146,6 +146,7 @@ def test_the_record_has_a_name_for_every_event() -> None:
         "configuration",
         "limit",
         "audit",
+        "guard",
     )
     elsewhere = {kind for kind in known if kind.partition(".")[0] in named}
     elsewhere |= {audit.EventType.STORE_EMPTIED, audit.EventType.PERSON_SHOWN, audit.EventType.PERSON_ERASED}

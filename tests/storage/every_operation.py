@@ -34,6 +34,7 @@ from otp_service.storage.told import Told
 
 from .api_keys import keys_of
 from .factors import every_factor
+from .guard import every_guard
 from .harness import ALL_EXPORTED, BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
@@ -273,6 +274,7 @@ def other_places(harness: StoreHarness) -> None:
     harness.audit.trim(60_000, ALL_EXPORTED)
     dead_letters(harness)
     every_factor(harness)
+    every_guard(harness)
     support(harness)
     runs(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)

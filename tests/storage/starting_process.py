@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from otp_service.domain.starting import StartCommand, Started, StartRefused
+from otp_service.domain.starting import StartAnswer, StartCommand, StartRefused
 
 from .harness import SHOP, StoreHarness, at_once
 
 
-def outcome(answer: Started | StartRefused) -> str:
+def outcome(answer: StartAnswer) -> str:
     """A word for it."""
-    return "started" if isinstance(answer, Started) else answer.code
+    return answer.code if isinstance(answer, StartRefused) else "started"
 
 
 def command(harness: StoreHarness, subject: str) -> StartCommand:

@@ -41,6 +41,7 @@ class Callers(Number):
             assert late is None, "it was let through too early"
             self._sent(app, purpose, context, code, answer)
         else:
+            assert isinstance(answer, StartRefused)
             assert early is not None, "it was refused without a reason"
             self._refused(answer, early, late, after - before)
             self._seen_expired(app, purpose, before)

@@ -37,6 +37,7 @@ ENDLESS = (
     r"otp:\{meta\}:(shards|index_keys|key_ids)$",
     r"otp:\{keys\}:",
     r"otp:\{sync\}:cursor:",
+    r"otp:\{guards\}:safe_list$",
     r"otp:\{alerts\}:due$",
 )
 """The keys that `keys.py` documents as having no TTL."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from otp_service.domain.checking import Approved
 from otp_service.domain.ids import Reference
-from otp_service.domain.starting import Started
+from otp_service.domain.starting import Started, StartRefused
 
 from .harness import BANK, CODE, SHOP, UNCAPPED, StoreHarness, fresh_number
 from .sends import ENDS, cancel, expire
@@ -127,5 +127,6 @@ def test_the_cool_downs_wait_is_exact(server_harness: StoreHarness, ages: list[i
         stays = [send for send in sends if send + HOUR_MS > answer.now_ms]
         assert len(harness.sends(harness.hash_of(number))) == 2 * len(stays) + 1
     else:
+        assert isinstance(answer, StartRefused)
         assert answer.code == "resend_too_soon"
         assert opens(sends, waits, before) - after <= answer.wait_ms <= opens(sends, waits, before) - before

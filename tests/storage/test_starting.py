@@ -285,6 +285,7 @@ def test_giving_back_is_bounded(harness: StoreHarness) -> None:
         if isinstance(answer, StartRefused):
             refusals.append(answer)
             break
+        assert isinstance(answer, Started)
         job = harness.take(answer.reference)
         harness.must_begin(job, app)
         harness.deliveries.record_refused(job, DEAD)

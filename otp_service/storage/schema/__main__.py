@@ -17,6 +17,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "audit": (fields.AuditEntry,),
     "callbacks": (fields.QueuedCallback,),
     "circuit": (fields.Breaker,),
+    "country": (fields.Guard,),
     "dead": (fields.DeadLetter,),
     "idempotency": (fields.IdempotencyKey,),
     "number": (fields.Number,),
@@ -32,6 +33,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "sync_cursor": (fields.SyncCursor,),
     "sender_stats": (fields.SenderResult,),
     "timers": (fields.TimerKind,),
+    "total": (fields.Guard,),
 }
 """The names that stand in a key: fields of a hash or stream entry, or the beginnings of the members of a set."""
 

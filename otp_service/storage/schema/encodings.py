@@ -224,3 +224,47 @@ FactorReceipt = Encoding("|", ("run", "operation", "at_ms"))
 SentCode = Encoding("|", ("verification", "number_hash", "binds"))
 """The code that was sent to a subject last for a purpose: the token of the verification, the number, and whether its
 approval may bind that number (1)."""
+
+GuardTimes = Encoding(":", ("known_ms", "counted_ms", "sends"))
+"""How long a number is known after an approval, how long a count covers its sends, and how many sends."""
+
+GuardPlace = Encoding("|", ("region", "block_10k", "block_1k"))
+"""Where a number is: its country (ISO 3166, `ZZ` for none), and the keyed hashes of its blocks."""
+
+GuardedNumber = Encoding("|", ("approved_ms", "counted_ms", "sends", "started_ms", "region", "block_10k"))
+"""What the guard knows of a number in an app; 0 is never. Counted: when its count began, and how many sends it covers
+yet. Started: the last start of a known number."""
+
+GuardTakes = Encoding("|", ("block_1k", "taken"))
+"""What a number's sends took: the keyed hash of its block of 1,000, and `GuardTaken` with commas."""
+
+GuardTaken = Encoding(":", ("address", "cost", "flags"))
+"""What one send took. Address: keyed hash, `-` for none. Flags: `n`, then `w` for a warm block, `o` in an outage, `a`
+if it took from the total, `c` and `t` for a probe of the country and of the total."""
+
+GuardedApproval = Encoding("|", ("region", "block_10k", "block_1k", "known", "taken"))
+"""What an approval gives back. Known 1: the number was known before."""
+
+GuardBucket = Encoding("|", ("level", "at_ms", "refused_ms"))
+"""A leaky bucket of unapproved sends: its level at a time, and its last refusal. 17 digits: the same double again."""
+
+GuardProbes = Encoding("|", ("next_ms", "gap_ms", "refused_ms"))
+"""When the next probe may pass, the gap between probes, and when there was no room last."""
+
+GuardDay = Encoding(":", ("day", "count"))
+"""A count of one UTC day (days since 1970). A list is separated by commas."""
+
+GuardWarmBlock = Encoding("|", ("first_ms", "last_ms"))
+"""The first and the last approval in a block of 10,000 numbers."""
+
+GuardAddress = Encoding("|", ("level", "at_ms", "refused_ms", "countries"))
+"""An end user's address: its bucket, and `GuardVisit` with commas."""
+
+GuardVisit = Encoding(":", ("region", "at_ms"))
+"""The last send of an address to a country."""
+
+SafeEntry = Encoding("|", ("at_ms", "reason"))
+"""An entry of the guard's safe list: when it was made, and why."""
+
+GuardReport = Encoding(":", ("what", "budget", "region"))
+"""What happened to a budget. Region: empty for the total over all countries."""

@@ -165,6 +165,10 @@ class Number:
     """How many messages of the number the carrier has accepted."""
     MESSAGE: Final = "message:"
     """Followed by a digit: the delivery that became one of its last messages at the carrier."""
+    GUARDED: Final = "guard_mark:"
+    """Followed by an app: what the pumping guard knows of the number there, as `GuardedNumber`."""
+    GUARD_TAKEN: Final = "guard_taken:"
+    """Followed by an app: what its sends took of the guard's budgets, as `GuardTakes`; empty after an approval."""
     ENDS: Final = "ends_ms"
     """When the hash ends by itself, and when it may end if no wrong codes in a row are to be remembered."""
 
@@ -327,6 +331,38 @@ class Guesses:
     """How hard its codes are made to guess, as `domain.guessing.Level`."""
     HOLDS: Final = "holds_until_ms"
     """Until when the level does not fall."""
+
+
+class Guard:
+    """Fields of the pumping guard's hashes of an app: the total over all countries, and each country.
+
+    The hashes of blocks and of addresses have no names: a field is a keyed hash, its value a `GuardBucket` or a
+    `GuardAddress`.
+    """
+
+    COLD: Final = "cold"
+    """Buckets, as `GuardBucket`: sends to cold blocks, a day."""
+    HOUR: Final = "hour"
+    WARM: Final = "warm"
+    """Sends to warm blocks, half a day."""
+    KNOWN: Final = "known_starts"
+    """Starts of known numbers, emptied by their approvals."""
+    OUTAGE: Final = "outage"
+    """What passes while nothing converts."""
+    PROBES: Final = "probes"
+    """As `GuardProbes`."""
+    APPROVED: Final = "newly_approved"
+    """Newly approved numbers by day, `GuardDay` with commas."""
+    COUNTED: Final = "counted"
+    """Numbers that were counted, by day."""
+    STARTED: Final = "first_start_ms"
+    """The first start of the app."""
+    APPROVALS: Final = "approvals"
+    """How many there were."""
+    WARM_BLOCK: Final = "warm_block:"
+    """Followed by a block of 10,000 numbers (a keyed hash): its first and its last approval, `GuardWarmBlock`."""
+    REGION: Final = "region:"
+    """Followed by a country that was counted."""
 
 
 class Refused:

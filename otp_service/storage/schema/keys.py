@@ -63,8 +63,8 @@ class Keys:
     def number(self, number_hash: str) -> str:
         """Hash: the number's latest verifications, what started them, its sends and its wrong codes.
 
-        TTL: as long as anything in it counts (24 h at least, 30 days while wrong codes in a row are remembered), and an
-        hour more.
+        TTL: as long as anything in it counts (24 h at least, 30 days while wrong codes in a row are remembered, 90 days
+        after an approval), and an hour more.
         """
         return f"{self._of(number_hash)}:number:{number_hash}"
 
@@ -334,6 +334,32 @@ class Keys:
         `subject` is a hash of whom the limit is for. TTL: the limit's window.
         """
         return f"{PREFIX}:limit:{{{name}:{limit}:{per_ms}:{subject}}}"
+
+    # ---- the pumping guard of one app ------------------------------------------------------------------------------
+
+    def _guard(self, app: str, name: str) -> str:
+        # All of an app in one slot: one script judges and fills every budget of a start.
+        return f"{PREFIX}:{{guard:{app}}}:{name}"
+
+    def total(self, app: str) -> str:
+        """Hash: the guard's budgets over all countries, its days and its countries. TTL: 200 days."""
+        return self._guard(app, "total")
+
+    def country(self, app: str, region: str) -> str:
+        """Hash: a country's budgets and days, and its blocks with approvals. TTL: 200 days after the last change."""
+        return self._guard(app, f"country:{region}")
+
+    def blocks(self, app: str, region: str) -> str:
+        """Hash: keyed hash of a block of 10,000 or 1,000 numbers -> its bucket, `level|ms`. TTL: 2 days."""
+        return self._guard(app, f"blocks:{region}")
+
+    def safe_list(self) -> str:
+        """Hash: never counted: `number:`, `block:` (keyed hashes) or `country:` -> `ms|reason`. No TTL."""
+        return f"{PREFIX}:{{guards}}:safe_list"
+
+    def addresses(self, app: str) -> str:
+        """Hash: keyed hash of an end user's address -> its bucket and countries. TTL: 2 days."""
+        return self._guard(app, "addresses")
 
     def sender_rate(self, sender: str, place: int = 0) -> str:
         """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it.

@@ -24,6 +24,7 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "probe": ("dead_shards",),
     "carrier_refusals": ("Circuits._forget_reports",),
     "sender_health": ("SenderStats.record_health",),
+    "safe_list": ("SafeListTable.add", "SafeListTable.remove"),
     "shard_count": ("fix_shards",),
     "timers": ("Timers.put_off",),
 }

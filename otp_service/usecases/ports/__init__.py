@@ -10,6 +10,7 @@ from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
+from .guard import GuardBudgets, GuardEvents, SafeListTable
 from .guesses import Guesses
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
@@ -32,6 +33,8 @@ __all__ = [
     "DeliveryReports",
     "DueDeliveries",
     "FactorStore",
+    "GuardBudgets",
+    "GuardEvents",
     "Guesses",
     "HealthReports",
     "KeyIds",
@@ -46,6 +49,7 @@ __all__ = [
     "RefusedStarts",
     "Ring",
     "RiskReceivers",
+    "SafeListTable",
     "SenderRate",
     "SenderStats",
     "Vault",

@@ -6,19 +6,23 @@ from typing import Protocol
 from ...domain.checking import CheckAnswer, CheckCommand, LatestAnswer
 from ...domain.denial import Denial
 from ...domain.ending import Canceled, Ended, NotFound, Redeemed
+from ...domain.guarding import GuardNeeded
 from ...domain.ids import Reference
-from ...domain.starting import StartCommand, Started, StartRefused, WouldSend
+from ...domain.starting import StartAnswer, StartCommand, StartRefused, WouldSend
 from ...domain.view import TimelineEntry, VerificationView
 
 
 class VerificationStore(Protocol):
     """Where verifications are stored. Each method that changes one is a single atomic step."""
 
-    def start(self, command: StartCommand) -> Started | StartRefused:
-        """Start a verification, or send the pending one's code again. Where a resend is decided."""
+    def start(self, command: StartCommand) -> StartAnswer:
+        """Start a verification, or send the pending one's code again. Where a resend is decided.
+
+        GuardNeeded: only the pumping guard stands between, and is to be asked.
+        """
         ...
 
-    def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
+    def would_start(self, command: StartCommand) -> WouldSend | StartRefused | GuardNeeded:
         """What `start` would do, at this moment; nothing changes."""
         ...
 

@@ -11,6 +11,7 @@ from ...domain.admission import OuterAnswer, Wanted
 from ...domain.phone import Phone
 from ...domain.starting import StartCommand, Started, StartRefused, WouldSend
 from .. import ports
+from ..guard import GuardedStarts
 from .start_request import StartRequest
 
 
@@ -37,7 +38,7 @@ _Asked = Sequence[tuple[Part, Sequence[OuterAnswer]]]
 class Admission:
     """Runs starts. Safe for many threads."""
 
-    def __init__(self, *, store: ports.VerificationStore, outer: ports.OuterStore, parts: Sequence[Part]) -> None:
+    def __init__(self, *, store: GuardedStarts, outer: ports.OuterStore, parts: Sequence[Part]) -> None:
         self._store = store
         self._outer = outer
         self._parts = parts

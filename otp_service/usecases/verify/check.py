@@ -17,6 +17,7 @@ from ...domain.ids import Reference
 from ...domain.policy import App, Policy
 from ...domain.verification import DEFAULT_PURPOSE, Status
 from .. import ports
+from ..guard import Guard
 from .apps import configured_app
 from .digests import code_digest
 from .guess_limits import GuessLimits
@@ -71,6 +72,7 @@ class CheckVerification:
         token_bytes: Callable[[int], bytes],
         tries: SubjectTries,
         limits: GuessLimits,
+        guard: Guard | None = None,
     ) -> None:
         """`limits` judges guesses."""
         self._limits = limits
@@ -80,6 +82,7 @@ class CheckVerification:
         self._issuer = issuer
         self._token_bytes = token_bytes
         self._tries = tries
+        self._guard = guard
 
     def __call__(self, app_name: str, request: CheckRequest, request_key: str = "") -> Approved | Refusal:
         """Judge a guess, by id or at the latest verification of the number for the purpose.
@@ -219,7 +222,9 @@ class CheckVerification:
         return check(make())
 
     def _signed(self, app: App, approved: Approved) -> Approved:
-        """The approval with the signed receipt in it."""
+        """The approval with the signed receipt in it. It is what the pumping guard is waiting for."""
+        if self._guard is not None:
+            self._guard.approved(app, approved)
         ring, approval = self._vault.current(), approved.approval
         claims = receipt.Claims(
             iss=self._issuer,

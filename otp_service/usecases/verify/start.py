@@ -12,6 +12,7 @@ from ...domain.phone import Phone
 from ...domain.policy import App, Channel, Policy, Sender
 from ...domain.starting import KEYED_OPERATION_TTL_MS, OPERATION_TTL_MS, StartCommand, Started
 from .. import ports, sealed_box
+from ..guard import Guard
 from ..sealed_box import Box
 from ..sender_health import SenderHealth
 from .admission import Admission
@@ -44,6 +45,7 @@ class StartVerification:
         subjects: StartSubjects,
         ask_risk: AskRisk,
         harden: Callable[[App], App],
+        guard: Guard | None = None,
     ) -> None:
         self._admission = admission
         self._sender_health = sender_health
@@ -55,6 +57,7 @@ class StartVerification:
         self._token_bytes = token_bytes
         self._randbelow = randbelow
         self._subjects = subjects
+        self._guard = guard
         self._ask_risk = ask_risk
         self._harden = harden
 
@@ -183,6 +186,7 @@ class StartVerification:
             challenge=request.code_challenge,
             tombstone_ms=self._policy.retention.verifications_ms,
             test=test is not None,
+            guard_place=self._guard.place(app, to, request) if self._guard and test is None else None,
         )
 
     def _client_ip(self, app: App, request: StartRequest) -> str:

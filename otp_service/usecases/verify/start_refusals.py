@@ -59,7 +59,13 @@ def _rate_limited(refused: StartRefused) -> Refusal:
     return Refusal("rate_limited", f"Too many requests. Try again in {wait} seconds.", wait)
 
 
+def _guard_refused(refused: StartRefused) -> Refusal:
+    detail = "Too many codes to numbers like this one were never used. Let the person in another way, or try later."
+    return Refusal("guard_refused", detail, fields={"reason": refused.limit})
+
+
 _BY_CODE: dict[str, Callable[[StartRefused], Refusal]] = {
+    "guard_refused": _guard_refused,
     "opted_out": _opted_out,
     "too_many_wrong_codes": _too_many_wrong_codes,
     "context_conflict": _context_conflict,

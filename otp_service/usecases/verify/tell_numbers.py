@@ -36,6 +36,7 @@ class NoticeRequest:
     channel: str = Channel.SMS
     context: Mapping[str, str] = field(default_factory=dict)
     client_ip: str | None = None
+    known_user: bool = True
     autofill: str = ""
     metadata: str = "{}"
     code_challenge: str = ""
@@ -129,4 +130,5 @@ class TellNumbers:
             box=self._vault.seal(box),
             failover_route=(),
             notice=True,
+            guard_place=None,
         )

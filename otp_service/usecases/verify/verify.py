@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ...domain.policy import App, Policy
 from .. import ports
+from ..guard import Guard, GuardedStarts
 from ..sender_health import SenderHealth
 from ..subjects import Subjects
 from .admission import Admission, Part
@@ -43,13 +44,15 @@ class Verify:
         ask_risk: AskRisk,
         harden: Callable[[App], App] = lambda app: app,
         fictitious: bool = False,
+        guard: Guard | None = None,
         audit_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         """`parts`: what a start takes apart from its number. `exceeded` is told of limits that refuse nothing.
 
         `ask_risk` asks the app's risk hook, if it has one. `fictitious` allows the numbers 555-0100 to 555-0199, which
-        only a sandbox delivers to. `harden` makes codes harder to
-        guess while somebody guesses many. `audit_is_full`: whether too many events wait for the ledger.
+        only a sandbox delivers to. `harden` makes codes harder to guess while somebody guesses many. `audit_is_full`:
+        whether too many events wait for the ledger. `guard`: the pumping guard; without one no start is judged by its
+        budgets.
         """
         people = People(vault, fictitious=fictitious)
         self.tell = TellNumbers(store=factor_store, vault=vault, token_bytes=token_bytes, start=lambda: self.start)
@@ -65,7 +68,7 @@ class Verify:
             redeem_factor=spend_factor,
             policy=policy,
         )
-        admission = Admission(store=store, outer=outer, parts=parts)
+        admission = Admission(store=GuardedStarts(store, guard), outer=outer, parts=parts)
         self.start = StartVerification(
             admission=admission,
             sender_health=sender_health,
@@ -79,6 +82,7 @@ class Verify:
             subjects=StartSubjects(tries, self.redeem, vault.seal),
             ask_risk=ask_risk,
             harden=harden,
+            guard=guard,
         )
         self.preview = PreviewStart(self.start, admission)
         self.check = CheckVerification(
@@ -89,6 +93,7 @@ class Verify:
             token_bytes=token_bytes,
             tries=tries,
             limits=GuessLimits(store=store, outer=outer, policy=policy, digest=vault.ids.digest, exceeded=exceeded),
+            guard=guard,
         )
         self.cancel = CancelVerification(
             store=store, vault=vault, people=people, policy=policy, token_bytes=token_bytes

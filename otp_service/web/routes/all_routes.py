@@ -125,7 +125,11 @@ def _kept(backend: Backend, kind: str) -> KeptReplies:
 
 def _recording(backend: Backend) -> Callable[..., None]:
     """Puts an event on record. The record is asked for then: tools look at the routes without a store behind them."""
-    return lambda *event, **named: backend.audit.record(*event, **named)
+
+    def record(*event: Any, **named: Any) -> None:
+        backend.audit.record(*event, **named)
+
+    return record
 
 
 def _signed_log_routes(backend: Backend) -> list[Route]:

@@ -25,6 +25,7 @@ _NUMBER = (
     "channel_unavailable",
     "country_not_allowed",
     "destination_blocked",
+    "guard_refused",
     "opted_out",
     "number_not_bound",
     "guard_refused",

@@ -53,6 +53,7 @@ _PROOF = (
     "With `subject` and the purpose `bind`: an unspent receipt of the subject, which is spent. It lets a code go to a "
     "number that is not bound to the subject; its approval binds the number."
 )
+_KNOWN_USER = "The app knows this user, for example by a signed-in session: the start costs the pumping guard half."
 
 
 class StartRequest(Request):
@@ -66,6 +67,7 @@ class StartRequest(Request):
     given_client_ip: AddressText | UnsetType = msgspec.field(name="client_ip", default=UNSET)
     given_device_id: DeviceText | UnsetType = msgspec.field(name="device_id", default=UNSET)
     limit_keys: LimitKeys = msgspec.field(default_factory=dict)
+    known_user: Annotated[bool, Meta(description=_KNOWN_USER)] = False
     given_subject: SubjectText | UnsetType = msgspec.field(name="subject", default=UNSET)
     given_proof: Annotated[str, Meta(max_length=4096, description=_PROOF)] | UnsetType = msgspec.field(
         name="proof", default=UNSET

@@ -56,6 +56,7 @@ class StartRequest:
     locale: str = ""
     context: Mapping[str, str] = field(default_factory=dict)
     client_ip: str | None = None
+    known_user: bool = False
     device_id: str | None = None
     limit_keys: Mapping[str, str] = field(default_factory=dict)
     autofill: str = ""

@@ -30,22 +30,6 @@ local function write_number(number, fields, ends, now, needed_ms, in_a_row_ms)
   return moves
 end
 
--- No wrong codes in a row are to be remembered any more, unless another app has some: the hash ends when nothing else
--- needs it.
-local function shorten_number(number, ends)
-  local found = redis.call('HGETALL', number)
-  for i = 1, #found, 2 do
-    local of_app = string.find(found[i], Number.WRONG .. ':', 1, true) == 1
-    -- What cannot be read may be some: no error here, in the middle of an approval.
-    if of_app and found[i + 1] ~= '' and string.match(found[i + 1], WrongCodes.PARSE) ~= '0' then return end
-  end
-  local _, needed = read_ends(ends)
-  -- An end that cannot be read ends nothing.
-  if needed == 0 then return end
-  redis.call('HSET', number, Number.ENDS, pack_ends(needed, needed))
-  redis.call('PEXPIREAT', number, int(needed))
-end
-
 -- The text of these times without those at its end that are `kept_ms` old.
 local function without_old_times(text, times, kept_ms, now)
   local count = #times

@@ -7,13 +7,14 @@
 -- include: _number.lua
 -- include: _ending.lua
 -- include: _sends.lua
+-- include: _guarded.lua
 -- include: verification/_counting.lua
 -- Check one guess.
 --
 -- KEYS record! secrets! number! audit! run
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
 --      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max outer_wait_ms
---      outer_limit digests...
+--      outer_limit guard_rules digests...
 -- Where by_purpose: of the number's latest verification that is asked for; then `token` is '', and the keys of record
 --       and secrets are to be completed with the one that is found · '' if asked by id ·
 --       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
@@ -24,7 +25,7 @@
 -- Reply {operation, token of the verification, and then:
 --       'no_key', key id}: made with a key of which no digest is given ·
 --       'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
---       keyed hash of the subject or '', '1' of a test number} ·
+--       keyed hash of the subject or '', '1' of a test number, `GuardedApproval` or ''} ·
 --       'wrong' or 'unbound', checks left} · 'ended', status, 'counted' by this guess or nothing} ·
 --       'limited', ms, the limit that refuses or ''} · 'not_found'} ·
 --       'of_subject', keyed hash}: call again with a try of that subject
@@ -34,8 +35,9 @@
 --       its approval again. What was started for a subject is judged under the subject's budget, not the number's. A
 --       check without the verifier of a start is neither compared nor counted against anybody.
 local own_field, by_number = Number.WRONG .. ':' .. app, by_purpose ~= ''
-local own, all, sends, ends, latest = unpack(redis.call('HMGET', number_key, own_field, Number.WRONG, Number.SENDS,
-  Number.ENDS, Number.LATEST .. app .. ':' .. by_purpose))
+local own, all, sends, ends, guarded_text, guard_takes, latest = unpack(redis.call('HMGET', number_key, own_field,
+  Number.WRONG, Number.SENDS, Number.ENDS, Number.GUARDED .. app, Number.GUARD_TAKEN .. app,
+  Number.LATEST .. app .. ':' .. by_purpose))
 if by_number then
   token = string.match(latest or '', LatestEntry.PARSE)
   if not token then return {operation, '', 'not_found'} end
@@ -47,10 +49,10 @@ local facts, status, expires, attempts_before, sending, version, context_hash, c
   Record.OPERATION .. operation, Record.SUBJECT, Record.TEST, Record.NOTICE))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
-local function approved(at, receipt)
+local function approved(at, receipt, guarded)
   local _, _, channel = string.match(sending, Sending.PARSE)
   return {operation, token, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask,
-    subject or '', test or ''}
+    subject or '', test or '', guarded or ''}
 end
 
 -- The approval that this verification got before.
@@ -132,14 +134,11 @@ local half = #digest / 2
 digest = by_number and string.sub(digest, half + 1) or string.sub(digest, 1, half)
 if guessed == digest then
   -- A right guess is no wrong one: take back what was counted against the number. The verification's count stays.
-  -- Only what was counted just now stands in a hash that was not there: its two fields.
-  if ends or redis.call('HLEN', number_key) > 2 then
-    redis.call('HSET', number_key, own_field, times == '' and '' or string.format(WrongCodes.PACK, 0, int(last), times),
-      Number.WRONG, all or '', Number.SENDS, without_ladder(sends, app, purpose))
-    if in_a_row > 0 then shorten_number(number_key, ends) end
-  else
-    redis.call('DEL', number_key)
-  end
+  -- Whoever is approved holds the phone: the number is known from now on.
+  local written, guarded = guards.approve(guarded_text, guard_takes, now)
+  for _, part in ipairs({own_field, times == '' and '' or string.format(WrongCodes.PACK, 0, int(last), times),
+    Number.WRONG, all or '', Number.SENDS, without_ladder(sends, app, purpose)}) do written[#written + 1] = part end
+  write_number(number_key, written, ends, now, guards.known_ms + 0)
   fields[#fields + 1] = Record.RECEIPT
   fields[#fields + 1] = receipt_id
   if request_key ~= '' then
@@ -150,7 +149,7 @@ if guessed == digest then
   local detail = test and '{"test":true}' or nil
   add_to_timeline(fields, version + 1, 'verification.approved', now, nil, detail)
   write_ending(c, fields, 'approved', audit_event('verification.approved', nil, detail), version + 1)
-  return approved(int(now), receipt_id)
+  return approved(int(now), receipt_id, guarded)
 end
 if not subject then
   write_number(number_key, {}, ends, now, math.max((window_and_length(wrong_rules)),

@@ -8,6 +8,7 @@
 -- include: _ending.lua
 -- include: _delivery.lua
 -- include: _sends.lua
+-- include: _guarded.lua
 -- include: verification/_counting.lua
 -- include: verification/_operations.lua
 -- Start a verification for (app, number, purpose), or send the pending one's code again.
@@ -17,6 +18,7 @@
 --      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
 --      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
 --      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run send_slots
+--      guard guard_rules guard_place guard_taken
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
@@ -26,20 +28,26 @@
 --       message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
 --       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
---       test '1': of a test number, to which nothing is sent · notice '1': without a code · dry_run '1': judge alone
--- Reply {operation, 'created', token, ms, end of the code, next send, sender, its kind} ·
---       {operation, 'resent', token, ms, the record} · {operation, 'known', token}: call again with that id's keys ·
+--       test '1': of a test number, to which nothing is sent · notice '1': without a code · dry_run '1': judge alone ·
+--       guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
+--       'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken`
+-- Reply {operation, 'created', token, ms, guarded, end of the code, next send, sender, its kind} ·
+--       {operation, 'resent', token, ms, guarded, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
 --       {operation, 'would', sender}: a dry run that would pass ·
---       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or ''}
+--       {operation, 'guard'}: the number is neither known nor counted; call again with what the guard says ·
+--       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or '', guarded} ·
+--       guarded: 'counted' if what the guard took is kept, 'known' for a known number that is counted as one, 'unknown' where
+--       the guard was not asked and would be, else ''
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
 --       every send to the number, however its verification ended; where the store ended it before its time, the ladder
 --       does not count the latest one, once.
 local slot = app .. ':' .. purpose
 local own_starts, own_wrong = Number.STARTS .. app, Number.WRONG .. ':' .. app
-local latest_entry, operations, wrong, all_wrong, sent, starts, ends = unpack(redis.call('HMGET', number_key,
-  Number.LATEST .. slot, Number.OPERATIONS .. slot, own_wrong, Number.WRONG, Number.SENDS, own_starts, Number.ENDS))
+local latest_entry, operations, wrong, all_wrong, sent, starts, ends, guarded_text, guard_before = unpack(redis.call('HMGET',
+  number_key, Number.LATEST .. slot, Number.OPERATIONS .. slot, own_wrong, Number.WRONG, Number.SENDS, own_starts,
+  Number.ENDS, Number.GUARDED .. app, Number.GUARD_TAKEN .. app))
 local now = clock()
 local latest = string.match(latest_entry or '', LatestEntry.PARSE)
 local done = find_operation(operations, operation, latest, now)
@@ -47,6 +55,8 @@ if done then return {operation, 'replayed', unpack(done)} end
 if latest and latest ~= known_token then return {operation, 'known', latest} end
 local waits = {}
 for ms in string.gmatch(resend_waits, '%d+') do waits[#waits + 1] = tonumber(ms) end
+local number = guards.read(guarded_text, now)
+number.guarded = guard == 'ask' and not number.known and not number.covered and 'unknown' or ''
 local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash}
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
@@ -92,9 +102,12 @@ local function refuse(code, retry_ms, left, limit)
     end
     redis.call('PEXPIRE', start_refusals_key, 3600000)
   end
-  return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or ''}
+  return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or '', number.guarded}
 end
 
+if guard ~= '' and guard ~= 'ask' and guard ~= 'pass' and not number.known and not number.covered then
+  return refuse('guard_refused', 0, nil, guard)
+end
 local blocked = blocked_on_route(optouts_key, route .. ',' .. failover_route)
 local open = open_route(blocked, route)
 if open == '' then return refuse('opted_out', 0, nil, '') end
@@ -133,6 +146,7 @@ if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), outer_limi
 if wait then return refuse('rate_limited', wait, nil, limit) end
 local room = tonumber(queue_max)
 if (test ~= '1' or room < 0) and redis.call('XLEN', outbox_key) >= room then return refuse('queue_full', 1000) end
+if number.guarded == 'unknown' then return {operation, 'guard'} end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
 -- It passes. Count it, and remember it as the number's latest.
@@ -152,7 +166,10 @@ if start_rules ~= '' then
   written[#written + 1] = own_starts
   written[#written + 1] = with_now(without_old_times(starts, started, start_window, now), now, most_starts)
 end
-if write_number(number_key, written, ends, now, math.max(send_window, LADDER_MS, start_window,
+if guard ~= '' then
+  number.lives, number.guarded = guards.count(number, guard_before, guard_place, guard_taken, written, now)
+end
+if write_number(number_key, written, ends, now, math.max(number.lives or 0, send_window, LADDER_MS, start_window,
     tonumber(operation_ttl_ms), tombstone_until - now)) and ends then
   forget_old_slots(number_key, now)
 end
@@ -186,7 +203,7 @@ if pending then
     old_version + 2, timers, audit_event('verification.resent', nil, short_detail))
   redis.call('PEXPIREAT', known_secrets_key, int(expires))
   redis.call('PEXPIREAT', who.record, tombstone_until)
-  return {operation, outcome, token, int(now), redis.call('HGETALL', who.record)}
+  return {operation, outcome, token, int(now), number.guarded, redis.call('HGETALL', who.record)}
 end
 local fields = {Record.FACTS, string.format(RecordFacts.PACK, app, purpose, mask, int(now), max_checks,
   int(#waits + 1), key_id), Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.RUN, store_run(), Record.ATTEMPTS, 0,
@@ -224,4 +241,4 @@ add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
 redis.call('PEXPIREAT', secrets_key, int(expires))
 redis.call('PEXPIREAT', record_key, tombstone_until)
-return {operation, outcome, token, int(now), int(expires), next_send, sender, kind}
+return {operation, outcome, token, int(now), number.guarded, int(expires), next_send, sender, kind}

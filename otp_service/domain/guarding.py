@@ -1,0 +1,96 @@
+"""What passes between a start, its number's shard and the app's budgets: where a number is, and what its sends took.
+
+The rules are `domain.guard`. Numbers, blocks and addresses are keyed hashes: the store holds no part of a number.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from .addresses import end_user
+from .guard.policy import Mode
+from .guard.rules import blocks
+from .phone import Phone
+
+NO_REGION = "ZZ"
+"""The country of numbers that have none."""
+
+_HASH_BYTES = 5
+
+ASK, PASS = "ask", "pass"
+"""What a command says of the guard: it was not asked, or it lets the start pass. Anything else is what refuses."""
+
+
+class GuardPlace(msgspec.Struct, frozen=True):
+    """Where the number of a start is, for the budgets of its app. `address`: "" where the caller does not say it."""
+
+    region: str
+    block_10k: str
+    block_1k: str
+    mode: Mode
+    address: str = ""
+    cost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something happened to a budget. `what` and `budget` as in `domain.guard`; `region`: "" for the total."""
+
+    what: str
+    budget: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardVerdict:
+    """What the budgets say of a start. `full`: those without room; the first is the reason of a refusal.
+
+    `taken`: what the send took, to be given back; "" of a look.
+    """
+
+    refused: bool
+    full: tuple[str, ...] = ()
+    taken: str = ""
+    reports: tuple[Report, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """What the command says of it."""
+        return self.full[0] if self.refused else PASS
+
+
+class GuardNeeded(msgspec.Struct, frozen=True):
+    """The number of a start is neither known nor counted: the budgets must be asked. Nothing was queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A number whose login ended well: where it is, whether it was known before, and what its sends took."""
+
+    app: str
+    region: str
+    block_10k: str
+    block_1k: str
+    known: bool
+    taken: str
+
+
+class Places:
+    """Finds where numbers are. `digest`: a keyed hash."""
+
+    def __init__(self, digest: Callable[[bytes], bytes]) -> None:
+        self._digest = digest
+
+    def of(self, app: str, to: Phone, mode: Mode, client_ip: str | None = None, cost: float = 1.0) -> GuardPlace:
+        """The place of a number, and of the end user's address."""
+        block_10k, block_1k = (self.block(one) for one in blocks(to.e164))
+        address = "" if client_ip is None else self._hash(f"guard_address\0{app}\0{end_user(client_ip)}")
+        return GuardPlace(to.region or NO_REGION, block_10k, block_1k, mode, address, cost)
+
+    def block(self, prefix: str) -> str:
+        """The name of a block: the keyed hash of what its numbers begin with."""
+        return self._hash(f"guard_block\0{prefix}")
+
+    def _hash(self, text: str) -> str:
+        return self._digest(text.encode())[:_HASH_BYTES].hex()

@@ -1,0 +1,104 @@
+"""The budgets of the pumping guard. All of one app are in one slot: a script judges and fills those of a start at once.
+
+The number itself is judged on its own shard (`verification/start`), which says whether the budgets are asked at all.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..domain.guard.policy import GuardPolicy
+from ..domain.guarding import Converted, GuardPlace, GuardVerdict, Report
+from .schema import Keys
+from .schema.encodings import GuardReport, GuardTaken, flag
+from .scripts import Scripts
+
+
+class GuardBudgets:
+    """The budgets of all apps of one store. Methods raise StoreUnavailable."""
+
+    def __init__(self, scripts: Scripts, keys: Keys) -> None:
+        self._scripts = scripts
+        self._keys = keys
+
+    def take(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:
+        """Judge a start of an unknown number, and fill what it takes."""
+        return self._judge(app, place, policy, look=False)
+
+    def look(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:
+        """What `take` would say; nothing is filled."""
+        return self._judge(app, place, policy, look=True)
+
+    def _judge(self, app: str, place: GuardPlace, policy: GuardPolicy, *, look: bool) -> GuardVerdict:
+        reply = self._scripts.call(
+            "guard/take",
+            self._keys_of(app, place.region),
+            policy=policy_json(policy),
+            region=place.region,
+            mode=place.mode,
+            block_10k=place.block_10k,
+            block_1k=place.block_1k,
+            address=place.address,
+            cost=repr(place.cost),
+            look=flag(look),
+        )
+        return _verdict(reply, place)
+
+    def give_back(self, one: Converted, policy: GuardPolicy, *, approved: bool) -> tuple[Report, ...]:
+        """Give back what the sends of a number took: with a credit where it was approved.
+
+        It is not repeated where the answer is lost: then the budgets stay tighter than they need be until they drain.
+        """
+        reply = self._scripts.call(
+            "guard/give_back",
+            self._keys_of(one.app, one.region),
+            repeat=False,
+            policy=policy_json(policy),
+            region=one.region,
+            block_10k=one.block_10k,
+            block_1k=one.block_1k,
+            why="approved" if approved else "unused",
+            known=flag(one.known),
+            taken=one.taken,
+        )
+        return _reports(reply)
+
+    def count_known(self, app: str, region: str, starts: int, policy: GuardPolicy) -> tuple[Report, ...]:
+        """So many known numbers were sent codes."""
+        keys = {"total": self._keys.total(app)}
+        reply = self._scripts.call(
+            "guard/count_known", keys, repeat=False, policy=policy_json(policy), region=region, starts=starts
+        )
+        return _reports(reply)
+
+    def _keys_of(self, app: str, region: str) -> Mapping[str, str]:
+        k = self._keys
+        return {
+            "total": k.total(app),
+            "country": k.country(app, region),
+            "blocks": k.blocks(app, region),
+            "addresses": k.addresses(app),
+        }
+
+
+_texts: dict[int, tuple[GuardPolicy, str]] = {}
+
+
+def policy_json(policy: GuardPolicy) -> str:
+    """The numbers of a policy as the scripts read them."""
+    # By identity: a policy holds a mapping and has no hash, and there is one for each app.
+    known = _texts.get(id(policy))
+    if known is None or known[0] is not policy:
+        known = _texts[id(policy)] = (policy, msgspec.json.encode(policy).decode())
+    return known[1]
+
+
+def _verdict(reply: Any, place: GuardPlace) -> GuardVerdict:
+    refused, flags, full, reports = reply
+    taken = GuardTaken.pack(place.address or "-", repr(place.cost), flags)
+    return GuardVerdict(refused == "1", tuple(full.split(",")) if full else (), taken, _reports(reports))
+
+
+def _reports(text: str) -> tuple[Report, ...]:
+    return tuple(Report(*GuardReport.parse(one)) for one in text.split(",") if one)

@@ -1,0 +1,136 @@
+-- Shared by the scripts of the pumping guard: buckets, and the total over all countries.
+-- The rules are those of domain/guard, function by function; a test holds the two equal. Needs _common.lua. The scripts
+-- declare the key total and the arguments policy (JSON) and region.
+
+local HOUR, DAY, KEPT_DAYS = 3600000, 86400000, 14
+local KNOWN_MS, PRESSED_MS = 6 * HOUR, HOUR
+local p = cjson.decode(policy)
+
+-- ---- buckets ----
+
+local function read_bucket(text)
+  local level, at, refused = string.match(text or '', GuardBucket.PARSE)
+  return {level = tonumber(level) or 0, at = tonumber(at) or 0, refused = tonumber(refused) or 0}
+end
+
+local function pack_bucket(one)
+  return string.format(GuardBucket.PACK, string.format('%.17g', one.level), int(one.at), int(one.refused))
+end
+
+-- A bucket's limits: it holds `most` and drains `drained` in a window, times `pressed` shortly after a refusal.
+local function rate(most, drained, window, pressed)
+  return {most = most, drained = drained, window = window, pressed = pressed or 1}
+end
+
+local function is_pressed(bucket, now)
+  return bucket.refused > 0 and now < bucket.refused + PRESSED_MS
+end
+
+-- The level now. A clock that stepped back drains nothing.
+local function level_now(bucket, its, now)
+  if bucket.level <= 0 then return 0 end
+  local drained = its.drained * math.max(0, now - bucket.at) / its.window
+  if its.pressed ~= 1 and is_pressed(bucket, now) then drained = drained * its.pressed end
+  return math.max(0, bucket.level - drained)
+end
+
+-- Add to it up to a bound: in monitor mode everything passes, and a level without bound would refuse for ever after that.
+local function fill(bucket, its, amount, now)
+  local level = level_now(bucket, its, now)
+  bucket.level, bucket.at = math.max(level, math.min(level + amount, its.most * p.overdraft)), now
+end
+
+local function lower(bucket, its, amount, now)
+  bucket.level, bucket.at = math.max(0, level_now(bucket, its, now) - amount), now
+end
+
+-- Note a refusal. Returns whether it is the first for a while. The level is written down at the old rate.
+local function press(bucket, its, now)
+  local begins = not is_pressed(bucket, now)
+  bucket.level, bucket.at, bucket.refused = level_now(bucket, its, now), now, now
+  return begins
+end
+
+-- ---- probes and days ----
+
+local function read_probes(text)
+  local next_at, gap, refused = string.match(text or '', GuardProbes.PARSE)
+  return {next_at = tonumber(next_at) or 0, gap = tonumber(gap) or 0, refused = tonumber(refused) or 0}
+end
+
+local function pack_probes(probes)
+  return string.format(GuardProbes.PACK, int(probes.next_at), int(probes.gap), int(probes.refused))
+end
+
+-- Counts by UTC day, from `GuardDay` with commas.
+local function read_days(text)
+  local days = {}
+  for _, day, count in string.gmatch(text or '', GuardDay.EACH) do days[tonumber(day)] = tonumber(count) end
+  return days
+end
+
+local function pack_days(days)
+  local parts = {}
+  for day, count in pairs(days) do parts[#parts + 1] = string.format(GuardDay.PACK, int(day), int(count)) end
+  return table.concat(parts, ',')
+end
+
+local function add_day(days, now)
+  local today = math.floor(now / DAY)
+  if not days[today] then
+    local old = {}
+    for day in pairs(days) do if day < today - KEPT_DAYS then old[#old + 1] = day end end
+    for _, day in ipairs(old) do days[day] = nil end
+  end
+  days[today] = (days[today] or 0) + 1
+end
+
+-- The newly approved numbers of a good day. `young`: the app has too few whole days behind it for that.
+local function base_of(days, now, young)
+  local today, best, most = math.floor(now / DAY), {}, 0
+  for day, count in pairs(days) do
+    if day > today - KEPT_DAYS then most = math.max(most, count) end
+    if day >= today - KEPT_DAYS and day < today then best[#best + 1] = count end
+  end
+  if young then return most end
+  table.sort(best, function(one, other) return one > other end)
+  return best[p.base_rank] or 0
+end
+
+-- ---- records ----
+
+local total
+
+local function read_total()
+  local cold, warm, known, outage, probes, approved, started, approvals = unpack(redis.call('HMGET', total_key,
+    Guard.COLD, Guard.WARM, Guard.KNOWN, Guard.OUTAGE, Guard.PROBES, Guard.APPROVED, Guard.STARTED, Guard.APPROVALS))
+  total = {cold = read_bucket(cold), warm = read_bucket(warm), known = read_bucket(known), outage = read_bucket(outage),
+    probes = read_probes(probes), approved = read_days(approved), started = tonumber(started) or 0,
+    approvals = tonumber(approvals) or 0}
+end
+
+-- How long a country and the total live after their last change.
+local KEPT_MS = 200 * DAY
+
+local function write_total()
+  redis.call('HSET', total_key, Guard.COLD, pack_bucket(total.cold), Guard.WARM, pack_bucket(total.warm),
+    Guard.KNOWN, pack_bucket(total.known), Guard.OUTAGE, pack_bucket(total.outage), Guard.PROBES,
+    pack_probes(total.probes), Guard.APPROVED, pack_days(total.approved), Guard.STARTED, int(total.started),
+    Guard.APPROVALS, int(total.approvals), Guard.REGION .. region, '')
+  redis.call('PEXPIRE', total_key, KEPT_MS)
+end
+
+-- ---- outages, and what is worth an event ----
+
+local function known_rate() return rate(p.outage_known, p.outage_known, KNOWN_MS) end
+
+-- Whether not even known numbers convert.
+local function is_outage(now) return level_now(total.known, known_rate(), now) >= p.outage_known end
+
+-- What is worth an event: `GuardReport` with commas. Budgets of all countries have no country.
+local reports, EVERYWHERE = {}, {total = true, total_warm = true, outage = true}
+local function report(what, budget)
+  reports[#reports + 1] = string.format(GuardReport.PACK, what, budget, EVERYWHERE[budget] and '' or region)
+end
+
+read_total()

@@ -1,0 +1,108 @@
+-- Shared by the scripts of the pumping guard that change budgets: a country, its blocks, the addresses, and which buckets
+-- a start takes from. Needs guard/_counters.lua. The scripts declare the keys country, blocks and addresses.
+
+local country
+
+local function read_country(block)
+  local cold, hour, warm, probes, approved, counted, warm_block = unpack(redis.call('HMGET', country_key,
+    Guard.COLD, Guard.HOUR, Guard.WARM, Guard.PROBES, Guard.APPROVED, Guard.COUNTED, Guard.WARM_BLOCK .. block))
+  local first, last = string.match(warm_block or '', GuardWarmBlock.PARSE)
+  country = {cold = read_bucket(cold), hour = read_bucket(hour), warm = read_bucket(warm), probes = read_probes(probes),
+    approved = read_days(approved), counted = read_days(counted), first = tonumber(first), last = tonumber(last)}
+end
+
+-- An address: its bucket, and the countries of its sends with the time of the last.
+local function read_address(text)
+  local level, at, refused, listed = string.match(text or '', GuardAddress.PARSE)
+  local found = {bucket = {level = tonumber(level) or 0, at = tonumber(at) or 0, refused = tonumber(refused) or 0},
+    countries = {}}
+  for _, name, its in string.gmatch(listed or '', GuardVisit.EACH) do found.countries[name] = tonumber(its) end
+  return found
+end
+
+local function pack_address(one)
+  local parts = {}
+  for name, at in pairs(one.countries) do parts[#parts + 1] = string.format(GuardVisit.PACK, name, int(at)) end
+  return string.format(GuardAddress.PACK, string.format('%.17g', one.bucket.level), int(one.bucket.at),
+    int(one.bucket.refused), table.concat(parts, ','))
+end
+
+local function write_country()
+  redis.call('HSET', country_key, Guard.COLD, pack_bucket(country.cold), Guard.HOUR, pack_bucket(country.hour),
+    Guard.WARM, pack_bucket(country.warm), Guard.PROBES, pack_probes(country.probes), Guard.APPROVED,
+    pack_days(country.approved), Guard.COUNTED, pack_days(country.counted))
+  redis.call('PEXPIRE', country_key, KEPT_MS)
+end
+
+-- How long a bucket may live, and how many are looked at for old ones each time.
+local BUCKET_MS, LOOKED_AT = 2 * DAY, 2
+
+-- Write buckets of a hash (field, value ...), and drop some of those that have long been empty.
+local function write_buckets(key, fields, now)
+  if #fields == 0 then return end
+  redis.call('HSET', key, unpack(fields))
+  redis.call('PEXPIRE', key, BUCKET_MS)
+  local old, found = {}, redis.call('HRANDFIELD', key, LOOKED_AT, 'WITHVALUES')
+  for i = 1, #found, 2 do
+    local at = read_bucket(found[i + 1]).at
+    if at + BUCKET_MS < now then old[#old + 1] = found[i] end
+  end
+  if #old > 0 then redis.call('HDEL', key, unpack(old)) end
+end
+
+-- ---- which buckets a start takes from ----
+
+local function is_warm(now)
+  return country.first and country.first <= now - p.warm_after_ms and country.last >= now - p.warm_for_ms or false
+end
+
+local function limits_now(now)
+  local young = now < total.started + p.young_ms
+  local own = p.share * base_of(country.approved, now, young)
+  local everywhere = base_of(total.approved, now, young)
+  return {country = math.max(p.country_a_day, own), total = math.max(p.total_a_day, p.share * everywhere),
+    base = everywhere, carried = own >= p.country_a_day}
+end
+
+local function place(budget, bucket, its) return {budget = budget, bucket = bucket, rate = its} end
+
+local function warm_rate(a_day) return rate(a_day / 2, a_day, DAY, p.pressed_warm_drain) end
+
+-- Of the bucket that takes the place of all wide ones in an outage.
+local function outage_rate(limits)
+  local most = math.max(p.outage_floor, p.outage_share * limits.base)
+  return rate(most, most, DAY)
+end
+
+local function wide_places(way, limits)
+  if way.outage then
+    return {place('outage', total.outage, outage_rate(limits))}
+  end
+  if way.warm then
+    return {place('country_warm', country.warm, warm_rate(p.warm_factor * limits.country)),
+      place('total_warm', total.warm, warm_rate(math.max(2 * p.total_a_day, p.total_warm_share * limits.base)))}
+  end
+  local hour = math.max(p.country_an_hour, p.hour_share * limits.country)
+  local found = {place('country', country.cold, rate(limits.country, limits.country, DAY, p.pressed_drain)),
+    place('country_hour', country.hour, rate(hour, hour, HOUR))}
+  if way.total then
+    found[3] = place('total', total.cold, rate(limits.total, limits.total, DAY, p.pressed_drain))
+  end
+  return found
+end
+
+-- Every bucket, in the order in which refusals name them. `from`: the address, or nil.
+local function places(of_10k, of_1k, from, way, limits)
+  local factor = way.warm and p.block_warm_factor or 1
+  local found = {place('block_1k', of_1k, rate(p.block_1k_in_6h * factor, p.block_1k_in_6h, 6 * HOUR)),
+    place('block_10k', of_10k, rate(p.block_10k_a_day * factor, p.block_10k_a_day, DAY))}
+  if from then
+    local most = p.address_an_hour * (way.warm and p.address_warm_factor or 1)
+    found[3] = place('address', from.bucket, rate(most, p.address_an_hour, HOUR))
+  end
+  for _, one in ipairs(wide_places(way, limits)) do found[#found + 1] = one end
+  return found
+end
+
+local PROBED = {country = true, country_hour = true, total = true}
+local function row_of(budget) return budget == 'total' and total.probes or country.probes end

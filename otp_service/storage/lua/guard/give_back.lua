@@ -1,0 +1,68 @@
+#!lua
+-- include: _common.lua
+-- include: guard/_counters.lua
+-- include: guard/_places.lua
+-- A number of the app was approved, or its login ended well by another way, or its sends were not needed: give back what
+-- they took.
+--
+-- KEYS total! country! blocks! addresses!
+-- ARGV policy region block_10k block_1k why known taken
+-- Where why: 'approved', or 'unused' for what was not sent · known '1': the number was known before · taken: `GuardTaken`
+--       with commas, what its sends took within the time of a count
+-- Reply `GuardReport` with commas
+-- Holds each budget is lowered by what the send took, with a credit after an approval; never below empty. It must not run
+--       twice for one approval.
+local now = clock()
+read_country(block_10k)
+local approved = why == 'approved'
+
+local function count_approval()
+  if known == '1' then
+    lower(total.known, known_rate(), 2, now)
+  else
+    add_day(country.approved, now)
+    add_day(total.approved, now)
+  end
+  total.approvals = total.approvals + 1
+  redis.call('HSET', country_key, Guard.WARM_BLOCK .. block_10k,
+    string.format(GuardWarmBlock.PACK, int(country.first or now), int(now)))
+end
+if approved then count_approval() end
+
+local text_10k, text_1k = unpack(redis.call('HMGET', blocks_key, block_10k, block_1k))
+local of_10k, of_1k = read_bucket(text_10k), read_bucket(text_1k)
+
+-- A probe converted: the next one comes sooner.
+local function convert(budget)
+  local probes = row_of(budget)
+  probes.gap = math.max(p.probe_first_ms, math.floor(probes.gap / 4))
+  probes.next_at = math.min(probes.next_at, now + probes.gap)
+  report('converted', budget)
+end
+
+local function release(address, amount, has)
+  local text = address ~= '-' and redis.call('HGET', addresses_key, address) or nil
+  local from = text and read_address(text) or nil
+  local way = {warm = has('w'), outage = has('o'), total = has('a')}
+  for _, one in ipairs(places(of_10k, of_1k, from, way, limits_now(now))) do lower(one.bucket, one.rate, amount, now) end
+  if not from then return end
+  from.countries[region] = nil
+  redis.call('HSET', addresses_key, address, pack_address(from))
+end
+
+local first = true
+for _, address, cost, flags in string.gmatch(taken, GuardTaken.EACH) do
+  local function has(letter) return string.find(flags, letter, 1, true) ~= nil end
+  -- The credit is for the person, not for each send.
+  release(address, cost * (1 + (approved and first and p.credit or 0)), has)
+  if approved and has('c') then convert('country') end
+  if approved and has('t') then convert('total') end
+  first = false
+end
+if taken ~= '' then
+  if text_10k then redis.call('HSET', blocks_key, block_10k, pack_bucket(of_10k)) end
+  if text_1k then redis.call('HSET', blocks_key, block_1k, pack_bucket(of_1k)) end
+end
+write_total()
+write_country()
+return table.concat(reports, ',')

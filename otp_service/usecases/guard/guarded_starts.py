@@ -1,0 +1,66 @@
+"""Starts under the guard: the number's step first, the app's budgets where it asks for them, then the step again."""
+
+from dataclasses import replace
+
+from ...domain.guarding import GuardNeeded, GuardPlace, GuardVerdict
+from ...domain.starting import StartCommand, Started, StartRefused, WouldSend
+from .. import ports
+from .guard import Guard
+
+
+class GuardedStarts:
+    """Runs the step of a start. Safe for many threads. Without a guard no budget is asked."""
+
+    def __init__(self, store: ports.VerificationStore, guard: Guard | None) -> None:
+        self._store = store
+        self._guard = guard
+
+    def start(self, command: StartCommand) -> Started | StartRefused:
+        """Start, or refuse. Raises StoreUnavailable."""
+        outcome = self._store.start(command)
+        place, guard = command.guard_place, self._guard
+        if guard is None or place is None:
+            assert not isinstance(outcome, GuardNeeded)
+            return outcome
+        if isinstance(outcome, GuardNeeded):
+            return self._judged(command, place, guard)
+        if isinstance(outcome, StartRefused):
+            return self._refusal(command, place, guard, outcome)
+        if outcome.guarded == "known":
+            guard.notes.started(command.app.name, place.region)
+        return outcome
+
+    def _judged(self, command: StartCommand, place: GuardPlace, guard: Guard) -> Started | StartRefused:
+        verdict = guard.take(command.app, place)
+        outcome = self._store.start(_told(command, verdict))
+        assert not isinstance(outcome, GuardNeeded)
+        counted = isinstance(outcome, Started) and outcome.guarded == "counted"
+        if verdict is not None and not verdict.refused and not counted:
+            guard.unused(command.app, place, verdict)
+        return outcome
+
+    def _refusal(self, command: StartCommand, place: GuardPlace, guard: Guard, refused: StartRefused) -> StartRefused:
+        """The refusal that answers first: a budget's comes before a wait."""
+        verdict = guard.look(command.app, place) if refused.unguarded else None
+        if verdict is None or not verdict.refused:
+            return refused
+        return StartRefused("guard_refused", 0, limit=verdict.word, verification_id=refused.verification_id)
+
+    def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
+        """What `start` would do. Raises StoreUnavailable."""
+        outcome = self._store.would_start(command)
+        place, guard = command.guard_place, self._guard
+        if guard is not None and place is not None:
+            if isinstance(outcome, StartRefused):
+                return self._refusal(command, place, guard, outcome)
+            if isinstance(outcome, GuardNeeded):
+                outcome = self._store.would_start(_told(command, guard.look(command.app, place)))
+        assert not isinstance(outcome, GuardNeeded)
+        return outcome
+
+
+def _told(command: StartCommand, verdict: GuardVerdict | None) -> StartCommand:
+    """The command with what the budgets say. Budgets that do not answer let it pass, and nothing is taken."""
+    if verdict is None:
+        return replace(command, guard_place=None)
+    return replace(command, guard=verdict.word, guard_taken=verdict.taken)

@@ -1,0 +1,50 @@
+"""The pumping guard's budgets and its list of what is never counted."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ...domain.audit import EventType
+from ...domain.guard.policy import GuardPolicy
+from ...domain.guarding import Converted, GuardPlace, GuardVerdict, Report
+
+
+class GuardBudgets(Protocol):
+    """The budgets of all apps. Each method is a single atomic step."""
+
+    def take(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:
+        """Judge a start of an unknown number, and fill what it takes."""
+        ...
+
+    def look(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:
+        """What `take` would say."""
+        ...
+
+    def give_back(self, one: Converted, policy: GuardPolicy, *, approved: bool) -> tuple[Report, ...]:
+        """Give back what the sends of a number took."""
+        ...
+
+    def count_known(self, app: str, region: str, starts: int, policy: GuardPolicy) -> tuple[Report, ...]:
+        """So many known numbers were sent codes."""
+        ...
+
+
+class SafeListTable(Protocol):
+    """What an operator has listed."""
+
+    def entries(self) -> frozenset[str]:
+        """The names of the entries, as known; never raises."""
+        ...
+
+    def refresh(self) -> None:
+        """Read the list again, if it is time; never raises."""
+        ...
+
+
+class GuardEvents(Protocol):
+    """The audit record, for events of budgets."""
+
+    def record(
+        self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "", mark: str = ""
+    ) -> None:
+        """Record an event; with a throttle at most one of its mark in that time."""
+        ...
