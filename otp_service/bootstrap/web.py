@@ -18,6 +18,7 @@ from ..receivers.risk import RiskReceivers
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.factors import FactorTable
+from ..storage.guarded_numbers import GuardedNumbers
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
 from ..storage.optouts import OptOuts
@@ -25,6 +26,7 @@ from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
+from ..usecases.guard.completed import CompleteLogin
 from ..usecases.guess_watch import GuessWatch
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
@@ -165,6 +167,7 @@ class WebParts:
         verify = self._verify()
         return Backend(
             verify=verify,
+            complete=self._complete(),
             policy=settings.policy,
             factors=self._factors(verify),
             browse=self._browse(),
@@ -237,6 +240,16 @@ class WebParts:
             audit_is_full=lambda: stores.known.backlog.is_full,
         )
 
+    def _complete(self) -> CompleteLogin:
+        numbers = GuardedNumbers(self.stores.scripts, self.stores.keys)
+        return CompleteLogin(
+            numbers=numbers,
+            store=self._verifications,
+            guard=self.guard,
+            ids=self._keyring.ids,
+            policy=self._settings.policy,
+        )
+
     def _browse(self) -> Browse:
         return Browse(
             store=self._verifications,
@@ -248,8 +261,15 @@ class WebParts:
         )
 
     def _reports(self) -> DeliveryReports:
-        stores, senders = self.stores, self._settings.policy.senders.values()
-        return DeliveryReports(stores.store, stores.scripts, stores.keys, self._keyring.ids, senders)
+        stores, policy = self.stores, self._settings.policy
+        return DeliveryReports(
+            stores.store,
+            stores.scripts,
+            stores.keys,
+            self._keyring.ids,
+            policy.senders.values(),
+            last_senders_ms=policy.retention.last_senders_ms,
+        )
 
     def _receive(self) -> Receive:
         return Receive(
