@@ -5,6 +5,7 @@ from ..config import Settings
 from ..domain.guarding import Places
 from ..domain.ids import Ids
 from ..storage.guard import GuardBudgets
+from ..storage.guarded_numbers import GuardedNumbers
 from ..storage.safe_list import SafeListTable
 from ..usecases.guard import Guard, GuardReports, SafeList
 from .senders import alert
@@ -16,6 +17,7 @@ def build_guard(settings: Settings, stores: Stores, ids: Ids) -> Guard:
     places = Places(ids.digest)
     return Guard(
         budgets=GuardBudgets(stores.scripts, stores.keys),
+        numbers=GuardedNumbers(stores.scripts, stores.keys),
         places=places,
         safe_list=SafeList(places, ids.number_hash, SafeListTable(stores.store, stores.keys, stores.known.safe_list)),
         reports=GuardReports(events=stores.audit, alert=alert(settings, stores).guard, count=_count),

@@ -18,6 +18,7 @@ from ..receivers.risk import RiskReceivers
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.factors import FactorTable
+from ..storage.guarded_numbers import GuardedNumbers
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
 from ..storage.optouts import OptOuts
@@ -25,6 +26,7 @@ from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
+from ..usecases.guard.completed import CompleteLogin
 from ..usecases.guess_watch import GuessWatch
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
@@ -73,7 +75,7 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS // 2) -> Flask:
     parts = WebParts(settings, stores, keyring, guesses=guesses)
     announcer = Announcer(settings, stores, keyring, API, parts.webhook_facts)
     # Started by the first request of each process: a server may fork after this.
-    also = (announcer.announce_if_due, guesses.count, parts.guard.in_background)
+    also = (guesses.count, announcer.announce_if_due, parts.guard.in_background)
     read_in_background(stores, settings.policy, *also, api_keys=True)
     return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 
@@ -165,6 +167,7 @@ class WebParts:
         verify = self._verify()
         return Backend(
             verify=verify,
+            complete=self._complete(),
             policy=settings.policy,
             factors=self._factors(verify),
             browse=self._browse(),
@@ -235,6 +238,16 @@ class WebParts:
             fictitious=settings.carrier_on_loopback,
             guard=self.guard,
             audit_is_full=lambda: stores.known.backlog.is_full,
+        )
+
+    def _complete(self) -> CompleteLogin:
+        numbers = GuardedNumbers(self.stores.scripts, self.stores.keys)
+        return CompleteLogin(
+            numbers=numbers,
+            store=self._verifications,
+            guard=self.guard,
+            ids=self._keyring.ids,
+            policy=self._settings.policy,
         )
 
     def _browse(self) -> Browse:

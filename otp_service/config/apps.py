@@ -12,6 +12,7 @@ from .callbacks import read_endpoint
 from .duration import plain_ms
 from .faults import Faults
 from .fixed_codes import read_test_numbers
+from .guard import read_guard
 from .guessing import read_rule
 from .risk import read_hook
 from .sections import AppSection, FactorPolicy, LimitEntry, ServiceSection
@@ -41,6 +42,7 @@ def build_app(
         "callback": read_endpoint(name, section, environ, faults),
         "guessing": read_rule(name, section.guessing, faults),
         "risk": read_hook(name, section.risk, environ, faults),
+        "guard": read_guard(name, section.guard, faults),
     }
     route = _route(name, section.route or [], senders, faults)
     return App(name=name, brand=section.brand or "", route=route, **given_only(given))

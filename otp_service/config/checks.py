@@ -87,6 +87,12 @@ def countries(values: Sequence[str]) -> None:
             )
 
 
+def known_for(value: Duration) -> None:
+    """How long a number is known to the pumping guard after an approval."""
+    if not 86_400_000 <= value <= 400 * 86_400_000:
+        raise ValueError("must be 1d to 400d")
+
+
 def number_types(values: Sequence[str]) -> None:
     """Kinds of numbers, each by its word."""
     for value in values:

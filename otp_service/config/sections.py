@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.factors import FactorKind
+from ..domain.guard.policy import Mode
 from ..domain.guessing import GuessingMode
 from ..domain.policy import MAX_ON_CALL, LimitEvent, LimitMode, SenderKind, Strategy
 from ..domain.risk import Decision, SentNumber
@@ -115,6 +116,29 @@ class AppSection(Section):
     callback_allow_private: bool | None = None
     risk: dict[str, Any] | None = None
     guessing: dict[str, Any] | None = None
+    guard: dict[str, Any] | None = None
+
+
+BudgetSize = Annotated[float, Meta(ge=1, le=1_000_000)]
+
+
+class GuardSection(Section):
+    """`[apps.NAME.guard]`."""
+
+    checks: ClassVar[Mapping[str, Check]] = {"known_for": checks.known_for}
+
+    mode: Mode | None = None
+    countries: dict[str, Mode] | None = None
+    block_10k_a_day: BudgetSize | None = None
+    block_1k_in_6h: BudgetSize | None = None
+    address_an_hour: BudgetSize | None = None
+    address_countries: Annotated[int, Meta(ge=1, le=250)] | None = None
+    country_a_day: BudgetSize | None = None
+    country_an_hour: BudgetSize | None = None
+    total_a_day: BudgetSize | None = None
+    known_for: Duration | None = None
+    monitor: Duration | None = None
+    novelty_refuses: bool | None = None
 
 
 class RiskSection(Section):

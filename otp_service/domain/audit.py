@@ -53,6 +53,7 @@ class EventType(StrEnum):
     SUBJECT_LIFTED = "factor.lifted"
     NUMBER_TOLD = "factor.number_told"
     CODES_LOW = "factor.codes_low"
+    COMPLETED = "verification.completed"
     GUARD_TRIPPED = "guard.tripped"
     GUARD_PROBED = "guard.probed"
     GUARD_CONVERTED = "guard.probe_converted"

@@ -49,7 +49,7 @@ def test_the_values_that_are_printed_are_the_defaults(tmp_path: Path) -> None:
 
 def settings_of(text: str) -> set[str]:
     """The names that are set in a TOML text, in comments and inline tables too."""
-    return set(re.findall(r"\b([a-z_]+) = ", text))
+    return set(re.findall(r"\b([a-z0-9_]+) = ", text))
 
 
 def tables() -> set[type[msgspec.Struct]]:
@@ -68,7 +68,7 @@ def test_every_setting_is_in_the_reference() -> None:
     fields = {field.rstrip("_") for table in tables() for field in table.__struct_fields__}
     assert {"route", "shards", "to", "messaging_profile_id"} <= fields
     prose = (DOCS / "configuration.md").read_text(encoding="utf-8")
-    named = settings_of(EXAMPLE) | set(re.findall(r"`([a-z_]+)`", prose))
+    named = settings_of(EXAMPLE) | set(re.findall(r"`([a-z0-9_]+)`", prose))
     assert fields <= named
 
 

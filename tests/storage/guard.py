@@ -11,6 +11,7 @@ from otp_service.domain.phone import Phone
 from otp_service.domain.policy import App, Policy
 from otp_service.domain.starting import Started, StartRefused
 from otp_service.storage.guard import GuardBudgets
+from otp_service.storage.guarded_numbers import GuardedNumbers
 from otp_service.storage.safe_list import KnownSafeList, SafeListTable
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
@@ -59,8 +60,10 @@ class GuardedApp:
         table = SafeListTable(harness.store, harness.keys, KnownSafeList())
         self.events, self.alerts, self.counts = Events(), [], []  # type: ignore[var-annotated]
         self.safe_list, self.safe_table = SafeList(places, harness.hash_of, table), table
+        self.numbers = GuardedNumbers(harness.scripts, harness.keys)
         self.guard = Guard(
             budgets=GuardBudgets(harness.scripts, harness.keys),
+            numbers=self.numbers,
             places=places,
             safe_list=self.safe_list,
             reports=GuardReports(
@@ -107,7 +110,9 @@ def every_guard(harness: StoreHarness) -> None:
     assert isinstance(app.start("+12025557001", address="192.0.2.9"), Started)
     assert isinstance(app.start("+12025557002", address="192.0.2.9"), StartRefused)
     assert app.approve("+12025557001")
-    app.start("+12025557001")
+    started = app.start("+12025557001")
+    assert isinstance(started, Started)
+    app.numbers.complete(started.reference, "shop", app.app.guard)
     app.safe_table.add("country:CA", "test")
     app.safe_table.remove("country:CA")
     app.safe_table.add("country:US", "test")

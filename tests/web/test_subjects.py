@@ -158,6 +158,10 @@ def test_two_people_share_a_phone(ann: Person) -> None:
     assert ann.check(code).json["verification_id"] == mine
     assert ben.check(ann.api.code(his)).json["verification_id"] == his
     assert ann.factors()[0]["to"] == ben.factors()[0]["to"]
+    # Whoever asks the record about the number sees both.
+    events = ann.call("GET", f"/audit/events?number=%2B{to[1:]}&type=verification.started").json["events"]
+    subs = [ann.api.start(to, "twice", subject=one.subject).json["sub"] for one in (ann, ben)]
+    assert [event["detail"]["sub"] for event in events] == subs
 
 
 def test_a_start_that_cannot_send_names_the_other_ways(ann: Person) -> None:

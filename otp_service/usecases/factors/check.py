@@ -95,6 +95,8 @@ class CheckFactors:
         answer = self._store.check(guess)
         if isinstance(answer, TryTaken) and found.sent is not None:
             return self._judge_sent(app, guess, found, answer, self._sent.sent(app, found.sent, request, request_key))
+        if isinstance(answer, FactorApproved) and (was_sent := factors.sent.get(purpose)) is not None:
+            self._sent.let_in_otherwise(app, was_sent.number_hash)
         return self._answer(guess, answer)
 
     def _candidates(self, app: App, subject: Subject, factors: Factors, code: str, purpose: str) -> Candidates:

@@ -34,6 +34,7 @@ class Guard:
         self,
         *,
         budgets: ports.GuardBudgets,
+        numbers: ports.GuardedNumbers,
         places: Places,
         safe_list: SafeList,
         reports: GuardReports,
@@ -43,6 +44,7 @@ class Guard:
     ) -> None:
         """`sandbox`: the carrier is one, so fictitious numbers cost nobody anything and are not counted."""
         self._budgets = budgets
+        self._numbers = numbers
         self._places = places
         self._safe_list = safe_list
         self._reports = reports
@@ -103,6 +105,10 @@ class Guard:
         for (app, region), count in self.notes.take_started().items():
             policy = self._policy.apps[app].guard
             self._reports.happened(app, self._budgets.count_known(app, region, count, policy))
+        for app, number_hash in self.notes.take_by_factor():
+            found = self._numbers.approve(number_hash, app, self._policy.apps[app].guard)
+            if found is not None:
+                self._give_back(found, self._policy.apps[app].guard, approved=True)
         for one in self.notes.take_approved():
             self._give_back(one, self._policy.apps[one.app].guard, approved=True)
 

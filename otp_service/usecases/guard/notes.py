@@ -15,6 +15,7 @@ class Notes:
     def __init__(self) -> None:
         self._approved: deque[Converted] = deque(maxlen=MOST)
         self._started: deque[tuple[str, str]] = deque(maxlen=MOST)
+        self._by_factor: deque[tuple[str, str]] = deque(maxlen=MOST)
 
     def started(self, app: str, region: str) -> None:
         """A code is sent to a known number."""
@@ -23,6 +24,14 @@ class Notes:
     def approved(self, one: Converted) -> None:
         """A known number was approved."""
         self._approved.append(one)
+
+    def factor_approved(self, app: str, number_hash: str) -> None:
+        """Another factor was approved of a person to whose number codes were sent."""
+        self._by_factor.append((app, number_hash))
+
+    def take_by_factor(self) -> set[tuple[str, str]]:
+        """Apps and numbers; they wait no longer."""
+        return {self._by_factor.popleft() for _ in range(len(self._by_factor))}
 
     def take_started(self) -> Mapping[tuple[str, str], int]:
         """How many were started, by app and country; they wait no longer."""

@@ -10,7 +10,7 @@ from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
-from .guard import GuardBudgets, GuardEvents, SafeListTable
+from .guard import GuardBudgets, GuardedNumbers, GuardEvents, SafeListTable
 from .guesses import Guesses
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
@@ -35,6 +35,7 @@ __all__ = [
     "FactorStore",
     "GuardBudgets",
     "GuardEvents",
+    "GuardedNumbers",
     "Guesses",
     "HealthReports",
     "KeyIds",

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ...domain.audit import EventType
+from ...domain.ending import NotFound
 from ...domain.guard.policy import GuardPolicy
 from ...domain.guarding import Converted, GuardPlace, GuardVerdict, Report
+from ...domain.ids import Reference
 
 
 class GuardBudgets(Protocol):
@@ -25,6 +27,18 @@ class GuardBudgets(Protocol):
 
     def count_known(self, app: str, region: str, starts: int, policy: GuardPolicy) -> tuple[Report, ...]:
         """So many known numbers were sent codes."""
+        ...
+
+
+class GuardedNumbers(Protocol):
+    """What the guard keeps with a number. Each method is a single atomic step."""
+
+    def complete(self, ref: Reference, app: str, policy: GuardPolicy) -> Converted | NotFound | None:
+        """The login of this verification ended well by another way; None if that changes nothing."""
+        ...
+
+    def approve(self, number_hash: str, app: str, policy: GuardPolicy) -> Converted | None:
+        """Another factor of the number's owner was approved; None if that changes nothing."""
         ...
 
 

@@ -178,6 +178,11 @@ class CheckVerification:
             self._command, app, request, request_key, ref, asserted_purpose=request.purpose or DEFAULT_PURPOSE
         )
 
+    def let_in_otherwise(self, app: App, number_hash: str) -> None:
+        """A person to whose number codes were sent was let in by another factor."""
+        if self._guard is not None:
+            self._guard.notes.factor_approved(app.name, number_hash)
+
     def judge_taken(
         self, app: App, subject: Subject, taken: TryTaken, make: MakeCommand, *, judged: bool = False
     ) -> Approved | Refusal:

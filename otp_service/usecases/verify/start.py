@@ -130,7 +130,9 @@ class StartVerification:
         admitted = self._subjects.admit(named, command, request)
         if isinstance(admitted, Refusal):
             return admitted
-        outcome = self.run(replace(command, subject=named.subject.hash), request, to)
+        # The record says whom it was for: so two people who share a phone are seen by whoever asks about the number.
+        detail = f'{command.detail[:-1]}, "sub": "{named.subject.sub}"}}'
+        outcome = self.run(replace(command, subject=named.subject.hash, detail=detail), request, to)
         if isinstance(outcome, Started):
             self._subjects.sent(admitted, command, outcome.reference)
         return outcome

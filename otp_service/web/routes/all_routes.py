@@ -11,6 +11,7 @@ from ...storage.audit_log import AuditLog
 from ...storage.idempotency import Idempotency
 from ...usecases.browse import Browse
 from ...usecases.factors import FactorUseCases
+from ...usecases.guard.completed import CompleteLogin
 from ...usecases.guess_watch import Judged
 from ...usecases.receive import Receive
 from ...usecases.support import Support
@@ -27,6 +28,7 @@ from .audit_events import AuditRoutes
 from .audit_log import AuditLogRoutes, Log
 from .cancel_verification import CancelRoutes
 from .check_verification import CheckRoutes
+from .complete_verification import CompleteRoutes
 from .documents import DocumentRoutes
 from .factors import FactorRoutes
 from .get_verification import VerificationRoutes
@@ -53,6 +55,7 @@ class Backend:
     """What the routes work with. `readiness` judges; `token` makes nonces; `now_s` is Unix time in seconds."""
 
     verify: Verify
+    complete: CompleteLogin
     policy: Policy
     factors: FactorUseCases
     browse: Browse
@@ -115,6 +118,7 @@ def _verification_routes(backend: Backend) -> list[Route]:
         *check.routes(),
         *VerificationRoutes(backend.browse, backend.watch, tokens, problems).routes(),
         *CancelRoutes(verify, problems).routes(),
+        *CompleteRoutes(backend.complete, problems).routes(),
     ]
 
 

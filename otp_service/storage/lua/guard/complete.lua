@@ -1,0 +1,26 @@
+#!lua
+-- include: _common.lua
+-- include: _guarded.lua
+-- include: verification/_counting.lua
+-- A login of a number ended well by another way than its code: the number is known from now on, as after an approval.
+--
+-- KEYS number! audit! [record!]
+-- ARGV token number_hash app guard_rules
+-- Where record: of the verification that the caller names; without it another factor of the person was approved, and only
+--       a number that the app has sent to counts · token: of that verification, or ''
+-- Reply {'not_found'} · {'completed', `GuardedApproval` or ''}
+-- Holds each verification completes once; another app's is not found.
+local now = clock()
+if token ~= '' then
+  local facts, before = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.COMPLETED))
+  if string.match(facts or '', RecordFacts.PARSE) ~= app then return {'not_found'} end
+  if before then return {'completed', ''} end
+  redis.call('HSET', record_key, Record.COMPLETED, int(now))
+  append_event(audit_key, subject_of(record_key, token, number_hash, facts), 'verification.completed', now)
+end
+local text, takes, ends = unpack(redis.call('HMGET', number_key, Number.GUARDED .. app, Number.GUARD_TAKEN .. app,
+  Number.ENDS))
+if token == '' and not text then return {'completed', ''} end
+local written, given = guards.approve(text, takes, now)
+write_number(number_key, written, ends, now, guards.known_ms + 0)
+return {'completed', given}
