@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ class SignedHarness:
         self.now_ms = BEGAN_MS
         self.size = 0
         self.first_key = signers_of(lambda: self.ring)(ORIGIN)[0].key
+
+    @classmethod
+    def copy(cls, made: "SignedHarness", path: Path) -> "SignedHarness":
+        """The same log in a file of its own. `made` is closed."""
+        shutil.copy(made.path, path)
+        copied = cls(path, made.raw)
+        copied.size, copied.now_ms, copied.first_key = made.size, made.now_ms, made.first_key
+        return copied
 
     @property
     def ring(self) -> Keyring:
@@ -99,7 +108,7 @@ class SignedHarness:
             "verification_id": f"vrf_{verification}" if verification else None,
             "n": event.get("n"),
             "delivery_id": event.get("delivery"),
-            "policy": None,
+            "policy": event.get("policy"),
             "detail": event.get("detail", {}),
             "by": {"key_id": None, "request_id": None, "address": None},
             "person": person,
@@ -110,7 +119,7 @@ class SignedHarness:
             "leaf": leaf,
             "leaf_hash": leaf_hash(leaf),
             "shard": 0,
-            "at_ms": BEGAN_MS,
+            "at_ms": event.get("at_ms", BEGAN_MS),
             "counter": seq,
             "type": event["type"],
             "app": event.get("app"),

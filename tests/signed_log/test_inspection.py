@@ -1,6 +1,8 @@
 """Rows flipped, deleted, inserted, swapped, cut, rolled back: `verify` names the first one and what was done to it."""
 
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +18,10 @@ from .harness import ORIGIN, SignedHarness
 COUNT = 600
 
 
-@pytest.fixture
-def log(signed: SignedHarness) -> SignedHarness:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> SignedHarness:
     """A log of 600 records with a checkpoint every 100 and a key that changed at 300; 20 are not signed yet."""
+    signed = SignedHarness(tmp_path_factory.mktemp("made") / "ledger.db")
     for number in range(6):
         if number == 3:
             signed.rotate()
@@ -27,7 +30,16 @@ def log(signed: SignedHarness) -> SignedHarness:
         )
         signed.signer.sign()
     signed.append_many(20)
+    signed.database.close()
     return signed
+
+
+@pytest.fixture
+def log(made: SignedHarness, tmp_path: Path) -> Iterator[SignedHarness]:
+    """A copy of it for each test."""
+    copied = SignedHarness.copy(made, tmp_path / "ledger.db")
+    yield copied
+    copied.database.close()
 
 
 def verified(log: SignedHarness, *older: Checkpoint) -> Report:

@@ -8,8 +8,6 @@ from typing import Final
 
 from ...domain import factors, ids, outbox
 from .encodings import TimerEntry
-from .guard_fields import Guard as Guard
-from .guard_fields import Guesses as Guesses
 
 
 class Record:
@@ -189,6 +187,8 @@ class Subject:
     """Followed by a purpose: the code that was sent last, as `SentCode`."""
     REMOVED: Final = "removed_by"
     """The operation that removed a factor last."""
+    UNTOLD: Final = "untold"
+    """The token of the verification that bound a number last, until the other numbers were told of it."""
     MAY_BIND: Final = "may_bind_ms"
     """Until when an operator lets the subject bind another number without proof."""
 
