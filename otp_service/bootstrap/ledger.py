@@ -18,7 +18,7 @@ from ..config import Settings
 from ..domain.audit import Event, EventType
 from ..domain.errors import ConfigError, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
-from ..runtime.periodic_tasks import PeriodicTask
+from ..runtime.periodic_tasks import PeriodicTask, start
 from ..storage.audit_log import AuditLog
 from ..storage.audit_source import AuditSource
 from ..usecases import ports
@@ -98,8 +98,15 @@ def exporting(settings: Settings) -> "Iterator[Exporter]":
 
 
 def run_exporter(settings: Settings, stop: threading.Event) -> None:
-    """Export until `stop`, whatever store and database do meanwhile. Raises what is wrong at the start."""
+    """Export until `stop`, whatever store and database do meanwhile, and sign what is in the ledger.
+
+    Raises what is wrong at the start.
+    """
+    from .signed_log import signing_tasks  # noqa: PLC0415 - it needs this module
+
     with exporting(settings) as exporter:
+        for task in signing_tasks(settings, open_keyring(settings)):
+            start(task, stop, lambda _: stop.set())
         while not stop.is_set():
             try:
                 exporter.run(stop)

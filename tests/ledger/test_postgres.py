@@ -1,17 +1,30 @@
 """The ledger in PostgreSQL, on a real server: what is promised of SQLite holds there, too."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from otp_service.domain.audit import ZERO
 from otp_service.ledger import erasing, reading, writing
-from otp_service.ledger.database import find_database, open_database
+from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
 from otp_service.ledger.migrations import migrate
 from otp_service.ledger.pages import page_query
+from otp_service.signed_log.checking import check_promises
+from otp_service.signed_log.evidence import Gathering, Question, answering, gather
+from otp_service.signed_log.own_log import OwnLog
+from otp_service.signed_log.promises import Promise
+from otp_service.signed_log.reading import LogReader
+from otp_service.signed_log.signers import signers_of
+from otp_service.signed_log.signing import LogSigner
+from otp_service.signed_log.state import log_state
+from otp_service.transparency.bundles import verify_bundle
+from otp_service.transparency.checkpoints import read_checkpoint
+from otp_service.transparency.cosignatures import cosign
 
 from ..storage.harness import CODE, SHARDS, StoreHarness, at_once, fresh_number
+from ..transparency.signing import witness_signer
 from .harness import LedgerHarness, read_all
 from .postgres import postgres_server
 from .test_keeping import FILTERS
@@ -80,3 +93,30 @@ def test_every_filter_has_an_index_in_postgresql(ledger: LedgerHarness) -> None:
             compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
             plan = "\n".join(connection.execute(text(f"EXPLAIN {compiled}")).scalars())
         assert "Seq Scan on records" not in plan, (wanted, plan)
+
+
+def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
+    """By two at once, verified, packed, cosigned and checked as in SQLite."""
+    harness = ledger.store
+    ref = harness.start(fresh_number()).reference
+    harness.check(ref, CODE)
+    ledger.export_all()
+    signers = signers_of(lambda: harness.ring)
+    logs = [LogSigner(ledger.database, "otp.example/audit", signers, harness.now) for _ in range(2)]
+    for log in logs:
+        # The first of all may meet another at the same moment, and tries again.
+        with suppress(LedgerUnavailable):
+            log.sign()
+    at_once([log.sign for log in logs])
+    own = OwnLog(ledger.database, signers, "")
+    report = own.verify(None, [], lambda _done, _total: None)
+    assert (report.finding, report.signed) == (None, ledger.size())
+    seqs = answering(ledger.database, Question(verification=ref.token))
+    files = gather(ledger.database, seqs, None, Gathering(own.keys(), harness.ring.open, {}))
+    assert verify_bundle(files, own.keys().keys[0]).disclosed == len(seqs) == 3
+    note, checkpoint = read_checkpoint(own.checkpoint() or "")
+    witness = witness_signer(1)
+    cosigned = note.with_signature(cosign(checkpoint.text, witness, 1))
+    assert LogReader(ledger.database).take_cosignature(str(witness.key), str(cosigned), 1)
+    assert log_state(ledger.database).cosigned == {str(witness.key): report.signed}
+    assert [breach.promise for breach in check_promises(ledger.database, 0, None).breaches] == [Promise.SENT]

@@ -1,0 +1,157 @@
+"""The commands over a ledger that is there, without a store: what they print, and their exit status."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from otp_service.cli.main import main
+from otp_service.runtime.metrics_server import MetricsServer, listen
+from otp_service.signed_log.archives import read_archive, write_archives
+from otp_service.signed_log.evidence import Gathering, Question, answering, gather
+from otp_service.web.routes.audit_log import without_a_key
+
+from ..transparency.signing import witness_signer
+from .harness import SignedHarness
+
+
+@pytest.fixture
+def log(signed: SignedHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SignedHarness:
+    """A log of ten records that every command finds by the environment."""
+    for name in [name for name in os.environ if name.startswith(("OTP_", "TELNYX_"))]:
+        monkeypatch.delenv(name)
+    ring = tmp_path / "keyring.json"
+    ring.touch(0o600)
+    ring.write_bytes(signed.raw)
+    monkeypatch.setenv("OTP_KEYRING", str(ring))
+    monkeypatch.setenv("OTP_LEDGER_URL", f"sqlite:///{signed.path}")
+    monkeypatch.setenv("OTP_PUBLIC_URL", "https://otp.example")
+    monkeypatch.setenv("OTP_REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.chdir(tmp_path)
+    signed.append({"type": "verification.refused", "app": "default", "verification": "v1", "n": 1})
+    signed.append_many(9)
+    return signed
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Exit status, and what was printed to whoever reads."""
+    status = main(words)
+    told = capsys.readouterr()
+    return status, told.out + told.err
+
+
+def test_checkpoint_and_verify(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Before the first signature, after it, and of a log that was changed."""
+    status, printed = run(capsys, "audit", "checkpoint")
+    assert (status, "no checkpoint was signed yet" in printed) == (1, True)
+    log.signer.sign()
+    status, printed = run(capsys, "audit", "checkpoint")
+    assert (status, printed) == (0, log.reader.checkpoint())
+    (tmp_path / "kept").write_text(printed)
+    status, printed = run(capsys, "audit", "checkpoint", "--key")
+    assert (status, printed) == (0, f"{log.first_key}\n")
+    told = json.loads(run(capsys, "audit", "checkpoint", "--json")[1])
+    assert (told["size"], told["key_fingerprint"], told["cosigned_by"]) == (10, log.first_key.fingerprint, [])
+    status, printed = run(capsys, "audit", "verify", "--checkpoint", "kept", "--key", str(log.first_key))
+    assert (status, printed) == (0, "10 records are as they were signed, under 1 checkpoints\n")
+    log.append_many(1)
+    log.run("DELETE FROM records WHERE seq = 3")
+    status, printed = run(capsys, "audit", "verify")
+    assert (status, printed) == (1, "removed: record 3 was removed\n")
+    told = json.loads(run(capsys, "audit", "verify", "--json")[1])
+    assert told["finding"] == {"kind": "removed", "seq": 3, "detail": "record 3 was removed"}
+
+
+def test_what_cannot_be_read(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One sentence each."""
+    log.signer.sign()
+    (tmp_path / "nothing").write_text("nothing")
+    for words, sentence in (
+        (("verify", "--checkpoint", "nothing"), "cannot be read as a checkpoint"),
+        (("verify", "--checkpoint", "missing"), "cannot be read as a checkpoint"),
+        (("verify", "--bundle", "nothing"), "is no archive of evidence"),
+        (("verify", "--bundle", "missing"), "is no archive of evidence"),
+        (("evidence", "--verification", "vrf_1", "--out", "a.zip"), "is no id of a verification"),
+        (("evidence", "--number", "+12025550143", "--out", "a.tar"), "ends in .zip"),
+        (("evidence", "--from", "2026-01-01T00:00:00Z", "--out", "a.zip"), "belong together"),
+    ):
+        status, printed = run(capsys, "audit", *words)
+        assert (status, sentence in printed) == (1, True), printed
+    with pytest.raises(SystemExit):
+        main(["audit", "verify", "--key", "nothing"])
+    assert "verifier key" in capsys.readouterr().err
+
+
+def test_a_bundle_of_either_kind(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Zip, tar and directory hold the same files; a key that is not the log's is refused."""
+    log.signer.sign()
+    seqs = answering(log.database, Question(verification="v1"))
+    files = gather(log.database, seqs, None, Gathering(log.keys, None, {}))
+    written = write_archives(tmp_path / "e.zip", files)
+    assert [read_archive(path) for path in written] == [files, files]
+    key = str(log.first_key)
+    for path in written:
+        status, printed = run(capsys, "audit", "verify", "--bundle", str(path), "--key", key)
+        assert (status, printed.startswith("1 records are proved")) == (0, True), printed
+    told = json.loads(run(capsys, "audit", "verify", "--bundle", "e.zip", "--key", key, "--json")[1])
+    assert (told["records"], told["stated"]) == (1, False)
+    foreign = str(witness_signer(1).key)
+    status, printed = run(capsys, "audit", "verify", "--bundle", "e.zip", "--key", foreign)
+    assert (status, printed.startswith("refused: ")) == (1, True)
+    assert "refused" in json.loads(run(capsys, "audit", "verify", "--bundle", "e.zip", "--key", foreign, "--json")[1])
+    assert "proves nothing" in run(capsys, "audit", "verify", "--bundle", "e.tar.gz")[1]
+
+
+def test_check(log: SignedHarness, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kept; and not kept."""
+    status, printed = run(capsys, "audit", "check")
+    assert (status, printed.count("ok")) == (0, 5)
+    log.append({"type": "verification.started", "verification": "v2", "n": 1})
+    log.append({"type": "verification.approved", "verification": "v2", "n": 2})
+    status, printed = run(capsys, "audit", "check", "--from", "2026-01-01T00:00:00Z")
+    assert (status, "FAIL  no approval without a code sent: 1 times not" in printed) == (1, True), printed
+    told = json.loads(run(capsys, "audit", "check", "--json")[1])
+    assert told["breaches"][0]["seq"] == 12
+
+
+@pytest.fixture
+def served(log: SignedHarness) -> Iterator[str]:
+    """The log on the listener beside the metrics."""
+    with MetricsServer(listen("127.0.0.1", 0), lambda: b"", partial(without_a_key, lambda: log.reader)) as server:
+        server.start()
+        yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        server.shutdown()
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    """What signals do is as it was before, when the command has ended."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_witness_over_http(log: SignedHarness, served: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It cosigns what continues, tells what does not, and says whose key it believes."""
+    words = ("witness", "run", "--log", served, "--key", "w.key", "--name", "w.example", "--once")
+    log.signer.sign()
+    status, printed = run(capsys, *words)
+    assert (status, "cosigned 10 records; the log did not take the cosignature" in printed) == (0, True), printed
+    assert log.first_key.fingerprint in printed
+    log.append_many(300)
+    log.signer.sign()
+    status, printed = run(capsys, *words, "--log-key", str(log.first_key))
+    assert (status, "cosigned 310 records" in printed) == (0, True), printed
+    log.run("DELETE FROM log_checkpoints WHERE size = 310")
+    status, printed = run(capsys, *words)
+    assert (status, "NOT COSIGNED (409)" in printed) == (1, True), printed
+    status, printed = run(capsys, *words[:3], "ftp://nowhere", *words[4:])
+    assert (status, "--log: http" in printed) == (1, True)
+    status, printed = run(capsys, *words[:3], "http://127.0.0.1:1", *words[4:])
+    assert (status, "does not answer" in printed) == (1, True), printed
