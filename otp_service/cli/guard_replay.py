@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..usecases.ports import AuditReader
 
 PAGE = 1_000
+DURATIONS = frozenset({"known_for", "monitor"})
+"""Settings that the configuration writes as durations, such as "90d"."""
+
 COLUMNS = ("app", "starts", "judged", "refused then", "refused now", "newly refused", "of those approved", "newly sent")
 
 
@@ -28,8 +31,9 @@ def register(guard: Any) -> None:
         "replay",
         _replay,
         line="show what another policy would have done with the recorded starts",
-        text="FILE is TOML with the settings of the guard, as they stand in [apps.NAME.guard]. The whole record is "
-        "read, since budgets depend on what was before; starts since the time are compared.",
+        text="FILE is TOML with the settings of the guard, as they stand in [apps.NAME.guard]; it may set the other "
+        "numbers of the rules too. The whole record is read, since budgets depend on what was before; starts since the "
+        "time are compared.",
         example="otp-service guard replay --policy wider.toml --since 30d",
     )
     command.add_argument("--policy", metavar="FILE", type=file_path, required=True, help="the policy to try")
@@ -64,6 +68,8 @@ def read_policy(args: argparse.Namespace) -> "GuardPolicy":
 
     try:
         table = tomllib.loads(args.policy.read_text(encoding="utf-8"))
+        for name in DURATIONS & set(table):
+            table[f"{name}_ms"] = duration_ms(str(table.pop(name)), f"{name} in {args.policy}")
         return msgspec.convert(table, GuardPolicy)
     except OSError as error:
         raise UsageError(f"cannot read {args.policy}: {error.strerror}") from error

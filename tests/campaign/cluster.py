@@ -64,9 +64,20 @@ callback_allow_private = true
 sent_within = "{pace.sent_within_s}s"
 resend_after = {resend_after}
 
+# Hundreds of callers of four blocks of numbers who seldom log in are what it refuses.
+[apps.default.guard]
+mode = "monitor"
+
 [apps.other]
 brand = "Other"
 route = ["pool"]
+
+# Callers that never enter a code are many here: budgets are counted, and refuse nobody.
+[apps.default.guard]
+mode = "monitor"
+
+[apps.other.guard]
+mode = "monitor"
 """
 
 

@@ -58,6 +58,10 @@ def test_another_policy_is_tried_on_the_recorded_starts(
     (wider,) = commands.data("guard", "replay", "--policy", str(policy), "--app", "shop").values()
     assert (wider["refused_now"], wider["newly_sent"]) == (1, 1)
     assert "shop: refused now by block_1k 1" in commands.shows("guard", "replay", "--policy", str(policy))
+    policy.write_text("known_for = '1d'\nmonitor = '0s'\nblock_1k_in_6h = 3", encoding="utf-8")
+    assert commands.data("guard", "replay", "--policy", str(policy)) == {"shop": same}
+    policy.write_text("known_for = 'long'", encoding="utf-8")
+    assert "known_for" in commands.refused("guard", "replay", "--policy", str(policy))
     policy.write_text("block = 4", encoding="utf-8")
     assert "unknown field `block`" in commands.refused("guard", "replay", "--policy", str(policy))
     assert "cannot read" in commands.refused("guard", "replay", "--policy", str(tmp_path / "none.toml"))

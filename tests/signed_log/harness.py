@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import insert, text, update
 
 from otp_service import keyring
+from otp_service.clock import rfc3339
 from otp_service.domain.canonical_json import canonical
 from otp_service.keyring import Keyring
 from otp_service.ledger.database import Database, open_database
@@ -102,7 +103,7 @@ class SignedHarness:
             "v": 1,
             "seq": seq,
             "shard": 0,
-            "at": "2026-09-21T14:13:20.000Z",
+            "at": rfc3339(event.get("at_ms", BEGAN_MS)),
             "type": event["type"],
             "app": event.get("app"),
             "verification_id": f"vrf_{verification}" if verification else None,
