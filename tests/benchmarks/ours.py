@@ -39,8 +39,14 @@ brand = "Acme"
 route = ["pool"]
 code_ttl = "10m"
 max_checks = 20
+
+[apps.default.guard]
+mode = "monitor"
 """
-"""The defaults, but for a sender without a rate and for more tries, so that fewer starts make more wrong checks."""
+"""The defaults, but for a sender without a rate and for more tries, so that fewer starts make more wrong checks.
+
+The pumping guard counts every start of an unknown number, and refuses none of them.
+"""
 
 
 @dataclass

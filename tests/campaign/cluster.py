@@ -71,6 +71,13 @@ mode = "monitor"
 [apps.other]
 brand = "Other"
 route = ["pool"]
+
+# Callers that never enter a code are many here: budgets are counted, and refuse nobody.
+[apps.default.guard]
+mode = "monitor"
+
+[apps.other.guard]
+mode = "monitor"
 """
 
 

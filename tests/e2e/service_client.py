@@ -19,6 +19,7 @@ import redis
 
 from otp_service import bootstrap, config
 from otp_service.storage.api_keys import SCOPES
+from tests.sample_numbers import sample
 
 SHARED_PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 SCENARIOS = (
@@ -66,7 +67,6 @@ def configuration() -> str:
 
 # One count for all clients of a run: two of them may use the same service.
 _EVERYBODYS_NUMBERS = itertools.count(time.time_ns() // 1_000_000 % 3_000 * 100)
-_EXCHANGES = tuple(exchange for exchange in range(500, 600) if exchange != 511)  # no exchange ends in 11
 
 
 @dataclass
@@ -91,9 +91,7 @@ class ServiceClient:
     def number(self) -> str:
         """A number that no other test uses."""
         with self._lock:
-            area = ("202", "212", "305", "415")[next(self._numbers) % 4]
-            exchange, line = divmod(next(self._numbers), 10_000)
-            return f"+1{area}{_EXCHANGES[exchange % len(_EXCHANGES)]}{line:04d}"
+            return sample(next(self._numbers))
 
     def key(self, app: str = "default", *scopes: str) -> str:
         """An API key of the app, made as the command makes it."""

@@ -3,6 +3,7 @@
 import json
 import socket
 
+from ..sample_numbers import sample
 from .conftest import Request, Running, body_of, read_response
 from .test_same_answers import Cases
 
@@ -18,7 +19,7 @@ def test_requests_at_once_are_each_recorded_as_their_own(front: Running) -> None
     for index in range(CONNECTIONS):
         connection, case = front.connect(), cases[index % 2]
         odd = {"X_Odd": "for Flask"} if index % 4 > 1 else {}
-        connection.sendall(case.start(f"+1202555{index + 1:04d}").raw([], odd))
+        connection.sendall(case.start(sample(index)).raw([], odd))
         sent.append((connection, keys[index % 2]))
     caused = {}
     for connection, key_id in sent:

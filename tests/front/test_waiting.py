@@ -10,6 +10,7 @@ import pytest
 from otp_service.usecases.watch import EVERY_S, WATCHED_AT_ONCE
 from tests.conftest import wait_until
 
+from ..sample_numbers import sample
 from .conftest import WRONG, Request, Running, body_of, read_response
 from .test_protocol import HEALTH, status_of
 from .test_same_answers import Cases
@@ -101,7 +102,7 @@ def test_more_are_watched_than_one_round_trip_asks_for(front: Running) -> None:
     """The change of one is told to the request that waits for it, and to no other."""
     cases = Cases(front)
     count = WATCHED_AT_ONCE + 10
-    replies = front.run([cases.start(f"+1202555{number:04d}") for number in range(count)], {})
+    replies = front.run([cases.start(sample(number)) for number in range(count)], {})
     started = [json.loads(body_of(reply)) for reply in replies]
     waiting = [_wait(front, one["verification_id"], cases, after=one["version"], wait=8) for one in started]
     try:
