@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import guard_simulate
+from . import guard_simulate, guard_status
 from .parser import add_group
 
 
@@ -10,3 +10,4 @@ def register(groups: Any) -> None:
     """Add the commands to the command line."""
     guard = add_group(groups, "guard", line="the guard against SMS pumping", example="otp-service guard simulate")
     guard_simulate.register(guard)
+    guard_status.register(guard)
