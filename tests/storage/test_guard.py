@@ -1,5 +1,6 @@
 """The pumping guard over the store: whom it counts, whom it leaves alone, and that budgets are exact."""
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -8,8 +9,10 @@ from subprocess import PIPE
 
 import pytest
 
+from otp_service.domain.addresses import KeptClientIp
 from otp_service.domain.ending import NotFound
 from otp_service.domain.guard.policy import DAY_MS, GuardPolicy, Mode
+from otp_service.domain.guard.record import read as read_judged
 from otp_service.domain.phone import Phone
 from otp_service.domain.starting import Started, StartRefused, WouldSend
 from otp_service.storage.safe_list import KNOWN_FOR_S
@@ -50,6 +53,25 @@ def test_a_refusal_names_the_budget_and_is_on_record(app: GuardedApp) -> None:
     assert Counter(budget for _, budget, what in app.counts if what == "refused") == {"block_1k": 8}
     number_hash = app.harness.hash_of(number(99))
     assert [event["type"] for event in app.harness.audited_of(number_hash)] == ["verification.refused"]
+
+
+@pytest.mark.parametrize("kept", [KeptClientIp.NONE, KeptClientIp.HASHED])
+def test_events_hold_as_much_of_addresses_as_is_kept(app: GuardedApp, kept: KeptClientIp) -> None:
+    """Under `none` the hash of one fills its budget, and is given back, and stands in no event."""
+    one, address = GuardedApp(app.harness, ENFORCED, kept=kept), "192.0.2.9"
+    spread = [number(0, f"20255{line:02d}") for line in range(7)]
+    started = [isinstance(one.start(to, address=address), Started) for to in spread]
+    assert started == [True] * 5 + [False] * 2
+    (hashed,) = app.harness.raw.hkeys(app.harness.keys.addresses("shop"))
+    budgets = {detail["budget"]: detail.get("place") for _, detail in one.events.found}
+    assert budgets == {"address": None if kept is KeptClientIp.NONE else hashed}
+    events = [event for to in spread for event in app.harness.audited_of(app.harness.hash_of(to))]
+    judged = [read_judged("", json.loads(event["detail"])) for event in events if "guard" in event.get("detail", "")]
+    assert {found.start.address for found in judged if found} == ({""} if kept is KeptClientIp.NONE else {hashed})
+    assert len(judged) == 7
+    assert (hashed in str(events)) is (kept is not KeptClientIp.NONE)
+    assert one.approve(spread[0])
+    assert isinstance(one.start(spread[5], address=address), Started)
 
 
 def test_a_known_number_is_never_counted_or_refused(app: GuardedApp) -> None:
