@@ -59,9 +59,11 @@ class AskRisk:
 
         For an app that has a hook. Raises StoreUnavailable.
         """
-        if isinstance(admission.would_start(replace(command, subject=subject), request, to), StartRefused):
-            # The step refuses it, too, and records that. Were it to pass meanwhile, there would be no room for it.
-            return replace(command, queue_max=min(command.queue_max, 0))
+        looked = admission.would_start(replace(command, subject=subject), request, to)
+        if isinstance(looked, StartRefused):
+            # The step refuses it, too, and records that. Were it to pass meanwhile, there would be no room for it: it
+            # would be sent unasked.
+            return replace(command, queue_max=min(command.queue_max, 0), refused_before=looked)
         hook = command.app.risk
         assert hook is not None
         return self._judged(command, hook, self._ask(command, hook, request, to))
