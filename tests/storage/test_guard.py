@@ -10,11 +10,14 @@ from subprocess import PIPE
 import pytest
 
 from otp_service.domain.addresses import KeptClientIp
-from otp_service.domain.ending import NotFound
+from otp_service.domain.denial import Denial
+from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.guard.policy import DAY_MS, GuardPolicy, Mode
 from otp_service.domain.guard.record import read as read_judged
+from otp_service.domain.guarding import Converted
 from otp_service.domain.phone import Phone
 from otp_service.domain.starting import Started, StartRefused, WouldSend
+from otp_service.domain.verification import Status
 from otp_service.storage.safe_list import KNOWN_FOR_S
 
 from .guard import CLOCK, Clocked, GuardedApp, Request
@@ -104,10 +107,29 @@ def test_a_login_that_ended_well_by_another_way_gives_back_once(app: GuardedApp)
     assert isinstance(app.numbers.complete(started.reference, "bank", ENFORCED), NotFound)
     found = app.numbers.complete(started.reference, "shop", ENFORCED)
     assert found is not None
-    assert not isinstance(found, NotFound)
+    assert isinstance(found, Converted)
     app.guard.converted(app.app, found)
     assert app.numbers.complete(started.reference, "shop", ENFORCED) is None
     assert sent(app, 5, 50) == 1
+
+
+def test_what_the_person_denied_makes_no_number_known(app: GuardedApp) -> None:
+    """Nothing is given back either. What was completed before its person denied it stays completed."""
+    app.harness.outbox.open()
+    started = [app.start(number(line)) for line in range(2)]
+    refs = [one.reference for one in started if isinstance(one, Started)]
+    assert isinstance(app.numbers.complete(refs[1], "shop", ENFORCED), Converted)
+    now = int(app.harness.raw.get(CLOCK) or 0)
+    for ref in refs:
+        app.harness.send(ref, ref.token)
+        said = Denial(frozenset({"shop"}), frozenset({"pool"}), now, now)
+        assert app.harness.verifications.deny(ref, said) == "denied"
+    number_key = app.harness.keys.number(refs[0].number_hash)
+    before = app.harness.raw.hgetall(number_key)
+    for _ in range(2):
+        assert app.numbers.complete(refs[0], "shop", ENFORCED) == Ended(Status.DENIED)
+        assert app.numbers.complete(refs[1], "shop", ENFORCED) is None
+    assert app.harness.raw.hgetall(number_key) == before
 
 
 def test_an_unknown_number_counts_once(app: GuardedApp) -> None:
