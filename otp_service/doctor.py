@@ -46,7 +46,7 @@ def diagnose(settings: Settings) -> Iterator[CheckResult]:
     """Check configuration, texts, risk hooks, store and carrier, in this order."""
     yield from _configuration(settings)
     yield from check_addresses(settings)
-    yield from check_texts(settings.policy)
+    yield from check_texts(settings.policy, settings.prices)
     yield from check_risk_hooks(settings)
     yield from _store(settings)
     yield from _carrier(settings)

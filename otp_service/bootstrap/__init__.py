@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from .erasing import erase_person
     from .front import build_front
+    from .guard import open_guard
     from .ledger import accept_gaps, back_up_ledger, build_record, export_records, run_exporter
     from .optouts import sync_optouts
     from .stores import open_keyring, open_stores
@@ -45,6 +46,7 @@ __all__ = [
     "erase_person",
     "export_records",
     "lift_subject",
+    "open_guard",
     "open_keyring",
     "open_stores",
     "open_support",
@@ -62,6 +64,7 @@ _PLACES = {
     "erase_person": "erasing",
     "build_web": "web",
     "build_worker": "worker",
+    "open_guard": "guard",
     "open_keyring": "stores",
     "open_stores": "stores",
     "open_support": "support",

@@ -93,6 +93,13 @@ def known_for(value: Duration) -> None:
         raise ValueError("must be 1d to 400d")
 
 
+def priced(values: Mapping[str, object]) -> None:
+    """Prices by ISO 3166 code."""
+    for value in values:
+        if value not in REGIONS:
+            raise ValueError(f"{value!r} is no country by ISO 3166 that has numbers")
+
+
 def number_types(values: Sequence[str]) -> None:
     """Kinds of numbers, each by its word."""
     for value in values:

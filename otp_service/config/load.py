@@ -12,6 +12,7 @@ from typing import Any
 from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.errors import ConfigError
 from ..domain.policy import OnCall, Policy
+from ..domain.text_sizes import Prices
 from ..telnyx import BASE_URL
 from . import file, variables
 from .apps import build_app, given_only, number_limits
@@ -27,6 +28,7 @@ from .sections import (
     AlertsSection,
     AppSection,
     AuditSection,
+    PricesSection,
     ServiceSection,
     StoreSection,
 )
@@ -35,7 +37,7 @@ from .settings import CarrierAccess, Settings
 from .tables import named_tables, read_section
 from .variables import secret, whole_number
 
-TABLES = ("senders", "apps", "service", "limits", "store", "audit", "retention", "alerts")
+TABLES = ("senders", "apps", "service", "limits", "store", "audit", "retention", "prices", "alerts")
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
 
 
@@ -47,6 +49,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     service = read_section(document.get("service", {}), ServiceSection, "service", faults)
     store = read_section(document.get("store", {}), StoreSection, "store", faults)
     audit = read_section(document.get("audit", {}), AuditSection, "audit", faults)
+    prices = read_section(document.get("prices", {}), PricesSection, "prices", faults)
     retention = read_retention(document.get("retention", {}), faults)
     policy = replace(_policy(document, service, environ, faults), retention=retention)
     public_url = faults.attempt(lambda: _public_url(environ, service), "")
@@ -57,6 +60,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         "audit_backlog_max": audit.backlog_max,
         "optout_sync_ms": service.optout_sync,
         "on_call": _on_call(document, faults),
+        "prices": Prices(**given_only({"currency": prices.currency, "segments": prices.segments})),
         "keeps_codes": None if store.after_restart is None else store.after_restart is AfterRestart.KEEP_CODES,
         "replicas": store.replicas,
         "config_path": path,

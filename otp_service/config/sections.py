@@ -221,6 +221,15 @@ class RetentionSection(Section):
     last_senders: Duration | None = None
 
 
+class PricesSection(Section):
+    """`[prices]`."""
+
+    checks: ClassVar[Mapping[str, Check]] = {"segments": checks.priced}
+
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+    segments: dict[str, Annotated[float, Meta(ge=0, le=100)]] | None = None
+
+
 class AlertsSection(Section):
     """`[alerts]`."""
 

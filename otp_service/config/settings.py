@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from ..domain.errors import ConfigError
 from ..domain.policy import OnCall, Policy
+from ..domain.text_sizes import Prices
 from ..telnyx import BASE_URL
 
 LEDGER_FILE = "ledger.db"
@@ -33,6 +34,7 @@ class Settings:
     audit_backlog_max: int = 1_000_000
     optout_sync_ms: int = 15 * 60_000
     on_call: OnCall | None = None
+    prices: Prices = field(default_factory=Prices)
     keeps_codes: bool | None = None
     replicas: int | None = None
     telnyx_base_url: str = BASE_URL

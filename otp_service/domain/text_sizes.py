@@ -1,12 +1,20 @@
 """How many parts the usual texts of an app take, and whether its brand makes them more."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import message_text
 from .message_templates import TEMPLATES
 from .policy import App, Channel
 from .sms_segments import Encoding, Segments, outside_gsm7, segments
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a part of an SMS costs by country (ISO 3166), as the operator's contract with the carrier has it."""
+
+    currency: str = "USD"
+    segments: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,18 @@ class TextSizes:
             return parts
         named = " ".join(f"{char} (U+{ord(char):04X})" for char in self.odd)
         return f"{parts}; the brand leaves GSM-7 by {named}, so that all texts are {Encoding.UCS2}"
+
+
+def told_prices(app: App, sizes: TextSizes, prices: Prices) -> str:
+    """What a text costs in each country that has a price and that the app sends to; empty if there is none."""
+    found = []
+    for country, price in prices.segments.items():
+        if app.may_send_to(country):
+            costs = {language: f"{price * size.parts:.4f}" for language, size in sizes.by_language.items()}
+            alike = len(set(costs.values())) == 1
+            listed = next(iter(costs.values())) if alike else ", ".join(f"{one} {cost}" for one, cost in costs.items())
+            found.append(f"{country} {listed}")
+    return f"a text costs in {prices.currency}: {'; '.join(found)}" if found else ""
 
 
 def text_sizes(app: App) -> TextSizes | None:

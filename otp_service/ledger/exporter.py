@@ -130,6 +130,9 @@ class Exporter:
             if appended is None:
                 return None
             after = appended
+            # Only now: with positions that had moved, what another exporter had trimmed looked lost.
+            for gap in gaps:
+                _log.error("the store lost or repeated events", extra={"reason": gap.detail["reason"]})
         self._after(after, steps)
         self._state = after
         return len(events)
@@ -142,7 +145,6 @@ class Exporter:
     def _gap(self, shard: int, step: Step) -> Gap | None:
         if step.gap is None:
             return None
-        _log.error("the store lost or repeated events", extra={"reason": step.gap["reason"], "kind": str(shard)})
         gap_id = f"{shard}:{step.gap['ledger_last']}:{step.gap['store_last']}:{step.gap['store_count']}"
         return Gap(gap_id, self._now_ms(), step.gap)
 

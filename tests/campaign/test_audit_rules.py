@@ -47,3 +47,11 @@ def test_the_audit_log_may_have_more_than_the_timeline() -> None:
 def test_gap_if_the_listing_differs_from_the_store() -> None:
     """GET /audit/events lists what the store has."""
     assert kinds_after(lambda evidence: replace(evidence, store=StoreFacts(audit_events=99))) == {breaches.GAP}
+
+
+def test_what_the_guard_took_stands_in_the_record_alone() -> None:
+    """No timeline shows it."""
+    first = replace(EVENTS[0], detail={"guard": "US|a|b|-:1.0:na"})
+    assert kinds_after(lambda evidence: replace(evidence, events=(first, *EVENTS[1:]))) == set()
+    other = replace(EVENTS[0], detail={"other": "x"})
+    assert breaches.GAP in kinds_after(lambda evidence: replace(evidence, events=(other, *EVENTS[1:])))

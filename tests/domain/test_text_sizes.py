@@ -10,7 +10,7 @@ from otp_service.bootstrap.texts import tell_text_sizes
 from otp_service.diagnosis.texts import check_texts
 from otp_service.domain.message_templates import TEMPLATES
 from otp_service.domain.policy import App, Policy, Sender, SenderKind, Template
-from otp_service.domain.text_sizes import text_sizes
+from otp_service.domain.text_sizes import Prices, text_sizes, told_prices
 
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "p", None, 1.0)
 NAME = Sender("name", SenderKind.ALPHANUMERIC, "p", "ACME", 1.0)
@@ -46,6 +46,22 @@ def test_the_log_tells_it_at_the_start_and_doctor_at_any_time(caplog: pytest.Log
         tell_text_sizes(policy)
     assert [record.__dict__["app"] for record in caplog.records] == ["odd"]
     assert "U+0141" in caplog.records[0].__dict__["reason"]
-    lines = {found.name: found for found in check_texts(policy)}
+    lines = {found.name: found for found in check_texts(policy, Prices())}
     assert set(lines) == {"texts of plain", "texts of odd"}
     assert all(found.ok for found in lines.values())
+
+
+def test_what_a_text_costs_is_told_by_country_and_language() -> None:
+    """The parts at the operator's price, where the app sends; one figure where all languages cost the same."""
+    prices = Prices("EUR", {"US": 0.0079, "CA": 0.01, "DE": 0.08})
+    plain, long = App("shop", "Acme", (POOL,)), App("shop", "Łó" * 18, (POOL,))
+    sizes, longer = text_sizes(plain), text_sizes(long)
+    assert sizes is not None
+    assert longer is not None
+    assert told_prices(plain, sizes, prices) == "a text costs in EUR: US 0.0079; CA 0.0100"
+    assert told_prices(plain, sizes, Prices()) == ""
+    assert told_prices(long, longer, Prices("USD", {"US": 0.01})) == (
+        "a text costs in USD: US en 0.0200, de 0.0200, fr 0.0200, es 0.0200, it 0.0300"
+    )
+    (line,) = check_texts(Policy(MappingProxyType({"shop": plain})), prices)
+    assert line.detail.endswith("; a text costs in EUR: US 0.0079; CA 0.0100")

@@ -1,10 +1,13 @@
-"""Apps whose starts and checks are limited by entries of `[[limits]]`."""
+"""Apps whose starts and checks are limited by entries of `[[limits]]`, and by no budget of the guard."""
 
 LIMITS = """
 [apps.limited]
 brand = "Limited"
 route = ["pool", "backup"]
 resend_after = ["0s"]
+
+[apps.limited.guard]
+mode = "off"
 
 [[limits]]
 name = "devices"
@@ -29,6 +32,9 @@ apps = ["limited"]
 brand = "Worded"
 route = ["pool"]
 
+[apps.worded.guard]
+mode = "off"
+
 [[limits]]
 name = "any_word"
 key = "custom"
@@ -46,6 +52,9 @@ brand = "Watched"
 route = ["pool"]
 resend_after = ["0s"]
 
+[apps.watched.guard]
+mode = "off"
+
 [[limits]]
 name = "watched"
 key = "number"
@@ -57,6 +66,9 @@ apps = ["watched"]
 brand = "Blocks"
 route = ["pool"]
 
+[apps.blocks.guard]
+mode = "off"
+
 [[limits]]
 name = "blocks"
 key = ["prefix", "sender"]
@@ -66,6 +78,9 @@ apps = ["blocks"]
 [apps.guessed]
 brand = "Guessed"
 route = ["pool"]
+
+[apps.guessed.guard]
+mode = "off"
 
 [[limits]]
 name = "guesses"

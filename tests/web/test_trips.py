@@ -29,7 +29,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_redis_url: str) -
     with redis.Redis.from_url(own_redis_url) as store:
         store.flushall()
         made = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, store)
-        for app in ("default", "address", "limited", "guessed"):
+        for app in ("default", "address"):
             made.key(app)
         made.call("GET", "/verify/nothing")  # the first request starts the reading
         # Between two of its readings the background is quiet for a moment, too.

@@ -10,7 +10,7 @@ from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
-from .guard import GuardBudgets, GuardedNumbers, GuardEvents, SafeListTable
+from .guard import EditedSafeList, GuardBudgets, GuardedNumbers, GuardEvents, SafeListTable
 from .guesses import Guesses
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
@@ -32,6 +32,7 @@ __all__ = [
     "Deliveries",
     "DeliveryReports",
     "DueDeliveries",
+    "EditedSafeList",
     "FactorStore",
     "GuardBudgets",
     "GuardEvents",

@@ -54,6 +54,18 @@ class SafeListTable(Protocol):
         ...
 
 
+class EditedSafeList(Protocol):
+    """The same, to be changed."""
+
+    def add(self, name: str, reason: str) -> bool:
+        """Add an entry; False if it was there."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Take an entry out; False if there was none."""
+        ...
+
+
 class GuardEvents(Protocol):
     """The audit record, for events of budgets."""
 

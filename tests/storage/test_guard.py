@@ -1,0 +1,173 @@
+"""The pumping guard over the store: whom it counts, whom it leaves alone, and that budgets are exact."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from subprocess import PIPE
+
+import pytest
+
+from otp_service.domain.ending import NotFound
+from otp_service.domain.guard.policy import DAY_MS, GuardPolicy, Mode
+from otp_service.domain.phone import Phone
+from otp_service.domain.starting import Started, StartRefused, WouldSend
+from otp_service.storage.safe_list import KNOWN_FOR_S
+
+from .guard import CLOCK, Clocked, GuardedApp, Request
+from .harness import UNCAPPED, StoreHarness, word
+from .test_number_caps import ROOT, in_step
+
+ENFORCED = GuardPolicy(monitor_approvals=0)
+
+
+@pytest.fixture
+def app(redis_url: str, redis_server: object) -> Iterator[GuardedApp]:
+    """An app whose wide budgets refuse from the first start, by a clock that the test moves."""
+    harness = StoreHarness.open(redis_url, Clocked)
+    harness.raw.set(CLOCK, harness.now() + DAY_MS)
+    yield GuardedApp(harness, ENFORCED)
+    harness.close()
+
+
+def number(line: int, block: str = "2025551") -> str:
+    """A number of the block of 1,000."""
+    return f"+1{block}{line:03d}"
+
+
+def sent(app: GuardedApp, count: int, first: int = 0, block: str = "2025551") -> int:
+    """How many of so many numbers of one block are sent a code."""
+    return sum(isinstance(app.start(number(line, block)), Started) for line in range(first, first + count))
+
+
+def test_a_refusal_names_the_budget_and_is_on_record(app: GuardedApp) -> None:
+    """Once in a while, however many starts it refuses; the start's own event stands with the number."""
+    assert sent(app, 12) == 5
+    refused = app.start(number(99))
+    assert refused == StartRefused("guard_refused", 0, limit="block_1k")
+    assert [kind for kind, _ in app.events.found] == ["guard.tripped"]
+    assert app.events.found[0][1].keys() == {"budget", "country", "place"}
+    assert Counter(budget for _, budget, what in app.counts if what == "refused") == {"block_1k": 8}
+    number_hash = app.harness.hash_of(number(99))
+    assert [event["type"] for event in app.harness.audited_of(number_hash)] == ["verification.refused"]
+
+
+def test_a_known_number_is_never_counted_or_refused(app: GuardedApp) -> None:
+    """For 90 days after its approval; nor does it make room or take any."""
+    app.start(number(0))
+    assert app.approve(number(0))
+    assert sent(app, 10, 1) == 5
+    before = app.harness.raw.hgetall(app.harness.keys.blocks("shop", "US"))
+    for _ in range(20):
+        assert isinstance(app.start(number(0)), Started)
+    assert app.harness.raw.hgetall(app.harness.keys.blocks("shop", "US")) == before
+    app.harness.raw.incrby(CLOCK, 91 * DAY_MS)
+    # Its block has become warm, and holds twice as much.
+    assert sent(app, 12, 20) == 10
+    assert isinstance(app.start(number(0)), StartRefused)
+
+
+def test_an_approval_gives_back_what_was_taken(app: GuardedApp) -> None:
+    """So traffic that converts meets no budget."""
+    for line in range(40):
+        assert isinstance(app.start(number(line)), Started)
+        assert app.approve(number(line))
+
+
+def test_a_login_that_ended_well_by_another_way_gives_back_once(app: GuardedApp) -> None:
+    """Another app's verification is not found."""
+    started = app.start(number(0))
+    assert isinstance(started, Started)
+    assert sent(app, 6, 1) == 4
+    assert isinstance(app.numbers.complete(started.reference, "bank", ENFORCED), NotFound)
+    found = app.numbers.complete(started.reference, "shop", ENFORCED)
+    assert found is not None
+    assert not isinstance(found, NotFound)
+    app.guard.converted(app.app, found)
+    assert app.numbers.complete(started.reference, "shop", ENFORCED) is None
+    assert sent(app, 5, 50) == 1
+
+
+def test_an_unknown_number_counts_once(app: GuardedApp) -> None:
+    """Two sends to it cost what one costs."""
+    for line in range(5):
+        assert isinstance(app.start(number(line)), Started)
+        assert isinstance(app.start(number(line)), Started)
+    assert isinstance(app.start(number(9)), StartRefused)
+
+
+def test_a_start_that_is_refused_for_another_reason_takes_nothing(app: GuardedApp) -> None:
+    """Where both refuse, the budget is the reason."""
+    for line in range(30):
+        refused = app.start(number(line), queue_max=0)
+        assert isinstance(refused, StartRefused)
+        assert refused.code == "queue_full"
+    assert sent(app, 9) == 5
+    refused = app.start(number(99), queue_max=0)
+    assert isinstance(refused, StartRefused)
+    assert refused.code == "guard_refused"
+
+
+def test_a_look_says_it_and_counts_nothing(app: GuardedApp) -> None:
+    """As a start with `dry_run` does."""
+
+    def look(line: int) -> WouldSend | StartRefused:
+        place = app.guard.place(app.app, Phone(number(line), "US", 1), Request())
+        made = app.harness.start_command(number(line), app.app, purpose=word("p"), per_number=UNCAPPED)
+        made.guard_place = place
+        return app.starts.would_start(made)
+
+    assert {type(look(line)) for line in range(20)} == {WouldSend}
+    assert sent(app, 9) == 5
+    assert look(50) == StartRefused("guard_refused", 0, limit="block_1k")
+
+
+def test_the_safe_list_and_the_modes_leave_numbers_alone(app: GuardedApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number, a block, a country; `off` counts nothing, `monitor` counts and refuses nothing."""
+    monkeypatch.setattr("otp_service.storage.safe_list.KNOWN_FOR_S", 0.0)
+    assert KNOWN_FOR_S > 0
+    assert sent(app, 9) == 5
+    for entry in (app.safe_list.number(number(77)), app.safe_list.block("+12025553"), "country:CA"):
+        assert app.safe_table.add(entry, "test")
+        assert not app.safe_table.add(entry, "again")
+    assert isinstance(app.start(number(77)), Started)
+    assert sent(app, 9, 0, "2025553") == 9
+    assert all(isinstance(app.start(number(line, "4165550"), "CA"), Started) for line in range(9))
+    assert app.safe_table.remove("country:CA")
+    assert not all(isinstance(app.start(number(line, "4165551"), "CA"), Started) for line in range(9))
+    watched = GuardedApp(app.harness, GuardPolicy(countries={"US": Mode.MONITOR}))
+    assert sent(watched, 9, 100) == 9
+    assert "monitored" in {what for _, _, what in watched.counts}
+    absent = GuardedApp(app.harness, GuardPolicy(mode=Mode.OFF))
+    assert sent(absent, 9, 200) == 9
+    assert absent.counts == []
+
+
+def test_with_a_sandbox_fictitious_numbers_are_not_counted(app: GuardedApp) -> None:
+    """All others are."""
+    sandbox = GuardedApp(app.harness, ENFORCED, sandbox=True)
+    assert sum(isinstance(sandbox.start(f"+120255501{line:02d}"), Started) for line in range(100)) == 100
+    assert sent(sandbox, 9) == 5
+
+
+def test_a_known_user_costs_half(app: GuardedApp) -> None:
+    """Where the app says so."""
+    passed = [isinstance(app.start(number(line), known_user=True), Started) for line in range(15)]
+    assert sum(passed) == 10
+
+
+def test_many_processes_at_once_exceed_no_budget(redis_url: str, redis_server: object) -> None:
+    """A hundred starts to a hundred numbers of one block, at the same moment, over three processes: five are sent."""
+    program = [sys.executable, "-m", "tests.storage.guarded_process", redis_url]
+    processes = [
+        subprocess.Popen([*program, str(first), str(end)], cwd=ROOT, stdin=PIPE, stdout=PIPE, text=True)
+        for first, end in ((0, 34), (34, 67), (67, 100))
+    ]
+    try:
+        answers = in_step(processes)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    found = Counter(word for answer in answers for word in answer)
+    assert found == {"sent": 5, "block_1k": 95}
