@@ -1,4 +1,4 @@
-"""Numbers that nobody has, 555-0100 to 555-0199 of every area code of the USA: a sandbox brings them to nobody.
+"""Numbers that nobody has, 555-0100 to 555-0199 of every area code of the USA: with a sandbox they cost nothing.
 
 So the pumping guard does not count them, however many codes go to them.
 """

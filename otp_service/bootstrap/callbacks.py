@@ -31,7 +31,12 @@ def callback_sender(settings: Settings, stores: Stores, keyring: ReloadedKeyring
     audit_consumer = AuditConsumer(stores.store, stores.scripts, stores.keys)
     notify = SendCallbacks(
         audit_consumer=audit_consumer,
-        queue=Callbacks(stores.store, stores.scripts, stores.keys),
+        queue=Callbacks(
+            stores.store,
+            stores.scripts,
+            stores.keys,
+            dead_kept_ms=settings.policy.retention.dead_letters_ms,
+        ),
         store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
         receivers=Receivers(endpoints, now_ms=clock_ms),
         vault=keyring,

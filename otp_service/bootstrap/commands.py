@@ -45,7 +45,8 @@ def accept_keyring(settings: Settings) -> str:
 def build_callbacks(settings: Settings) -> Callbacks:
     """The queues of callbacks."""
     stores = open_stores(settings)
-    return Callbacks(stores.store, stores.scripts, stores.keys)
+    kept_ms = settings.policy.retention.dead_letters_ms
+    return Callbacks(stores.store, stores.scripts, stores.keys, dead_kept_ms=kept_ms)
 
 
 def lift_subject(settings: Settings, app: str, subject: str, reason: str, *, number: bool = False) -> int:

@@ -87,7 +87,10 @@ def _leave_streams(settings: Settings, stores: Stores, person: Erasure) -> None:
         stores.audit.record(EventType.PERSON_ERASED, {}, shard=shard, room=BLOCK)
         ends[shard] = stores.audit.last_entry(shard)
     exporter = build_exporter(settings, stores, open_keyring(settings))
-    _wait(lambda: exporter.once() is not None and _are_in(exporter, ends), "the ledger does not catch up")
+    try:
+        _wait(lambda: exporter.once() is not None and _are_in(exporter, ends), "the ledger does not catch up")
+    finally:
+        exporter.close()
     for shard, entry in ends.items():
         _wait(partial(_is_read, person, shard, entry), "a callback worker is behind")
         person.trim(shard, entry)

@@ -85,7 +85,7 @@ def build_front(
     flask_parts = WebParts(settings, stores, keyring, chance, ready.last, risk=risk, guesses=guesses)
     flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
     announcer = Announcer(settings, stores, keyring, API, flask_parts.webhook_facts)
-    also = (announcer.announce_if_due, guesses.count, flask_parts.guard.in_background)
+    also = (guesses.count, announcer.announce_if_due, flask_parts.guard.in_background)
     reading = read_in_background(stores, settings.policy, *also, api_keys=True)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
     parts = WebParts(settings, looped, keyring, chance, ready.last, risk=risk, guesses=guesses)

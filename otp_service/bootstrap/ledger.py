@@ -75,8 +75,11 @@ def ledger_tasks(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -
         from .erasing import replay_erasures  # noqa: PLC0415
 
         exporter = build_exporter(settings, stores, keyring)
-        replay_erasures(settings, stores, keyring.ids)
-        exporter.run(stop)
+        try:
+            replay_erasures(settings, stores, keyring.ids)
+            exporter.run(stop)
+        finally:
+            exporter.close()
 
     return [PeriodicTask("ledger", AGAIN_S, export)]
 
@@ -86,9 +89,11 @@ def exporting(settings: Settings) -> "Iterator[Exporter]":
     """The exporter of a process that does nothing else."""
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
+    exporter = build_exporter(settings, stores, keyring, alone=True)
     try:
-        yield build_exporter(settings, stores, keyring, alone=True)
+        yield exporter
     finally:
+        exporter.close()
         stores.store.close()
 
 

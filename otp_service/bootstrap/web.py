@@ -75,7 +75,7 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS // 2) -> Flask:
     parts = WebParts(settings, stores, keyring, guesses=guesses)
     announcer = Announcer(settings, stores, keyring, API, parts.webhook_facts)
     # Started by the first request of each process: a server may fork after this.
-    also = (announcer.announce_if_due, guesses.count, parts.guard.in_background)
+    also = (guesses.count, announcer.announce_if_due, parts.guard.in_background)
     read_in_background(stores, settings.policy, *also, api_keys=True)
     return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 
@@ -261,8 +261,15 @@ class WebParts:
         )
 
     def _reports(self) -> DeliveryReports:
-        stores, senders = self.stores, self._settings.policy.senders.values()
-        return DeliveryReports(stores.store, stores.scripts, stores.keys, self._keyring.ids, senders)
+        stores, policy = self.stores, self._settings.policy
+        return DeliveryReports(
+            stores.store,
+            stores.scripts,
+            stores.keys,
+            self._keyring.ids,
+            policy.senders.values(),
+            last_senders_ms=policy.retention.last_senders_ms,
+        )
 
     def _receive(self) -> Receive:
         return Receive(

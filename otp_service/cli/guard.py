@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import guard_simulate, guard_status
+from . import guard_replay, guard_simulate, guard_status
 from .parser import add_group
 
 
@@ -11,3 +11,4 @@ def register(groups: Any) -> None:
     guard = add_group(groups, "guard", line="the guard against SMS pumping", example="otp-service guard simulate")
     guard_simulate.register(guard)
     guard_status.register(guard)
+    guard_replay.register(guard)

@@ -1,7 +1,7 @@
 """Rules for single values of the file. Each raises ValueError with what is wrong and what to write instead."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..domain import codes, message_text, replies
@@ -12,6 +12,7 @@ from ..domain.numbering import Kind
 from ..domain.phone import REGIONS, is_e164
 from ..domain.phone import parse as parse_phone
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
+from ..domain.retention import DAY_MS
 from ..domain.territories import GROUPS
 from .duration import Duration
 
@@ -57,6 +58,16 @@ def retention(value: Duration) -> None:
     """How long the audit log is kept: as long as its verifications at least."""
     if value < TOMBSTONE_MS:
         raise ValueError("must be at least 24h, as long as an ended verification is remembered")
+
+
+def days(least: int, most: int) -> Callable[[Duration], None]:
+    """A time of so many days."""
+
+    def check(value: Duration) -> None:
+        if not least * DAY_MS <= value <= most * DAY_MS:
+            raise ValueError(f"must be {least * 24}h to {most}d")
+
+    return check
 
 
 def interval(value: Duration) -> None:

@@ -4,6 +4,7 @@ The environment wins over the file. Secrets come from the environment or from fi
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,7 @@ from .apps import build_app, given_only, number_limits
 from .callbacks import check_variables, secret_variable
 from .faults import Faults
 from .limits import read_limits
+from .retention import read_retention
 from .risk import risk_variable
 from .sections import (
     MAX_QUEUE,
@@ -33,7 +35,7 @@ from .settings import CarrierAccess, Settings
 from .tables import named_tables, read_section
 from .variables import secret, whole_number
 
-TABLES = ("senders", "apps", "service", "limits", "store", "audit", "alerts")
+TABLES = ("senders", "apps", "service", "limits", "store", "audit", "retention", "alerts")
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
 
 
@@ -45,7 +47,8 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     service = read_section(document.get("service", {}), ServiceSection, "service", faults)
     store = read_section(document.get("store", {}), StoreSection, "store", faults)
     audit = read_section(document.get("audit", {}), AuditSection, "audit", faults)
-    policy = _policy(document, service, environ, faults)
+    retention = read_retention(document.get("retention", {}), faults)
+    policy = replace(_policy(document, service, environ, faults), retention=retention)
     public_url = faults.attempt(lambda: _public_url(environ, service), "")
     given = {
         "shards": service.shards,

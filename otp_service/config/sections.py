@@ -207,6 +207,20 @@ class AuditSection(Section):
     backlog_max: Annotated[int, Meta(ge=1_000, le=100_000_000)] | None = None
 
 
+class RetentionSection(Section):
+    """`[retention]`."""
+
+    checks: ClassVar[Mapping[str, Check]] = {
+        "verifications": checks.days(1, 30),
+        "dead_letters": checks.days(1, 30),
+        "last_senders": checks.days(1, 90),
+    }
+
+    verifications: Duration | None = None
+    dead_letters: Duration | None = None
+    last_senders: Duration | None = None
+
+
 class AlertsSection(Section):
     """`[alerts]`."""
 

@@ -86,7 +86,7 @@ class Factor:
     """A factor as it is shown. `mask` is the number of an `sms` factor, `codes_left` of recovery codes.
 
     `confirm_by_ms`: until when a pending one can be confirmed. `number_hash`: keyed hash of that number;
-    `sealed_number`: the number itself.
+    `sealed_number`: the number itself; `bound_by`: the token of the verification that bound it.
     """
 
     reference: Reference
@@ -100,6 +100,7 @@ class Factor:
     confirm_by_ms: int | None = None
     number_hash: str | None = None
     sealed_number: str | None = field(default=None, repr=False)
+    bound_by: str | None = None
 
     @property
     def factor_id(self) -> str:
@@ -130,6 +131,7 @@ class Factors:
     """All factors of a subject at the store's time `now_ms`, in order of their making.
 
     `sent`: the code that was sent last, by purpose. `lifted`: an operator lets the subject bind another number.
+    `untold`: the token of the verification that bound a number of which the others were not told yet.
     """
 
     now_ms: int
@@ -137,6 +139,7 @@ class Factors:
     authenticators: tuple[Authenticator, ...] = ()
     sent: Mapping[str, Sent] = field(default_factory=lambda: MappingProxyType({}))
     lifted: bool = False
+    untold: str | None = None
 
     def allow(self, number_hash: str, purpose: str) -> bool:
         """Whether a code of this purpose may go to the number: it is bound, or will be by it."""

@@ -84,12 +84,13 @@ class Places:
 
     def of(self, app: str, to: Phone, mode: Mode, client_ip: str | None = None, cost: float = 1.0) -> GuardPlace:
         """The place of a number, and of the end user's address."""
-        block_10k, block_1k = (self.block(one) for one in blocks(to.e164))
+        # Keyed for the app, as every hash on record is: apps that compare theirs learn nothing about a person.
+        block_10k, block_1k = (self._hash(f"guard_block\0{app}\0{one}") for one in blocks(to.e164))
         address = "" if client_ip is None else self._hash(f"guard_address\0{app}\0{end_user(client_ip)}")
         return GuardPlace(to.region or NO_REGION, block_10k, block_1k, mode, address, cost)
 
     def block(self, prefix: str) -> str:
-        """The name of a block: the keyed hash of what its numbers begin with."""
+        """The name of a block for all apps: the keyed hash of what its numbers begin with."""
         return self._hash(f"guard_block\0{prefix}")
 
     def _hash(self, text: str) -> str:

@@ -51,6 +51,16 @@ class GuessingRule:
 
 
 @dataclass(frozen=True, slots=True)
+class NewGuesses:
+    """Guesses of an app that are to be counted; none of them is a look."""
+
+    app: str
+    rule: GuessingRule
+    wrong: int = 0
+    approved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class GuessingState:
     """What the store knows of an app: its level, the figures of the last hour, and the level before this look."""
 

@@ -17,6 +17,7 @@ from .factors import FactorKind
 from .guard.policy import GuardPolicy
 from .guessing import MAX_CHECKS, GuessingMode, GuessingRule, Level
 from .numbering import EITHER, USUAL_KINDS, Kind
+from .retention import DAY_MS, Retention
 from .risk import RiskHook
 
 MAX_LIFETIME_MS = 600_000
@@ -25,8 +26,8 @@ MAX_LIFETIME_MS = 600_000
 MAX_CONSECUTIVE_WRONG = 100
 """The hard ceiling of consecutive wrong codes for one number and app (NIST SP 800-63B-4, section 3.2.2)."""
 
-TOMBSTONE_MS = 24 * 3600 * 1000
-"""How long an ended verification stays explainable."""
+TOMBSTONE_MS = DAY_MS
+"""How long an ended verification stays explainable, unless the configuration says longer."""
 
 
 DEFAULT_CODE_LENGTH = 6
@@ -274,7 +275,7 @@ class App:
 class Policy:
     """All apps and senders of one installation. `audit_addresses` and `audit_client_ips`: how much the audit
     record keeps of the addresses that requests come from, and of the end users' addresses. `limits`: those that are
-    written as `[[limits]]`."""
+    written as `[[limits]]`. `retention`: how long the store keeps what may be decided about."""
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
@@ -282,6 +283,7 @@ class Policy:
     audit_addresses: KeptAddress = KeptAddress.FULL
     audit_client_ips: KeptClientIp = KeptClientIp.HASHED
     limits: tuple[NamedLimit, ...] = ()
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from .admission import OuterAnswer
 from .guarding import ASK, GuardNeeded, GuardPlace
 from .ids import Reference
-from .policy import App, Channel, NumberLimits, Sender
+from .policy import TOMBSTONE_MS, App, Channel, NumberLimits, Sender
 from .view import VerificationView
 
 # What is made for every request (commands, views) is not frozen: twenty frozen fields take three times as long to set.
@@ -62,6 +62,7 @@ class StartCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
     subject: str = ""
+    tombstone_ms: int = TOMBSTONE_MS
     test: bool = False
     notice: bool = False
     outer_limit: str = ""

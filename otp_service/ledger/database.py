@@ -4,7 +4,9 @@ SQLite keeps what it was told when the machine loses power (`synchronous=FULL`),
 (WAL), and overwrites what is deleted (`secure_delete`).
 """
 
+import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,11 +144,20 @@ def _sqlite(path: Path) -> Engine:
     return engine
 
 
+_MAKING = threading.Lock()
+
+
 def _make_private(path: Path) -> None:
     # SQLite gives the files beside it the rights of the file.
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # A file that is there is not opened here: closing it would end the locks that SQLite has for the other
+        # connections of this process (fcntl), and another process would take away the log that they write.
+        with _MAKING:
+            if not path.exists():
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise LedgerUnavailable(
             f"The ledger {path} cannot be written: {error.strerror}; OTP_DATA_DIR names its directory."

@@ -91,6 +91,10 @@ class Exporter:
         self._trim_at = monotonic() + TRIM_S
         self.waiting = 0
 
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._database.close()
+
     def reached(self, shard: int) -> str:
         """The last entry of a shard's stream that is in the ledger, as far as this exporter knows."""
         known = self._state.reached.get(shard) if self._state else None

@@ -1,12 +1,14 @@
 """Verifying a ledger: its records, the columns by which they are found, tiles, checkpoints and who signed them."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, func, select
 
+from ..clock import rfc3339
 from ..ledger.database import Database
 from ..ledger.tables import PERSONS, RECORDS
 from ..transparency.checkpoints import Checkpoint, LogKeys, SignatureRefused, read_checkpoint
@@ -14,13 +16,14 @@ from ..transparency.findings import Finding, Tampering
 from ..transparency.inspecting import inspect, judge_older
 from ..transparency.notes import NoteError
 from ..transparency.tiles import hashes_of
-from ..transparency.tree import Tree
+from ..transparency.tree import Tree, leaf_hash
 from .log_store import LogStore
 from .stored_tiles import StoredTiles
 
 PORTION = 2_000
 Progress = Callable[[int, int], object]
-_COLUMNS = ("seq", "leaf", "leaf_hash", "shard", "type", "app", "verification", "delivery", "person")
+_COLUMNS = ("seq", "leaf", "leaf_hash", "shard", "at_ms", "type", "app", "verification", "delivery")
+_LAST_MS = 253_402_300_799_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,9 @@ class _Rows:
         while rows := self._portion(last):
             for row in rows:
                 if self._finding is None and (fault := _fault(row)):
-                    self._finding = Finding(Tampering.EDITED, row.seq, f"record {row.seq} was edited: {fault}")
-                yield _raw(row.leaf)
-            done, last = done + len(rows), rows[-1].seq
+                    self._finding = Finding(Tampering.EDITED, row[0], f"record {row[0]} was edited: {fault}")
+                yield _raw(row[1])
+            done, last = done + len(rows), rows[-1][0]
             self._progress(done, self._total)
 
     def _portion(self, last: int) -> Sequence[Any]:
@@ -107,22 +110,52 @@ class _Rows:
         return own if finding.seq is not None and (own.seq or 0) < finding.seq else finding
 
 
+class _Says(msgspec.Struct):
+    """What a record says of itself, as far as columns repeat it."""
+
+    shard: int
+    at: str
+    type: str
+    app: str | None
+    verification_id: str | None
+    delivery_id: str | None
+
+
+_read = msgspec.json.Decoder(_Says).decode
+_REPEATED = ("leaf_hash", "shard", "at_ms", "type", "app", "verification", "delivery")
+
+
 def _fault(row: Any) -> str | None:
     """Which column differs from the record's bytes."""
+    _, leaf, digest, shard, at_ms, kind, app, verification, delivery = row
     try:
-        says = json.loads(row.leaf)
-        told = (says["shard"], says["type"], says["app"], says["verification_id"], says["delivery_id"])
-        stands = (row.shard, row.type, row.app, f"vrf_{row.verification}" if row.verification else None, row.delivery)
-    except (ValueError, KeyError, TypeError, RecursionError):
+        says = _read(leaf)
+        stands = (digest, shard, _at(at_ms), kind, app, f"vrf_{verification}" if verification else None, delivery)
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
         return "it cannot be read"
-    names = ("shard", "type", "app", "verification", "delivery")
-    differing = (name for name, one, other in zip(names, told, stands, strict=True) if one != other)
+    told = (leaf_hash(_raw(leaf)), says.shard, says.at, says.type, says.app, says.verification_id, says.delivery_id)
+    if told == stands:
+        return None
+    differing = (name for name, one, other in zip(_REPEATED, told, stands, strict=True) if one != other)
     return next((f"the column {name} is not what was signed" for name in differing), None)
+
+
+@lru_cache(maxsize=64)
+def _second(second: int) -> str:
+    return rfc3339(second * 1000, "seconds").removesuffix("Z")
+
+
+def _at(at_ms: int) -> str:
+    """As records have it; times beyond the calendar have its end."""
+    try:
+        return f"{_second(at_ms // 1000)}.{at_ms % 1000:03}Z"
+    except (OverflowError, ValueError):
+        return rfc3339(_LAST_MS)
 
 
 def _raw(leaf: bytes | str) -> bytes:
     # A column of SQLite takes what it is given, whoever gives it.
-    return leaf.encode() if isinstance(leaf, str) else bytes(leaf)
+    return leaf.encode() if isinstance(leaf, str) else leaf
 
 
 def _erased(connection: Connection) -> int:

@@ -16,8 +16,16 @@ work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 refuse() { printf 'REFUSED: %s\n' "$1" >&2; exit 1; }
 digest() { sha256sum | cut -c1-64; }
-# decode TEXT FILE: base64, and only in the one spelling that its bytes have.
-decode() { printf '%s' "$1" | base64 -d > "$2" 2> /dev/null && [ "$(base64 -w 0 < "$2")" = "$1" ]; }
+# Whether it is base64 in the one spelling that its bytes have. Nothing here ends in two equals signs.
+is_base64() {
+  case $1 in
+    '' | *[!A-Za-z0-9+/=]* | *=?*) return 1 ;;
+    *[AEIMQUYcgkosw048]= | *[!=]) return 0 ;;
+  esac
+  return 1
+}
+# decode TEXT FILE
+decode() { is_base64 "$1" && printf '%s' "$1" | base64 -d > "$2" 2> /dev/null; }
 bytes() { wc -c < "$1" | tr -d ' '; }
 
 # ---- 1. The files are those that were packed ------------------------------------------------------------------------
@@ -96,7 +104,11 @@ root=$(xxd -p -c 64 "$work/root")
 
 # ---- 3. Each record is in the log: RFC 9162, section 2.1.3.2 ---------------------------------------------------------
 
-node() { printf '01%s%s' "$1" "$2" | xxd -r -p | digest; }
+# node LEFT RIGHT: sets `reached` to the hash of both.
+node() {
+  reached=$(printf '01%s%s' "$1" "$2" | xxd -r -p | sha256sum)
+  reached=${reached%% *}
+}
 
 # proved LEAF PROOF: the record is in the tree of the checkpoint; sets `index`.
 proved() {
@@ -112,13 +124,13 @@ proved() {
   last=$((size - 1))
   while read -r line; do
     [ "$last" != 0 ] || refuse "$2 has too many hashes"
-    decode "$line" "$work/sibling" || refuse "$2 has a hash that cannot be read"
-    sibling=$(xxd -p -c 64 "$work/sibling")
+    is_base64 "$line" || refuse "$2 has a hash that cannot be read"
+    sibling=$(printf '%s' "$line" | base64 -d | xxd -p -c 64)
     if [ $((at & 1)) = 1 ] || [ "$at" = "$last" ]; then
-      reached=$(node "$sibling" "$reached")
+      node "$sibling" "$reached"
       while [ $((at & 1)) = 0 ] && [ "$at" != 0 ]; do at=$((at >> 1)) last=$((last >> 1)); done
     else
-      reached=$(node "$reached" "$sibling")
+      node "$reached" "$sibling"
     fi
     at=$((at >> 1)) last=$((last >> 1))
   done < "$work/path"

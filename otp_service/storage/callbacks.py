@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ..domain.callback import Callback, Waiting
+from ..domain.retention import Retention
 from .answering import answering, answers
 from .readiness import clock_ms
 from .schema import Keys
@@ -25,7 +26,7 @@ MOST_AT_ONCE = 32
 
 MOST_WAITING = 10_000
 MOST_DEAD = 1_000
-DEAD_KEPT_MS = 7 * 86_400_000
+DEAD_KEPT_MS = Retention().dead_letters_ms
 KNOWN_MS = 3_600_000
 """An event that is read again within this time is not queued again."""
 
@@ -56,8 +57,10 @@ class Callbacks:
         most_waiting: int = MOST_WAITING,
         most_dead: int = MOST_DEAD,
         lease_ms: int = LEASE_MS,
+        dead_kept_ms: int = DEAD_KEPT_MS,
     ) -> None:
         self._store = store
+        self._dead_kept_ms = dead_kept_ms
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
@@ -189,7 +192,7 @@ class Callbacks:
 
     @property
     def _dead_letter_limits(self) -> dict[str, int]:
-        return {"most_dead": self._most_dead, "dead_kept_ms": DEAD_KEPT_MS}
+        return {"most_dead": self._most_dead, "dead_kept_ms": self._dead_kept_ms}
 
     def _queue_keys(self, app: str) -> dict[str, str]:
         k = self._keys

@@ -8,6 +8,7 @@ from ..domain.failover import blamed
 from ..domain.ids import Ids, Reference
 from ..domain.outbox import ReportOutcome
 from ..domain.policy import Sender
+from ..domain.retention import Retention
 from .answering import answering
 from .arguments import route_text
 from .deliveries import FIRST_POLL_MS
@@ -20,7 +21,6 @@ from .store import Store
 EVENT_TTL_MS = 24 * 3_600_000
 """How long a webhook event is remembered."""
 
-STICKY_TTL_MS = 30 * 86_400_000
 _CARRIER_RANK = {
     "scheduled": 0,
     "queued": 0,
@@ -38,10 +38,20 @@ _MESSAGES = [f"{Number.MESSAGE}{digit}" for digit in range(10)]
 class DeliveryReports:
     """The deliveries of one store, for reports on their messages. Methods raise StoreUnavailable.
 
-    `senders` are all that this process knows.
+    `senders` are all that this process knows; `last_senders_ms`: how long it is remembered who reached a person.
     """
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, senders: Iterable[Sender]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scripts: Scripts,
+        keys: Keys,
+        ids: Ids,
+        senders: Iterable[Sender],
+        *,
+        last_senders_ms: int = Retention().last_senders_ms,
+    ) -> None:
+        self._last_senders_ms = last_senders_ms
         self._senders = route_text(senders)
         self._client = store.client
         self._scripts = scripts
@@ -82,7 +92,7 @@ class DeliveryReports:
             opted_out=flag(error is not None and error.opted_out),
             recipient=number_hash,
             first_poll_ms=FIRST_POLL_MS,
-            sticky_ttl_ms=STICKY_TTL_MS,
+            sticky_ttl_ms=self._last_senders_ms,
         )
         return ReportOutcome(*reply)
 

@@ -17,8 +17,14 @@ def factors_of(found: Mapping[str, str], subject: Subject, now_ms: int) -> Facto
     all_ = [one for ref in refs if (one := _factor(found, ref)).confirm_by_ms is None or one.confirm_by_ms > now_ms]
     all_.sort(key=lambda one: (one.created_ms, one.reference.token))
     active = [one for one in all_ if one.kind is FactorKind.TOTP and one.status is FactorStatus.ACTIVE]
-    lifted = int(found.get(fields.Subject.MAY_BIND, 0)) > now_ms
-    return Factors(now_ms, tuple(all_), tuple(_authenticator(found, one) for one in active), _sent(found), lifted)
+    return Factors(
+        now_ms,
+        tuple(all_),
+        tuple(_authenticator(found, one) for one in active),
+        _sent(found),
+        lifted=int(found.get(fields.Subject.MAY_BIND, 0)) > now_ms,
+        untold=found.get(fields.Subject.UNTOLD),
+    )
 
 
 def authenticator_of(found: Mapping[str, str], subject: Subject, ref: Reference) -> tuple[Factor, TotpForm] | None:
@@ -66,6 +72,7 @@ def _factor(found: Mapping[str, str], ref: Reference) -> Factor:
         mask=found.get(f"{ref.token}{fields.Factor.MASK}"),
         number_hash=found.get(f"{ref.token}{fields.Factor.NUMBER}"),
         sealed_number=_sealed_number(found, ref) if facts["kind"] == FactorKind.SMS else None,
+        bound_by=found.get(f"{ref.token}{fields.Factor.BOUND_BY}"),
     )
 
 

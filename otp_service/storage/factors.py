@@ -219,6 +219,11 @@ class FactorTable:
             refused_by=refused_by,
         )
 
+    def told_all(self, subject: Subject, verification: Reference) -> None:
+        """All others were told of the number that this verification bound. Raises StoreUnavailable."""
+        keys = {"subject": self._keys.subject(subject.hash)}
+        self._scripts.call("factor/told_all", keys, verification=verification.token)
+
     def approve_sent(self, operation_id: str, approved: ApprovedCode) -> Settled | None:
         """End the row, and bind the number where that is allowed. Raises StoreUnavailable."""
         named = {"purpose": approved.purpose, "mask": approved.mask, "token": approved.new.token}

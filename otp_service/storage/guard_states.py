@@ -8,7 +8,7 @@ from ..domain.guard.places import Limits, Records, Way, places
 from ..domain.guard.policy import GuardPolicy
 from .schema import Keys
 from .schema.encodings import GuardBucket, GuardDay, GuardProbes
-from .schema.fields import Guard
+from .schema.guard_fields import Guard
 from .store import Store, fields_of
 
 NARROW = 2

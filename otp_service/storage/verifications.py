@@ -12,7 +12,7 @@ from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.guarding import GuardNeeded
 from ..domain.ids import Ids, Reference
 from ..domain.marks import marked_test
-from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
+from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS
 from ..domain.starting import StartAnswer, StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
@@ -139,8 +139,8 @@ class Verifications:
             queue_max=command.queue_max,
             outer_wait_ms=command.outer_wait_ms,
             outer_limit=command.outer_limit,
+            tombstone_ms=command.tombstone_ms,
             send_slots=slots_text(command.send_slots),
-            tombstone_ms=TOMBSTONE_MS,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
             own_detail=own_detail(command),

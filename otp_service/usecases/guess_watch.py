@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ..domain.errors import StoreUnavailable
-from ..domain.guessing import GuessingMode, GuessingState, Level
+from ..domain.guessing import GuessingMode, GuessingState, Level, NewGuesses
 from ..domain.policy import App
 from . import ports
 
@@ -63,24 +63,29 @@ class GuessWatch:
     def count(self) -> None:
         """Count what was judged, where it is time. Raises StoreUnavailable, and then counts it later."""
         now = self._monotonic()
-        for name, app in self._apps.items():
-            new = sum(self._new[name])
-            if now >= self._next_s[name] + (0 if new else LOOK_EVERY_S - COUNT_EVERY_S):
-                self._count(app)
-                self._next_s[name] = now + COUNT_EVERY_S
+        due = [name for name in self._apps if now >= self._next_s[name] + self._patience_s(name)]
+        new = [self._taken(name) for name in due]
+        failures = [self._settled(one, state, now) for one, state in zip(new, self._guesses.count(new), strict=True)]
+        for failure in filter(None, failures):
+            raise failure
 
-    def _count(self, app: App) -> None:
+    def _patience_s(self, name: str) -> float:
+        return 0.0 if any(self._new[name]) else LOOK_EVERY_S - COUNT_EVERY_S
+
+    def _taken(self, name: str) -> NewGuesses:
         with self._lock:
-            wrong, right = self._new[app.name]
-            self._new[app.name] = [0, 0]
-        try:
-            state = self._guesses.count(app.name, app.guessing, wrong, right)
-        except StoreUnavailable:
+            (wrong, approved), self._new[name] = self._new[name], [0, 0]
+        return NewGuesses(name, self._apps[name].guessing, wrong, approved)
+
+    def _settled(self, one: NewGuesses, state: GuessingState | StoreUnavailable, now: float) -> StoreUnavailable | None:
+        if isinstance(state, StoreUnavailable):
             with self._lock:
-                self._new[app.name][0] += wrong
-                self._new[app.name][1] += right
-            raise
-        self._take(app, state)
+                self._new[one.app][0] += one.wrong
+                self._new[one.app][1] += one.approved
+            return state
+        self._next_s[one.app] = now + COUNT_EVERY_S
+        self._take(self._apps[one.app], state)
+        return None
 
     def _take(self, app: App, state: GuessingState) -> None:
         self._hardened[app.name] = app.hardened(state.level)

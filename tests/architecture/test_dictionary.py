@@ -10,7 +10,7 @@ import pytest
 import otp_service
 from otp_service.domain.audit import EventField
 from otp_service.domain.outbox import TimerKind
-from otp_service.storage.schema import encodings, fields
+from otp_service.storage.schema import encodings, fields, guard_fields
 from otp_service.storage.schema.encodings import Encoding
 
 PACKAGE = Path(otp_service.__file__).parent
@@ -20,7 +20,7 @@ READERS = ("storage", "usecases", "web", "cli", "bootstrap", "runtime")
 
 NAMES = {
     value
-    for group in (*vars(fields).values(), EventField)
+    for group in (*vars(fields).values(), *vars(guard_fields).values(), EventField)
     if isinstance(group, type)
     for key, value in vars(group).items()
     if key.isupper() and isinstance(value, str)

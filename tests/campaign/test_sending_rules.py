@@ -177,3 +177,17 @@ def test_two_pending_verifications_of_a_number_are_reported() -> None:
         )
     )
     assert breaches.TWICE in found
+
+
+def test_the_step_that_ends_one_verification_may_begin_the_next() -> None:
+    """Its entry in the audit log is a moment later than the step on a busy machine."""
+    late = tuple(replace(each, at=each.at + 0.06) for each in EVENTS)
+    other = replace(CALLS[0], verification_id="vrf_c-d", body={})
+
+    def kinds(began: float) -> set[str]:
+        second = {**shown(()), "verification_id": "vrf_c-d", "deliveries": [], "created_at": at(T0 + began)}
+        known = {**sample().verifications, "vrf_c-d": second}
+        return kinds_after(lambda e: replace(e, calls=(*CALLS, other), events=late, verifications=known))
+
+    assert breaches.TWICE not in kinds(2.0)
+    assert breaches.TWICE in kinds(1.9)

@@ -24,7 +24,7 @@ _TABLE: Sequence[tuple[str, Sequence[str]]] = (
     (f"{LUA}/optout/*", ("optouts",)),
     (f"{LUA}/limit/*", ("limits",)),
     (f"{LUA}/sender/*", ("sender_rate", "circuits")),
-    (f"{LUA}/audit/*", ("audit_log",)),
+    (f"{LUA}/audit/*", ("audit_log", "callbacks")),
     (f"{LUA}/api_key/*", ("api_keys",)),
     (f"{LUA}/alert/*", ("alerts",)),
     (f"{LUA}/sync/*", ("sync_lease",)),

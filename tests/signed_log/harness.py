@@ -4,12 +4,14 @@ import base64
 import hashlib
 import json
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, text, update
 
 from otp_service import keyring
+from otp_service.clock import rfc3339
 from otp_service.domain.canonical_json import canonical
 from otp_service.keyring import Keyring
 from otp_service.ledger.database import Database, open_database
@@ -37,6 +39,14 @@ class SignedHarness:
         self.now_ms = BEGAN_MS
         self.size = 0
         self.first_key = signers_of(lambda: self.ring)(ORIGIN)[0].key
+
+    @classmethod
+    def copy(cls, made: "SignedHarness", path: Path) -> "SignedHarness":
+        """The same log in a file of its own. `made` is closed."""
+        shutil.copy(made.path, path)
+        copied = cls(path, made.raw)
+        copied.size, copied.now_ms, copied.first_key = made.size, made.now_ms, made.first_key
+        return copied
 
     @property
     def ring(self) -> Keyring:
@@ -93,13 +103,13 @@ class SignedHarness:
             "v": 1,
             "seq": seq,
             "shard": 0,
-            "at": "2026-09-21T14:13:20.000Z",
+            "at": rfc3339(event.get("at_ms", BEGAN_MS)),
             "type": event["type"],
             "app": event.get("app"),
             "verification_id": f"vrf_{verification}" if verification else None,
             "n": event.get("n"),
             "delivery_id": event.get("delivery"),
-            "policy": None,
+            "policy": event.get("policy"),
             "detail": event.get("detail", {}),
             "by": {"key_id": None, "request_id": None, "address": None},
             "person": person,
@@ -110,7 +120,7 @@ class SignedHarness:
             "leaf": leaf,
             "leaf_hash": leaf_hash(leaf),
             "shard": 0,
-            "at_ms": BEGAN_MS,
+            "at_ms": event.get("at_ms", BEGAN_MS),
             "counter": seq,
             "type": event["type"],
             "app": event.get("app"),

@@ -1,6 +1,8 @@
 """Rows flipped, deleted, inserted, swapped, cut, rolled back: `verify` names the first one and what was done to it."""
 
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +18,10 @@ from .harness import ORIGIN, SignedHarness
 COUNT = 600
 
 
-@pytest.fixture
-def log(signed: SignedHarness) -> SignedHarness:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> SignedHarness:
     """A log of 600 records with a checkpoint every 100 and a key that changed at 300; 20 are not signed yet."""
+    signed = SignedHarness(tmp_path_factory.mktemp("made") / "ledger.db")
     for number in range(6):
         if number == 3:
             signed.rotate()
@@ -27,7 +30,16 @@ def log(signed: SignedHarness) -> SignedHarness:
         )
         signed.signer.sign()
     signed.append_many(20)
+    signed.database.close()
     return signed
+
+
+@pytest.fixture
+def log(made: SignedHarness, tmp_path: Path) -> Iterator[SignedHarness]:
+    """A copy of it for each test."""
+    copied = SignedHarness.copy(made, tmp_path / "ledger.db")
+    yield copied
+    copied.database.close()
 
 
 def verified(log: SignedHarness, *older: Checkpoint) -> Report:
@@ -59,6 +71,9 @@ RENUMBER = "UPDATE records SET seq = -seq {where}; UPDATE records SET seq = -seq
         ("UPDATE records SET leaf = replace(leaf, 'default', 'defaulT') WHERE seq = 257", Tampering.EDITED, 257),
         ("UPDATE records SET type = 'check.passed' WHERE seq = 300", Tampering.EDITED, 300),
         ("UPDATE records SET app = 'other' WHERE seq = 1", Tampering.EDITED, 1),
+        ("UPDATE records SET at_ms = at_ms + 1 WHERE seq = 2", Tampering.EDITED, 2),
+        ("UPDATE records SET leaf_hash = zeroblob(32) WHERE seq = 3", Tampering.EDITED, 3),
+        ("UPDATE records SET shard = 5 WHERE seq = 4", Tampering.EDITED, 4),
         ("UPDATE records SET verification = NULL WHERE seq = 599", Tampering.EDITED, 599),
         ("DELETE FROM records WHERE seq = 256", Tampering.REMOVED, 256),
         ("DELETE FROM records WHERE seq BETWEEN 10 AND 12", Tampering.REMOVED, 10),

@@ -10,7 +10,7 @@ from otp_service.domain.circuit import Fault, Hold, Source, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.fleet import API, ProcessRecord
-from otp_service.domain.guessing import GuessingRule
+from otp_service.domain.guessing import GuessingRule, NewGuesses
 from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import Cursor, OptOut
 from otp_service.domain.outbox import Timer
@@ -260,7 +260,7 @@ def other_places(harness: StoreHarness) -> None:
     cursors.acquire_lease("me", force=False)
     cursors.acquire_lease("you", force=True)
     guesses = Guesses(harness.scripts, harness.keys)
-    guesses.count("shop", GuessingRule(wrong_codes=10), 20, 1)
+    guesses.count([NewGuesses("shop", GuessingRule(wrong_codes=10), 20, 1)])
     alerts = Alerts(harness.store, harness.scripts, harness.keys)
     alerts.raise_alert("trouble", "a text")
     alerts.raise_alert("trouble", "a text")

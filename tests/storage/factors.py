@@ -112,6 +112,16 @@ def every_factor(harness: "StoreHarness") -> None:
     bound = harness.factors.read(subject).all[-1]
     assert harness.ring.open(bound.sealed_number or "") == b"n" * 40
     harness.factors.note_told(subject, bound, "number_added", "opted_out")
+    other = new_reference(harness, new_subject(harness))  # of another number
+    harness.factors.note_sent(SentCode(subject, "bind", other, True))
+    second = ApprovedCode(subject, "bind", other, "+1******0144", new_reference(harness, subject))
+    settled = harness.factors.approve_sent(operation(), second)
+    assert settled is not None
+    assert settled.others == (approved.new,)
+    assert harness.factors.read(subject).untold == other.token
+    for verification in (sent, other):
+        harness.factors.told_all(subject, verification)
+    assert harness.factors.read(subject).untold is None
     assert harness.factors.lift(subject, "a reason", bind_ms=60_000) == 1
     assert harness.factors.read(subject).lifted
     for _ in range(2):

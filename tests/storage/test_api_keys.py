@@ -244,7 +244,9 @@ def test_a_key_made_twice_is_one(harness: StoreHarness) -> None:
     """A command whose reply was lost runs again: one key, one event, and a rotation rotates once."""
     twice = StoreHarness(harness.store, harness.keys, Twice(harness.store), harness.ring)
     keys = another_process(twice)
-    old = keys.create("shop", ["verify"], None)
+    old = keys.create("shop", ["verify", "support"], 60_000)
+    assert (old.app, old.scopes) == ("shop", ("verify", "support"))
+    assert old.expires_at_ms == keys.list()[0].expires_at_ms
     new = keys.rotate(old.id, 60_000)
     assert new is not None
     assert keys.authenticate(new.key) is not None

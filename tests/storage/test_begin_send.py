@@ -121,6 +121,7 @@ def test_a_spent_budget_stops_the_send(harness: StoreHarness) -> None:
     for job in jobs:
         assert harness.begin(job, app) is None
         assert harness.record(job.reference)["1:error_code"] == "too_many_wrong_codes"
+    assert harness.sends(ref.number_hash) == [], "what was never sent does not count"
 
 
 def test_a_vanished_verifications_entry_is_settled(harness: StoreHarness) -> None:

@@ -5,7 +5,7 @@ from dataclasses import astuple
 from random import Random
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.guard import rules, updates
@@ -125,7 +125,7 @@ def run(both: Both, chance: Random) -> None:
                 both.wait(chance.choice(WAITS_MS))
 
 
-@settings(max_examples=12, phases=[Phase.generate])
+@settings(max_examples=12)
 @given(st.randoms(use_true_random=False))
 def test_scripts_and_rules_are_one(clocked: StoreHarness, chance: Random) -> None:
     """Random sequences of starts, approvals and waits over twelve blocks, two countries and two addresses."""

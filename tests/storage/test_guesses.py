@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from otp_service.domain.guessing import BUCKET_MS, HOLD_MS, WINDOW_MS, GuessingRule, GuessingState, Level, wanted_level
+from otp_service.domain.guessing import (
+    BUCKET_MS,
+    HOLD_MS,
+    WINDOW_MS,
+    GuessingRule,
+    GuessingState,
+    Level,
+    NewGuesses,
+    wanted_level,
+)
 from otp_service.storage.guesses import Guesses
 
 from .harness import StoreHarness, at_once, word
@@ -34,7 +43,9 @@ class Watched:
 
     def count(self, wrong: int = 0, approved: int = 0) -> GuessingState:
         """Count so many."""
-        return self.guesses.count(self.app, RULE, wrong, approved)
+        (state,) = self.guesses.count([NewGuesses(self.app, RULE, wrong, approved)])
+        assert isinstance(state, GuessingState)
+        return state
 
     def wait(self, ms: int) -> None:
         """So much time passes: what is remembered is so much older."""

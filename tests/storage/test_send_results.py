@@ -1,5 +1,6 @@
 """Recording a send: what each response of the carrier makes of a delivery."""
 
+import json
 from functools import partial
 
 import pytest
@@ -9,6 +10,7 @@ from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import OptOut
 from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import App
+from otp_service.storage.schema.fields import Secrets
 
 from .deliveries import backdate, pending, queued
 from .harness import BACKUP, CODE, POOL, SAME_PROFILE, StoreHarness, at_once, fresh_number, word
@@ -21,7 +23,11 @@ BLOCKED = Refused("40300", "Blocked due to STOP message", Action.STOP_PERSON, op
 def test_accepted_is_sent_and_will_be_asked_about(harness: StoreHarness) -> None:
     """The message id is kept and found again, a poll is set, the entry is gone."""
     ref = harness.start(fresh_number()).reference
-    harness.send(ref, "msg-9")
+    job = harness.take(ref)
+    harness.must_begin(job, body="of several pieces " * 20)
+    harness.deliveries.record_accepted(job, Accepted("msg-9", "queued"))
+    assert not [name for name in harness.raw.hkeys(harness.keys.secrets(ref)) if name.startswith(Secrets.BODY)]
+    assert json.loads(harness.audited(ref)[-1]["detail"]) == {"carrier_status": "queued", "message_id": "msg-9"}
     record = harness.record(ref)
     assert (record["1:status"], record["1:message_id"], record["1:carrier_status"]) == ("sent", "msg-9", "queued")
     assert harness.reports.find_message(ref.number_hash, "msg-9") == (ref, 1)
@@ -232,7 +238,7 @@ def test_a_reserved_rate_slot_is_waited_for_in_the_store(harness: StoreHarness) 
     """Waiting for the sender's place is no try, and the place is not taken again afterwards."""
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_rate_wait(harness.take(ref), 5_000) == "waiting"
-    assert harness.status(ref) == "queued"
+    assert (harness.status(ref), harness.waiting(ref)) == ("queued", 0)
     again = harness.requeue(ref)
     assert harness.pending_delivery(again).rate_limited
     assert harness.must_begin(again).attempt == 1

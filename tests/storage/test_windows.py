@@ -65,7 +65,7 @@ class Windows:
 
 @pytest.mark.parametrize("most", [1, 3, 20, 200])
 @given(steps=STEPS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_window_never_holds_more(redis_server: Any, most: int, steps: list[tuple[str, int]]) -> None:
     """Whatever is given back; a limit of few slots refuses only where the model does, and each wait is exact.
 

@@ -1,7 +1,7 @@
 """Guessing over many numbers of an app: its next codes are harder to guess, nobody is refused, and people are told."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from types import MappingProxyType
@@ -14,7 +14,8 @@ from otp_service.bootstrap.stores import open_keyring, open_stores
 from otp_service.bootstrap.web import WebParts, flask_app
 from otp_service.diagnosis.guessing import check_guessing
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.guessing import GuessingMode, GuessingRule, GuessingState
+from otp_service.domain.guard.policy import GuardPolicy, Mode
+from otp_service.domain.guessing import GuessingMode, GuessingRule, GuessingState, NewGuesses
 from otp_service.domain.policy import OnCall
 from otp_service.storage.alerts import Alerts
 from otp_service.storage.guesses import Guesses
@@ -33,7 +34,7 @@ def watched(api: ApiHarness) -> Iterator[Watched]:
 
         def make(rule: GuessingRule) -> tuple[ApiHarness, Callable[[], None]]:
             policy = api.settings.policy
-            app = replace(policy.apps["default"], guessing=rule, resend_after_ms=(0,) * 16)
+            app = replace(policy.apps["default"], guessing=rule, guard=GuardPolicy(mode=Mode.OFF))
             apps = MappingProxyType({**policy.apps, "default": app})
             on_call = OnCall("+18445550001", ("+14165550123",))
             settings = replace(api.settings, policy=replace(policy, apps=apps), on_call=on_call)
@@ -124,7 +125,9 @@ def test_an_app_may_only_be_told_or_be_left_alone(watched: Watched) -> None:
     assert "guessing of default" not in {
         one.name for one in check_guessing(api.settings.policy, Guesses(stores.scripts, stores.keys))
     }
-    assert Guesses(stores.scripts, stores.keys).count("default", GuessingRule(), 0, 0).wrong == 10
+    (state,) = Guesses(stores.scripts, stores.keys).count([NewGuesses("default", GuessingRule())])
+    assert isinstance(state, GuessingState)
+    assert state.wrong == 10
     stores.store.close()
 
 
@@ -134,11 +137,11 @@ def test_guesses_that_the_store_did_not_take_are_counted_later(watched: Watched)
     counted: list[tuple[int, int]] = []
 
     class Failing:
-        def count(self, app: str, rule: GuessingRule, wrong: int, approved: int) -> GuessingState:
-            counted.append((wrong, approved))
-            if len(counted) == 1:
-                raise StoreUnavailable("The store does not answer.")
-            return GuessingState()
+        def count(self, new: Sequence[NewGuesses]) -> list[GuessingState | StoreUnavailable]:
+            counted.extend((one.wrong, one.approved) for one in new)
+            return [
+                StoreUnavailable("The store does not answer.") if len(counted) == 1 else GuessingState() for _ in new
+            ]
 
     now = [0.0]
     apps = {"default": api.settings.policy.apps["default"]}

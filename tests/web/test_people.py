@@ -103,6 +103,29 @@ def test_ladder_and_caps_are_explained_and_lifted(api: ApiHarness) -> None:
     assert api.start(number, purpose="d").status == 201
 
 
+def test_an_app_lifts_what_it_did_itself(api: ApiHarness) -> None:
+    """Sends and wrong codes of other apps count on: a key of one app opens nothing that another one closed."""
+    number = api.number()
+    for purpose in "abc":
+        started = api.started(number, purpose=purpose)
+        api.check(started, api.wrong(started))
+    for purpose in "de":
+        started = api.started(number, "other", purpose=purpose)
+        api.check(started, api.wrong(started), "other")
+    api.start(number, purpose="f").problem(429, "rate_limited")
+    lifted = {"wrong_codes_per_number", "starts_per_number", "resend_after"}
+    lifted |= {"service.wrong_codes_per_number", "service.sends_per_number"}
+    assert set(lift(api, number, "lock")) == lifted
+    used = {(limit["name"], limit["per"]): limit["used"] for limit in person(api, number, "other")["apps"][0]["limits"]}
+    assert used["service.sends_per_number", 600] == used["service.wrong_codes_per_number", 86400] == 2
+    assert used["wrong_codes_per_number", 86400] == 2
+    for purpose in "ghi":
+        assert api.start(number, purpose=purpose).status == 201
+    api.start(number, purpose="j").problem(429, "rate_limited")
+    assert lift(api, number, "lock", "everywhere") == []
+    api.start(number, purpose="j").problem(429, "rate_limited")
+
+
 def test_an_opt_out_is_explained_and_lifted_for_the_apps_own_profiles(api: ApiHarness) -> None:
     """With source and time; another app's profile is neither shown nor lifted."""
     number = api.number()

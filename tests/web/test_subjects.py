@@ -158,6 +158,10 @@ def test_two_people_share_a_phone(ann: Person) -> None:
     assert ann.check(code).json["verification_id"] == mine
     assert ben.check(ann.api.code(his)).json["verification_id"] == his
     assert ann.factors()[0]["to"] == ben.factors()[0]["to"]
+    # Whoever asks the record about the number sees both.
+    events = ann.call("GET", f"/audit/events?number=%2B{to[1:]}&type=verification.started").json["events"]
+    subs = [ann.api.start(to, "twice", subject=one.subject).json["sub"] for one in (ann, ben)]
+    assert [event["detail"]["sub"] for event in events] == subs
 
 
 def test_a_start_that_cannot_send_names_the_other_ways(ann: Person) -> None:
@@ -297,3 +301,24 @@ def test_an_operator_lets_a_person_bind_another_number(ann: Person) -> None:
     another(ann, third)
     events = ann.call("GET", "/audit/events?type=factor.number_told").json["events"]
     assert [one["to"][-4:] for one in events] == [old[-4:], old[-4:], new[-4:]]
+
+
+@pytest.mark.parametrize("by_check", [True, False])
+def test_what_a_process_that_died_did_not_tell_is_told_by_the_next(ann: Person, *, by_check: bool) -> None:
+    """The number was bound, and nobody told: the next check or start of the person goes on, once."""
+    old, new = ann.api.number(), ann.api.number()
+    bound(ann, old)
+    proof = ann.check(ann.recovery_codes()[0]).json["receipt"]
+    verification = ann.api.started(new, subject=ann.subject, purpose="bind", proof=proof)
+    code = ann.api.code(verification)
+    (key,) = ann.api.store.scan_iter(match="*:subject:*")
+    ann.api.store.hset(key, "untold", verification.removeprefix("vrf_"))
+    for _ in range(2):
+        if by_check:
+            ann.check(ann.wrong())
+        else:
+            ann.api.start(old, subject=ann.subject)
+        assert told(ann) == [(old[-4:], "number_added", True, None)]
+        assert not ann.api.store.hexists(key, "untold")
+    assert ann.api.check(verification, code).status == 200
+    assert len(told(ann)) == len(queued(ann, old)) == 1

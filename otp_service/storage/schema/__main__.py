@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...domain.ids import Reference
-from . import fields
+from . import fields, guard_fields
 from .keys import PREFIX, Keys
 from .writers import writers
 
@@ -17,7 +17,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "audit": (fields.AuditEntry,),
     "callbacks": (fields.QueuedCallback,),
     "circuit": (fields.Breaker,),
-    "country": (fields.Guard,),
+    "country": (guard_fields.Guard,),
     "dead": (fields.DeadLetter,),
     "idempotency": (fields.IdempotencyKey,),
     "number": (fields.Number,),
@@ -33,7 +33,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "sync_cursor": (fields.SyncCursor,),
     "sender_stats": (fields.SenderResult,),
     "timers": (fields.TimerKind,),
-    "total": (fields.Guard,),
+    "total": (guard_fields.Guard,),
 }
 """The names that stand in a key: fields of a hash or stream entry, or the beginnings of the members of a set."""
 

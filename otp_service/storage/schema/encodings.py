@@ -231,6 +231,9 @@ GuardTimes = Encoding(":", ("known_ms", "counted_ms", "sends"))
 GuardPlace = Encoding("|", ("region", "block_10k", "block_1k"))
 """Where a number is: its country (ISO 3166, `ZZ` for none), and the keyed hashes of its blocks."""
 
+GuardJudged = Encoding("|", ("place", "taken"))
+"""What is on record of a start that the guard judged: `GuardPlace` and `GuardTaken`, see `domain.guard.record`."""
+
 GuardedNumber = Encoding("|", ("approved_ms", "counted_ms", "sends", "started_ms", "region", "block_10k"))
 """What the guard knows of a number in an app; 0 is never. Counted: when its count began, and how many sends it covers
 yet. Started: the last start of a known number."""

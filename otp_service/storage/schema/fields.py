@@ -187,6 +187,8 @@ class Subject:
     """Followed by a purpose: the code that was sent last, as `SentCode`."""
     REMOVED: Final = "removed_by"
     """The operation that removed a factor last."""
+    UNTOLD: Final = "untold"
+    """The token of the verification that bound a number last, until the other numbers were told of it."""
     MAY_BIND: Final = "may_bind_ms"
     """Until when an operator lets the subject bind another number without proof."""
 
@@ -320,51 +322,6 @@ class TimerKind:
     FAILOVER: Final = TimerEntry.pack(outbox.TimerKind.FAILOVER, "")
     CLOSING: Final = TimerEntry.pack(outbox.TimerKind.CLOSING, "")
     RETURN: Final = TimerEntry.pack(outbox.TimerKind.RETURN, "")
-
-
-class Guesses:
-    """Hash: guesses of one app."""
-
-    WRONG: Final = "wrong:"
-    """Followed by the number of a bucket of time: wrong codes in it."""
-    APPROVED: Final = "approved:"
-    """The same: approvals."""
-    LEVEL: Final = "level"
-    """How hard its codes are made to guess, as `domain.guessing.Level`."""
-    HOLDS: Final = "holds_until_ms"
-    """Until when the level does not fall."""
-
-
-class Guard:
-    """Fields of the pumping guard's hashes of an app: the total over all countries, and each country.
-
-    The hashes of blocks and of addresses have no names: a field is a keyed hash, its value a `GuardBucket` or a
-    `GuardAddress`.
-    """
-
-    COLD: Final = "cold"
-    """Buckets, as `GuardBucket`: sends to cold blocks, a day."""
-    HOUR: Final = "hour"
-    WARM: Final = "warm"
-    """Sends to warm blocks, half a day."""
-    KNOWN: Final = "known_starts"
-    """Starts of known numbers, emptied by their approvals."""
-    OUTAGE: Final = "outage"
-    """What passes while nothing converts."""
-    PROBES: Final = "probes"
-    """As `GuardProbes`."""
-    APPROVED: Final = "newly_approved"
-    """Newly approved numbers by day, `GuardDay` with commas."""
-    COUNTED: Final = "counted"
-    """Numbers that were counted, by day."""
-    STARTED: Final = "first_start_ms"
-    """The first start of the app."""
-    APPROVALS: Final = "approvals"
-    """How many there were."""
-    WARM_BLOCK: Final = "warm_block:"
-    """Followed by a block of 10,000 numbers (a keyed hash): its first and its last approval, `GuardWarmBlock`."""
-    REGION: Final = "region:"
-    """Followed by a country that was counted."""
 
 
 class Refused:

@@ -50,7 +50,7 @@ class Keys:
     def record(self, ref: Reference) -> str:
         """Hash: the verification, its deliveries (`3:status` is the third's status) and its events.
 
-        TTL: 24 h past the code's end.
+        TTL: `retention.verifications` past the code's end, 24 h by default.
         """
         return f"{self._of(ref.number_hash)}:verification:{ref.token}"
 
@@ -69,7 +69,10 @@ class Keys:
         return f"{self._of(number_hash)}:number:{number_hash}"
 
     def sticky(self, number_hash: str) -> str:
-        """Hash: `channel:app` -> the sender whose message of the app reached this person last. TTL: 30 days."""
+        """Hash: `channel:app` -> the sender whose message of the app reached this person last.
+
+        TTL: `retention.last_senders`, 30 days by default.
+        """
         return f"{self._of(number_hash)}:sticky:{number_hash}"
 
     def start_refusals(self, number_hash: str, app: str) -> str:
@@ -226,7 +229,7 @@ class Keys:
     def callbacks(self, app: str) -> str:
         """Hash: the app's callbacks, waiting and dead (`ID:body`, `:type`, `:verification` …).
 
-        TTL: 8 days after the last change.
+        TTL: a day more than dead letters, after the last change.
         """
         return self._callback(app, "all")
 
@@ -235,7 +238,10 @@ class Keys:
         return self._callback(app, "due")
 
     def callbacks_dead(self, app: str) -> str:
-        """Sorted set: ids of the dead letters, by when they died (ms). TTL: as the callbacks; a letter's: 7 days."""
+        """Sorted set: ids of the dead letters, by when they died (ms).
+
+        TTL: as the callbacks; a letter's: `retention.dead_letters`, 7 days by default.
+        """
         return self._callback(app, "dead")
 
     def callbacks_in_flight(self, app: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from . import encodings, fields
+from . import encodings, fields, guard_fields
 from .encodings import Encoding
 
 _NAME = re.compile(r"\b([A-Z][a-z]\w*)\.([A-Z][A-Z_]*)\b")
@@ -13,7 +13,7 @@ _NAME = re.compile(r"\b([A-Z][a-z]\w*)\.([A-Z][A-Z_]*)\b")
 def _literals() -> dict[str, dict[str, str]]:
     literals = {
         name: {key: f"'{value}'" for key, value in vars(group).items() if key.isupper()}
-        for name, group in vars(fields).items()
+        for name, group in (*vars(fields).items(), *vars(guard_fields).items())
         if isinstance(group, type)
     }
     return literals | {

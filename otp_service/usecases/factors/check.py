@@ -27,6 +27,7 @@ from ..verify.apps import configured_app
 from ..verify.check import CheckVerification, MakeCommand
 from ..verify.refusals import NOT_FOUND, tries_spent
 from ..verify.start_request import CountedRequest
+from ..verify.tell_numbers import TellNumbers
 from . import refusals
 from .guesses import Candidates, digit_candidates, recovery_candidates, shown_steps
 
@@ -57,7 +58,9 @@ class CheckFactors:
         issuer: str,
         token_bytes: Callable[[int], bytes],
         sent: CheckVerification,
+        tell: TellNumbers,
     ) -> None:
+        self._tell = tell
         self._store = store
         self._vault = vault
         self._subjects = subjects
@@ -86,7 +89,9 @@ class CheckFactors:
         self, app: App, subject: Subject, request: FactorRequest, only: Reference | None, request_key: str
     ) -> FactorApproval | Refusal:
         purpose = request.purpose or DEFAULT_PURPOSE
-        factors = _only(self._store.read(subject), only)
+        everything = self._store.read(subject)
+        self._tell.finish(app, subject, everything)
+        factors = _only(everything, only)
         found = self._candidates(app, subject, factors, request.code, purpose)
         if not found.any:
             return refusals.NO_FACTOR

@@ -49,4 +49,5 @@ class FactorUseCases:
             issuer=issuer,
             token_bytes=token_bytes,
             sent=sent,
+            tell=tell,
         )

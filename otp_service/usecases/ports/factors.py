@@ -63,6 +63,10 @@ class FactorStore(Protocol):
         """Record that the person was told at this number, or by which refusal not."""
         ...
 
+    def told_all(self, subject: Subject, verification: Reference) -> None:
+        """Remember that all others were told of the number that this verification bound."""
+        ...
+
     def approve_sent(self, operation_id: str, approved: ApprovedCode) -> Settled | None:
         """End the row of wrong codes, and bind the number where that is allowed: its factor.
 

@@ -130,7 +130,9 @@ class StartVerification:
         admitted = self._subjects.admit(named, command, request)
         if isinstance(admitted, Refusal):
             return admitted
-        outcome = self.run(replace(command, subject=named.subject.hash), request, to)
+        # The record says whom it was for: so two people who share a phone are seen by whoever asks about the number.
+        detail = f'{command.detail[:-1]}, "sub": "{named.subject.sub}"}}'
+        outcome = self.run(replace(command, subject=named.subject.hash, detail=detail), request, to)
         if isinstance(outcome, Started):
             self._subjects.sent(admitted, command, outcome.reference)
         return outcome
@@ -184,6 +186,7 @@ class StartVerification:
             detail=_audit_detail(request, self._client_ip(app, request), test=test is not None),
             per_number=self._policy.per_number,
             challenge=request.code_challenge,
+            tombstone_ms=self._policy.retention.verifications_ms,
             test=test is not None,
             guard_place=self._guard.place(app, to, request) if self._guard and test is None else None,
         )

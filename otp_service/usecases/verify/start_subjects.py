@@ -68,6 +68,7 @@ class StartSubjects:
         A repeat of the same operation may spend it again: its first reply may have been lost.
         """
         app, number_hash = command.app, command.reference.number_hash
+        self._tries.finish(app, named.subject, named.factors)
         if _is_going(named, number_hash, request.purpose):
             return replace(named, may_bind=True)
         if named.factors.allow(number_hash, request.purpose):

@@ -41,6 +41,10 @@ class SubjectTries:
         subject = self._subjects.of(app, text)
         return subject, self._store.read(subject)
 
+    def finish(self, app: App, subject: Subject, factors: Factors) -> None:
+        """What is still to be told to the subject's numbers."""
+        self._tell.finish(app, subject, factors)
+
     def hash_of(self, app: str, text: str) -> str:
         """The keyed hash of the subject that a caller names. Raises InvalidRequest."""
         return self._subjects.of(app, text).hash

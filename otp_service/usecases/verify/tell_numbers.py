@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ...domain.errors import Refusal, ServiceError
-from ...domain.factors import Factor, FactorKind, Subject
+from ...domain.factors import Factor, FactorKind, Factors, Subject
 from ...domain.ids import Reference
 from ...domain.notices import BoundNumber, Notice, unpack_number
 from ...domain.phone import Phone
@@ -78,18 +78,26 @@ class TellNumbers:
         """Another number was bound by this verification. A repeat tells nobody twice."""
         try:
             known = [one for one in self._store.read(subject).all if one.reference in others]
+            told = [self._tell(app, subject, factor, Notice.ADDED, by) for factor in known]
+            if all(told):
+                self._store.told_all(subject, by)
         except ServiceError as error:
             _log.warning("numbers could not be told", extra={"app": app.name, "code": error.code})
-            return
-        for factor in known:
-            self._tell(app, subject, factor, Notice.ADDED, by)
+
+    def finish(self, app: App, subject: Subject, factors: Factors) -> None:
+        """Tell what a process that died did not: whoever uses the subject next goes on."""
+        by = self._vault.ids.read_token(factors.untold) if factors.untold else None
+        if by is not None:
+            others = [one for one in factors.of_kind(FactorKind.SMS) if one.bound_by != by.token]
+            self.added(app, subject, by, [one.reference for one in others])
 
     def removed(self, app: App, subject: Subject, factor: Factor) -> None:
         """This number was taken away."""
         if factor.kind is FactorKind.SMS:
             self._tell(app, subject, factor, Notice.REMOVED, factor.reference)
 
-    def _tell(self, app: App, subject: Subject, factor: Factor, notice: Notice, by: Reference) -> None:
+    def _tell(self, app: App, subject: Subject, factor: Factor, notice: Notice, by: Reference) -> bool:
+        """Whether all is done that can be."""
         try:
             number = self._number(subject, factor)
             refused_by = UNKNOWN if number is None else self._queue(app, number, factor, notice, by)
@@ -97,6 +105,8 @@ class TellNumbers:
                 self._store.note_told(subject, factor, notice, refused_by)
         except ServiceError as error:
             _log.warning("a number could not be told", extra={"app": app.name, "code": error.code})
+            return False
+        return True
 
     def _number(self, subject: Subject, factor: Factor) -> BoundNumber | None:
         if factor.sealed_number is None:

@@ -54,11 +54,12 @@ class AuditRoutes:
         """GET /audit/events."""
         query = decode_query(call.query, AuditQuery)
         wanted = _filter(query)
+        # Before anything is shown: who looks is on record, also if the answer is lost.
+        self._put_on_record(call, query)
         try:
             page = self._browse.audit(wanted, visible_app=None if EVERY_APP in call.scopes else call.app)
         except ValueError as error:
             raise bad_query("cursor", "not a cursor of this service") from error
-        self._put_on_record(call, query)
         return reply(200, AuditPage([audit_event(event) for event in page.events], page.next_cursor))
 
     def _put_on_record(self, call: Call, query: AuditQuery) -> None:

@@ -57,6 +57,7 @@ if not bound then
   redis.call('HSET', subject_key, unpack(fields))
   redis.call('DEL', enrollment_key)
   redis.call('HDEL', subject_key, Subject.MAY_BIND)
+  if #others > 0 then redis.call('HSET', subject_key, Subject.UNTOLD, verification) end
   redis.call('HINCRBY', subject_key, Subject.ACTIVE, 1)
   events[1] = factor_event('factor.added', token, {kind = kind, test = test == '1' or nil})
 end

@@ -6,17 +6,40 @@
 -- ARGV app of_app mask number_hash reason
 -- Where app: '' for all apps · of_app: whose event it is, or ''
 -- Reply the names of the limits that had counted something
--- Holds budget, ladder and caps are cleared together; each call is an event with its reason.
+-- Holds budget, ladder and caps are cleared together; each call is an event with its reason. Of what all apps share an
+--       app clears its own part alone: it must not open what others count against the number.
 local lifted = {}
-local function clear(field, limit)
-  local value = redis.call('HGET', number_key, field)
-  if not value then return end
-  redis.call('HDEL', number_key, field)
-  if value == '' then return end
+local function note(limit)
   for _, name in ipairs(lifted) do
     if name == limit then return end
   end
   lifted[#lifted + 1] = limit
+end
+
+local function clear(field, limit)
+  local value = redis.call('HGET', number_key, field)
+  if not value then return end
+  redis.call('HDEL', number_key, field)
+  if value ~= '' then note(limit) end
+end
+
+-- Take entries out of a list that all apps share.
+local function clear_own(field, limit, separator, is_own)
+  local kept, found = {}, false
+  for entry in string.gmatch(redis.call('HGET', number_key, field) or '', '[^' .. separator .. ']+') do
+    if is_own(entry) then found = true else kept[#kept + 1] = entry end
+  end
+  if not found then return end
+  redis.call('HSET', number_key, field, table.concat(kept, separator))
+  note(limit)
+end
+
+-- The times of the app's own wrong codes, each as often as it is there.
+local own_wrong = {}
+if app ~= '' then
+  local text = redis.call('HGET', number_key, Number.WRONG .. ':' .. app) or ''
+  local _, _, times = string.match(text, WrongCodes.PARSE)
+  for at in string.gmatch(times or '', '[^,]+') do own_wrong[at] = (own_wrong[at] or 0) + 1 end
 end
 
 local wrong, starts = Number.WRONG .. ':', Number.STARTS
@@ -27,8 +50,18 @@ for _, field in ipairs(redis.call('HKEYS', number_key)) do
     clear(field, 'starts_per_number')
   end
 end
-clear(Number.WRONG, 'service.wrong_codes_per_number')
-clear(Number.SENDS, 'service.sends_per_number')
+if app == '' then
+  clear(Number.WRONG, 'service.wrong_codes_per_number')
+  clear(Number.SENDS, 'service.sends_per_number')
+else
+  clear_own(Number.WRONG, 'service.wrong_codes_per_number', ',', function(at)
+    own_wrong[at] = (own_wrong[at] or 0) - 1
+    return own_wrong[at] >= 0
+  end)
+  clear_own(Number.SENDS, 'service.sends_per_number', SendList.SEPARATOR, function(entry)
+    return select(2, string.match(entry, SendEntry.PARSE)) == app
+  end)
+end
 if lifted[#lifted] == 'service.sends_per_number' then lifted[#lifted + 1] = 'resend_after' end
 local quoted = {}
 for _, name in ipairs(lifted) do quoted[#quoted + 1] = cjson.encode(name) end

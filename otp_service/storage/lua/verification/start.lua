@@ -96,7 +96,8 @@ local function refuse(code, retry_ms, left, limit)
       append_audit(audit_key,
         {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash},
         audit_event('verification.refused', nil, cjson.encode({code = code, skipped = skipped,
-          limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil})))
+          limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil,
+          guard = code == 'guard_refused' and string.format(GuardJudged.PACK, guard_place, guard_taken) or nil})))
     else
       redis.call('HINCRBY', start_refusals_key, code .. Refused.SKIPPED, 1)
     end
@@ -184,6 +185,11 @@ end
 
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, who = who, now = now, test = test == '1'}
 local short_detail = own_detail ~= '' and own_detail or string.format(StartDetail.PACK, purpose, channel)
+-- What the guard judged is on record, so that another policy can be tried on it.
+if number.guarded == 'counted' then
+  local judged = cjson.encode({guard = string.format(GuardJudged.PACK, guard_place, guard_taken)})
+  short_detail = string.sub(detail, 1, -2) .. ', ' .. string.sub(judged, 2)
+end
 local timers = {int(expires), TimerKind.EXPIRY .. token}
 if pending then
   sends = int(sends + 1)

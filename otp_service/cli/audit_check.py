@@ -1,0 +1,59 @@
+"""`otp-service audit check`: the promises, judged by the record alone."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from .arguments import moment
+from .output import print_json, print_line
+from .parser import add_command, json_option
+from .progress import Progress
+from .settings import load_settings
+
+if TYPE_CHECKING:
+    from ..signed_log.checking import CheckReport
+
+
+def register(audit: Any) -> None:
+    """Add the command to those of `audit`."""
+    check = add_command(
+        audit,
+        "check",
+        _check,
+        line="check from the record alone that promises were kept",
+        text="No send after a STOP, no approval without a code sent, none twice, no guess over budget, every accepted "
+        "start ended. The exit status is 1 if one was not kept.",
+        example="otp-service audit check --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z",
+    )
+    check.add_argument("--from", dest="since", metavar="TIME", type=moment, help="from this time on (default: all)")
+    check.add_argument("--to", dest="until", metavar="TIME", type=moment, help="before this time (default: until now)")
+    json_option(check)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from ..bootstrap.signed_log import own_log  # noqa: PLC0415
+    from ..signed_log.checking import check_promises  # noqa: PLC0415
+
+    since_ms, until_ms = (int(one.timestamp() * 1000) if one else None for one in (args.since, args.until))
+    with own_log(load_settings()) as own, Progress("checking", "records") as progress:
+        report = check_promises(own.database, since_ms or 0, until_ms, progress.advance)
+    if args.json:
+        print_json(_as_json(report))
+    else:
+        _show(report)
+    return 1 if report.breaches else 0
+
+
+def _as_json(report: "CheckReport") -> dict[str, Any]:
+    breaches = [{"promise": one.promise, "seq": one.seq, "detail": one.sentence} for one in report.breaches]
+    return {"records": report.records, "started": report.started, "breaches": breaches}
+
+
+def _show(report: "CheckReport") -> None:
+    from ..signed_log.promises import Promise  # noqa: PLC0415
+
+    for breach in report.breaches:
+        print_line(f"record {breach.seq}: {breach.sentence}")
+    for promise in Promise:
+        count = sum(breach.promise is promise for breach in report.breaches)
+        print_line(f"{'FAIL' if count else 'ok  '}  {promise}" + (f": {count} times not" if count else ""))
+    print_line(f"{report.records} records, {report.started} starts")

@@ -1,0 +1,137 @@
+"""What the service promises, judged by its record alone: rules over events in order of time. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+LIFETIME_MS = 15 * 60_000
+"""The longest that a verification may be without an end: ten minutes, and five for who has to end it."""
+
+_ENDS = frozenset(f"verification.{name}" for name in ("approved", "expired", "canceled", "exhausted", "denied"))
+_TRIES = ("delivery.sending", "delivery.retried")
+
+
+class Promise(StrEnum):
+    """What is promised."""
+
+    STOP = "no send after a STOP"
+    SENT = "no approval without a code sent"
+    ONCE = "none approved twice"
+    BUDGET = "no guess over budget"
+    ENDED = "every accepted start ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One record, as far as promises need it. `number`: the keyed hash of the number, None if it was erased."""
+
+    seq: int
+    at_ms: int
+    type: str
+    verification: str | None
+    delivery: str | None
+    number: str | None
+    policy: str | None
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A promise that was not kept, the record that shows it, and why."""
+
+    promise: Promise
+    seq: int
+    sentence: str
+
+
+@dataclass(slots=True)
+class _Course:
+    """What is known of a verification. `seq` is the record of its start."""
+
+    seq: int
+    started_ms: int
+    senders: dict[str, str] = field(default_factory=dict)
+    is_sent: bool = False
+    left: int | None = None
+    end: str | None = None
+
+
+ProfileOf = Callable[[str | None, str], str | None]
+"""The messaging profile of a sender under a configuration, by that one's hash."""
+
+
+class Judge:
+    """Sees every record of a period in order of time. What began before the period is judged as far as it is seen."""
+
+    def __init__(self, profile_of: ProfileOf) -> None:
+        self._profile_of = profile_of
+        self._courses: dict[str, _Course] = {}
+        self._stopped: set[tuple[str, str]] = set()
+        self._newest_ms = 0
+        self.started = 0
+
+    def see(self, told: Told) -> Iterator[Breach]:
+        """What this record shows."""
+        self._newest_ms = max(self._newest_ms, told.at_ms)
+        if told.type in ("optout.added", "optout.removed"):
+            self._note_wish(told)
+        elif told.type == "verification.started" and told.verification:
+            self._courses[told.verification] = _Course(told.seq, told.at_ms)
+            self.started += 1
+        elif told.verification in self._courses:
+            yield from self._follow(told, self._courses[told.verification])
+
+    def _note_wish(self, told: Told) -> None:
+        wish = (told.number or "", str(told.detail.get("messaging_profile_id")))
+        if told.type == "optout.added":
+            self._stopped.add(wish)
+        else:
+            self._stopped.discard(wish)
+
+    def _follow(self, told: Told, course: _Course) -> Iterator[Breach]:
+        if told.type == "delivery.queued":
+            course.senders[told.delivery or ""] = str(told.detail.get("sender"))
+        elif told.type in _TRIES:
+            course.is_sent = True
+            yield from self._judge_send(told, course)
+        elif told.type == "check.failed":
+            yield from _judge_guess(told, course)
+        elif told.type in _ENDS:
+            yield from _judge_end(told, course)
+
+    def _judge_send(self, told: Told, course: _Course) -> Iterator[Breach]:
+        sender = course.senders.get(told.delivery or "", "")
+        profile = self._profile_of(told.policy, sender)
+        if told.number and profile and (told.number, profile) in self._stopped:
+            yield Breach(Promise.STOP, told.seq, f"{told.delivery} was sent from {profile} after the person's STOP")
+
+    def end(self, until_ms: int | None = None) -> Iterator[Breach]:
+        """What the whole shows, as of this time or of the newest record."""
+        now_ms = self._newest_ms if until_ms is None else min(until_ms, self._newest_ms)
+        for verification, course in self._courses.items():
+            if course.end is None and course.started_ms + LIFETIME_MS < now_ms:
+                yield Breach(Promise.ENDED, course.seq, f"{verification} was started and never ended")
+
+
+def _judge_guess(told: Told, course: _Course) -> Iterator[Breach]:
+    left = told.detail.get("checks_left")
+    if not isinstance(left, int):
+        return  # it was refused before the code was compared
+    if course.end is not None:
+        yield Breach(Promise.BUDGET, told.seq, f"a guess at {told.verification} after it was {course.end}")
+    elif left < 0 or (course.left is not None and left >= course.left):
+        yield Breach(Promise.BUDGET, told.seq, f"a guess at {told.verification} did not cost a try")
+    course.left = left
+
+
+def _judge_end(told: Told, course: _Course) -> Iterator[Breach]:
+    kind = told.type.partition(".")[2]
+    if kind == "approved":
+        if course.end == "approved":
+            yield Breach(Promise.ONCE, told.seq, f"{told.verification} was approved twice")
+        elif course.end is not None or course.left == 0:
+            yield Breach(Promise.BUDGET, told.seq, f"{told.verification} was approved after its end")
+        if not course.is_sent and not told.detail.get("test"):
+            yield Breach(Promise.SENT, told.seq, f"{told.verification} was approved, and nothing was sent")
+    course.end = course.end or kind

@@ -1,0 +1,48 @@
+"""Names of fields of what the pumping guard and the watch over guesses count; scripts know them like all `fields`."""
+
+from typing import Final
+
+
+class Guesses:
+    """Hash: guesses of one app."""
+
+    WRONG: Final = "wrong:"
+    """Followed by the number of a bucket of time: wrong codes in it."""
+    APPROVED: Final = "approved:"
+    """The same: approvals."""
+    LEVEL: Final = "level"
+    """How hard its codes are made to guess, as `domain.guessing.Level`."""
+    HOLDS: Final = "holds_until_ms"
+    """Until when the level does not fall."""
+
+
+class Guard:
+    """Fields of the pumping guard's hashes of an app: the total over all countries, and each country.
+
+    The hashes of blocks and of addresses have no names: a field is a keyed hash, its value a `GuardBucket` or a
+    `GuardAddress`.
+    """
+
+    COLD: Final = "cold"
+    """Buckets, as `GuardBucket`: sends to cold blocks, a day."""
+    HOUR: Final = "hour"
+    WARM: Final = "warm"
+    """Sends to warm blocks, half a day."""
+    KNOWN: Final = "known_starts"
+    """Starts of known numbers, emptied by their approvals."""
+    OUTAGE: Final = "outage"
+    """What passes while nothing converts."""
+    PROBES: Final = "probes"
+    """As `GuardProbes`."""
+    APPROVED: Final = "newly_approved"
+    """Newly approved numbers by day, `GuardDay` with commas."""
+    COUNTED: Final = "counted"
+    """Numbers that were counted, by day."""
+    STARTED: Final = "first_start_ms"
+    """The first start of the app."""
+    APPROVALS: Final = "approvals"
+    """How many there were."""
+    WARM_BLOCK: Final = "warm_block:"
+    """Followed by a block of 10,000 numbers (a keyed hash): its first and its last approval, `GuardWarmBlock`."""
+    REGION: Final = "region:"
+    """Followed by a country that was counted."""

@@ -1,0 +1,68 @@
+"""`guard replay` over a store with recorded starts."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from otp_service.domain.guard.policy import GuardPolicy
+
+from ..storage.guard import GuardedApp
+from ..storage.harness import StoreHarness
+from .in_process import Commands
+
+CONFIGURATION = """
+[senders.pool]
+kind = "number_pool"
+messaging_profile_id = "abc85f64-5717-4562-b3fc-2c9600000000"
+
+[apps.shop]
+brand = "Acme"
+route = ["pool"]
+"""
+
+
+@pytest.fixture
+def commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], redis_url: str, tmp_path: Path
+) -> Commands:
+    """A shell that has this store and a configuration with the app."""
+    for name in [name for name in os.environ if name.startswith(("OTP_", "TELNYX_"))]:
+        monkeypatch.delenv(name)
+    (tmp_path / "otp.toml").write_text(CONFIGURATION, encoding="utf-8")
+    monkeypatch.setenv("OTP_CONFIG", str(tmp_path / "otp.toml"))
+    monkeypatch.setenv("OTP_REDIS_URL", redis_url)
+    monkeypatch.setenv("OTP_DATA_DIR", str(tmp_path))
+    return Commands(capsys)
+
+
+def test_another_policy_is_tried_on_the_recorded_starts(
+    redis_server: object, redis_url: str, commands: Commands, tmp_path: Path
+) -> None:
+    """The same policy shows no difference, another one shows it; a file that is none is one sentence."""
+    policy = tmp_path / "policy.toml"
+    harness = StoreHarness.open(redis_url)
+    try:
+        app = GuardedApp(harness, GuardPolicy(block_1k_in_6h=3))
+        for line in range(5):
+            app.start(f"+1202555{7_000 + line}")
+        app.approve("+12025557000")
+    finally:
+        harness.close()
+    policy.write_text("block_1k_in_6h = 3", encoding="utf-8")
+    (same,) = commands.data("guard", "replay", "--policy", str(policy)).values()
+    assert (same["starts"], same["judged"], same["refused_then"], same["refused_now"]) == (5, 5, 2, 2)
+    assert same["newly_refused"] == same["newly_sent"] == 0
+    assert same["refused_now_by"] == {"block_1k": 2}
+    policy.write_text("block_1k_in_6h = 4\n[countries]\nCA = 'off'", encoding="utf-8")
+    (wider,) = commands.data("guard", "replay", "--policy", str(policy), "--app", "shop").values()
+    assert (wider["refused_now"], wider["newly_sent"]) == (1, 1)
+    assert "shop: refused now by block_1k 1" in commands.shows("guard", "replay", "--policy", str(policy))
+    policy.write_text("known_for = '1d'\nmonitor = '0s'\nblock_1k_in_6h = 3", encoding="utf-8")
+    assert commands.data("guard", "replay", "--policy", str(policy)) == {"shop": same}
+    policy.write_text("known_for = 'long'", encoding="utf-8")
+    assert "known_for" in commands.refused("guard", "replay", "--policy", str(policy))
+    policy.write_text("block = 4", encoding="utf-8")
+    assert "unknown field `block`" in commands.refused("guard", "replay", "--policy", str(policy))
+    assert "cannot read" in commands.refused("guard", "replay", "--policy", str(tmp_path / "none.toml"))
+    assert "no app 'other'" in commands.refused("guard", "replay", "--policy", str(tmp_path), "--app", "other")

@@ -1,0 +1,109 @@
+"""The promises as queries: a record that keeps them, and one for each that does not."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from otp_service.ledger.tables import CONFIGURATIONS
+from otp_service.signed_log.checking import check_promises
+from otp_service.signed_log.promises import LIFETIME_MS, Promise
+
+from .harness import BEGAN_MS, SignedHarness
+
+POLICY = "sha256:" + "ab" * 32
+CONTENT = {"senders": {"pool": {"messaging_profile_id": "p1"}, "name": {"messaging_profile_id": "p2"}}}
+STOP = {"type": "optout.added", "detail": {"messaging_profile_id": "p1", "keyword": "STOP"}}
+START = {"type": "optout.removed", "detail": {"messaging_profile_id": "p1", "keyword": "START"}}
+
+
+@pytest.fixture
+def log(signed: SignedHarness) -> SignedHarness:
+    """A ledger that knows the configuration."""
+    with signed.database.writing() as connection:
+        connection.execute(insert(CONFIGURATIONS).values(hash=POLICY, content=json.dumps(CONTENT)))
+    return signed
+
+
+def tell(log: SignedHarness, *kinds: str | dict[str, Any], of: str = "v1", sender: str = "pool") -> None:
+    """Append events of one verification and number, one millisecond after the other."""
+    details: dict[str, dict[str, Any]] = {"delivery.queued": {"sender": sender}}
+    for kind in kinds:
+        told: dict[str, Any] = {"type": kind, "detail": details.get(kind, {})} if isinstance(kind, str) else kind
+        log.now_ms += 1
+        about = {"verification": of, "delivery": f"dlv_{of}-1" if told["type"].startswith("delivery") else None}
+        common = {"values": {"number_hash": "aa", "mask": "+1"}, "policy": POLICY, "at_ms": log.now_ms}
+        log.append({**about, **common, **told})
+
+
+def wrong(left: int) -> dict[str, Any]:
+    """A wrong code, with so many tries left."""
+    return {"type": "check.failed", "detail": {"checks_left": left}}
+
+
+SENT = ("verification.started", "delivery.queued", "delivery.sending", "delivery.sent")
+
+
+def broken(log: SignedHarness, since_ms: int = 0, until_ms: int | None = None) -> list[tuple[Promise, int]]:
+    """The promises that were not kept, and the records that show it."""
+    return [(one.promise, one.seq) for one in check_promises(log.database, since_ms, until_ms).breaches]
+
+
+def test_a_record_that_keeps_every_promise(log: SignedHarness) -> None:
+    """Approved, exhausted, expired, canceled; STOP and START; a sender of another profile; a test number."""
+    tell(log, *SENT, wrong(4), wrong(3), "delivery.delivered", "verification.approved")
+    tell(log, STOP, of="")
+    tell(log, *SENT, "verification.expired", of="v2", sender="name")
+    tell(log, "verification.started", "delivery.queued", "delivery.suppressed", "verification.expired", of="v3")
+    tell(log, START, of="")
+    tell(log, *SENT, wrong(1), wrong(0), "verification.exhausted", of="v4")
+    tell(log, "verification.started", {"type": "verification.approved", "detail": {"test": True}}, of="v5")
+    tell(log, "verification.started", of="v6")
+    report = check_promises(log.database, 0, None)
+    assert (report.breaches, report.started, report.records) == ([], 6, log.size)
+
+
+@pytest.mark.parametrize(
+    ("events", "promise", "seq"),
+    [
+        ((*SENT[:2], STOP, *SENT[2:], "verification.expired"), Promise.STOP, 4),
+        ((*SENT[:3], STOP, "delivery.retried", "verification.expired"), Promise.STOP, 5),
+        (("verification.started", "delivery.queued", "verification.approved"), Promise.SENT, 3),
+        ((*SENT, "verification.approved", "verification.approved"), Promise.ONCE, 6),
+        ((*SENT, wrong(1), wrong(0), wrong(0), "verification.exhausted"), Promise.BUDGET, 7),
+        ((*SENT, wrong(1), "verification.exhausted", wrong(0)), Promise.BUDGET, 7),
+        ((*SENT, wrong(0), "verification.approved"), Promise.BUDGET, 6),
+        ((*SENT, "verification.canceled", "verification.approved"), Promise.BUDGET, 6),
+        (SENT, Promise.ENDED, 1),
+    ],
+)
+def test_a_promise_that_was_not_kept(
+    log: SignedHarness, events: tuple[str | dict[str, Any], ...], promise: Promise, seq: int
+) -> None:
+    """Each is named, with the record that shows it."""
+    tell(log, *events)
+    log.now_ms += LIFETIME_MS
+    tell(log, "verification.started", of="later")
+    assert broken(log) == [(promise, seq)]
+
+
+def test_a_period(log: SignedHarness) -> None:
+    """A STOP of before counts; what began before is no start without an end; what comes later is not judged."""
+    tell(log, STOP, of="")
+    tell(log, "verification.started", "delivery.queued", of="before")
+    since_ms = log.now_ms + 1
+    tell(log, "delivery.sending", of="before")
+    tell(log, *SENT)
+    until_ms = log.now_ms + 1
+    log.now_ms += LIFETIME_MS
+    tell(log, "verification.started", of="later")
+    assert broken(log, since_ms, until_ms) == [(Promise.STOP, 7)]
+    assert broken(log, BEGAN_MS + LIFETIME_MS) == []
+
+
+def test_who_was_erased_is_passed_over(log: SignedHarness) -> None:
+    """Whose STOP it was is not known any more."""
+    tell(log, *SENT[:2], STOP, *SENT[2:], "verification.expired")
+    log.run("UPDATE records SET number_hash = NULL")
+    assert broken(log) == []
