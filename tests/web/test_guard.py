@@ -85,5 +85,7 @@ def test_the_states_of_budgets_can_be_read(api: ApiHarness) -> None:
         state = parts.states.read("default", api.settings.policy.apps["default"].guard)
     levels = {(one.region, one.budget): (round(one.level), one.most) for one in state.budgets}
     assert state.only_reports
-    assert levels["US", "country"] == (5, 20)
-    assert levels["", "total"] == (5, 60)
+    assert {key: levels[key] for key in (("US", "country"), ("", "total"))} == {
+        ("US", "country"): (5, 20.0),
+        ("", "total"): (5, 60.0),
+    }
