@@ -12,6 +12,7 @@ from otp_service.domain.ending import NotFound
 from otp_service.domain.guard.policy import DAY_MS, GuardPolicy, Mode
 from otp_service.domain.phone import Phone
 from otp_service.domain.starting import Started, StartRefused, WouldSend
+from otp_service.storage import safe_list
 
 from .guard import CLOCK, Clocked, GuardedApp, Request
 from .harness import UNCAPPED, StoreHarness, word
