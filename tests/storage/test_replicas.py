@@ -240,6 +240,7 @@ def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypat
     """It may have been promoted. Without sentinels nobody can say that it has not."""
     monkeypatch.setattr(replicas, "GONE_S", 0.0)
     three.replicas[1].kill()
+    wait_until(lambda: _online(three.primary) == 1, 30, "the replica's end")
     number = fresh_number()
     before = three.harness.all_keys()
     refused(lambda: three.harness.start(number))
