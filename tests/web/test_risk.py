@@ -62,7 +62,7 @@ def refused(api: ApiHarness) -> list[Any]:
 def test_what_is_asked(api: ApiHarness, hooked: Hooked, receiver: RiskReceiver) -> None:
     """All that the operator lets be told; the person by the `sub` that the app knows."""
     risky = hooked(receiver.hook())
-    to = api.number()
+    to = api.guarded_number()
     started = risky.start(to, client_ip="192.0.2.7", purpose="pay")
     assert started.status == 201
     (question,) = receiver.questions
