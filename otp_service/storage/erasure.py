@@ -111,20 +111,25 @@ class Erasure:
             case "timers":
                 return self._of_set(key)
             case "outbox":
+                return self._of_stream(key, Outbox.DELIVERY)
+            case "dead":
                 return self._of_stream(key)
             case "idempotency":
                 return int(self._names(self._client.hget(key, IdempotencyKey.BODY)) and self._client.unlink(key))
+        if key == self._keys.safe_list():
+            return int(self._client.hdel(key, f"number:{self._number_hash}"))
         return self._of_callbacks(key) if key.endswith("}:all") and "{callbacks:" in key else 0
 
     def _of_set(self, key: str) -> int:
         members = [member for member, _ in self._client.zscan_iter(key, count=LOOK) if self._names(member)]
         return int(self._client.zrem(key, *members)) if members else 0
 
-    def _of_stream(self, key: str) -> int:
+    def _of_stream(self, key: str, *fields: str) -> int:
+        """Entries that name it in these fields; in any field if none is named."""
         first, gone = "-", 0
         while entries := self._client.xrange(key, min=first, count=LOOK):
             first = f"({entries[-1][0]}"
-            named = [entry for entry, fields in entries if self._names(fields.get(Outbox.DELIVERY))]
+            named = [entry for entry, found in entries if self._names([found.get(name) for name in fields or found])]
             gone += int(self._client.xdel(key, *named)) if named else 0
         return gone
 

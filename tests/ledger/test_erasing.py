@@ -15,6 +15,7 @@ from otp_service.bootstrap.erasing import erase_person, replay_erasures
 from otp_service.bootstrap.stores import open_stores
 from otp_service.config import Settings
 from otp_service.domain.errors import NotReady
+from otp_service.domain.guarding import Places
 from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import Policy
 from otp_service.keyring import create
@@ -22,6 +23,9 @@ from otp_service.ledger import reading
 from otp_service.ledger.backup import back_up
 from otp_service.ledger.database import open_database
 from otp_service.ledger.tables import PERSONS
+from otp_service.storage.safe_list import KnownSafeList, SafeListTable
+from otp_service.usecases.guard import SafeList
+from otp_service.usecases.guard.edit_safe_list import EditSafeList
 from tests.conftest import wait_until
 
 from ..storage.harness import CODE, StoreHarness, keyring
@@ -78,7 +82,15 @@ def live(harness: StoreHarness, number: str) -> str:
     harness.check(ref, CODE)
     harness.start(number, purpose="pay")
     harness.optouts.record_unclear(ref.number_hash, "+1******8899", None)
+    harness.raw.xadd(harness.keys.dead(harness.keys.shard(ref.number_hash)), {"entry": "1-0", "timer": ref.token})
     return ref.number_hash
+
+
+def list_as_safe(harness: StoreHarness, number: str) -> None:
+    """An operator has the guard leave the number alone."""
+    table = SafeListTable(harness.store, harness.keys, KnownSafeList())
+    names = SafeList(Places(harness.ring.ids.digest), harness.ring.ids.number_hash, table)
+    assert EditSafeList(names=names, table=table, events=harness.audit).add(number, "Ticket 4711")
 
 
 def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, tmp_path: Path) -> None:
@@ -86,6 +98,8 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
     assert settings.data_dir is not None
     number_hash = live(harness, PERSON)
     other = live(harness, "+13125557766")
+    list_as_safe(harness, PERSON)
+    list_as_safe(harness, "CA")
     with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
         ledger.export_all()
         before = reading.leaf_hashes(ledger.database, 1, ledger.size())
@@ -97,7 +111,7 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
 
     erased = erase_person(settings, PERSON, lambda *_: None)
 
-    assert erased.records == 14
+    assert erased.records == 15
     assert erased.in_store > 10
     for needle in needles:
         assert found_in(settings.data_dir, needle) == []
@@ -108,8 +122,13 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
         assert [row.type for row in ledger.rows()].count("person.erased") == 1
         assert not [row for row in ledger.rows() if row.number_hash == number_hash]
         assert len([row for row in ledger.rows() if row.number_hash == other]) == 9
+        listed = [event.detail for event in ledger.events(type="guard.safe_listed")]
+        assert {detail["entry"] for detail in listed} == {"number", "country:CA"}
         assert "+1******7766" in {event.mask for event in ledger.events(number_hash=other)}
         assert [event.mask for event in ledger.events(type="check.failed")].count(None) == 2
+    assert set(harness.raw.hkeys(harness.keys.safe_list())) == {"country:CA"}
+    shards = {harness.keys.shard(number_hash), harness.keys.shard(other)}
+    assert sum(harness.raw.xlen(harness.keys.dead(shard)) for shard in shards) == 1
     replayed(harness, settings, tmp_path / "copy.db", number_hash)
 
 
@@ -126,7 +145,7 @@ def replayed(harness: StoreHarness, settings: Settings, copy: Path, number_hash:
     stores.store.close()
     assert found_in(settings.data_dir, number_hash.encode()) == []
     database = open_database(f"sqlite:///{settings.data_dir}/ledger.db")
-    assert reading.size(database) == 18
+    assert reading.size(database) == 20
     database.close()
 
 
