@@ -41,6 +41,8 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writes = engine.execution_options(writes=True)
+        # A transaction of SQLite sees one moment by itself; in PostgreSQL each statement sees another one unless told.
+        self._reads = engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
 
     @property
     def is_sqlite(self) -> bool:
@@ -50,7 +52,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One transaction that sees the database of one moment. Raises LedgerUnavailable."""
-        with _answering(), self.engine.connect() as connection, connection.begin():
+        with _answering(), self._reads.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
