@@ -72,26 +72,33 @@ def ledger_tasks(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -
     """What a worker has to do for the ledger until it ends."""
 
     def export(stop: threading.Event) -> None:
-        from .erasing import replay_erasures  # noqa: PLC0415
-
         exporter = build_exporter(settings, stores, keyring)
         try:
-            replay_erasures(settings, stores, keyring.ids)
-            exporter.run(stop)
+            _erase_and_export(settings, stores, keyring, exporter, stop)
         finally:
             exporter.close()
 
     return [PeriodicTask("ledger", AGAIN_S, export)]
 
 
+def _erase_and_export(
+    settings: Settings, stores: Stores, keyring: ReloadedKeyring, exporter: "Exporter", stop: threading.Event
+) -> None:
+    """First of all, who was erased is erased in a ledger that was restored."""
+    from .erasing import replay_erasures  # noqa: PLC0415 - it needs this module
+
+    replay_erasures(settings, stores, keyring.ids)
+    exporter.run(stop)
+
+
 @contextmanager
-def exporting(settings: Settings) -> "Iterator[Exporter]":
-    """The exporter of a process that does nothing else."""
+def exporting(settings: Settings) -> Iterator[Callable[[threading.Event], None]]:
+    """Exports until the event is set, in a process that does nothing else."""
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     exporter = build_exporter(settings, stores, keyring, alone=True)
     try:
-        yield exporter
+        yield lambda stop: _erase_and_export(settings, stores, keyring, exporter, stop)
     finally:
         exporter.close()
         stores.store.close()
@@ -104,12 +111,12 @@ def run_exporter(settings: Settings, stop: threading.Event) -> None:
     """
     from .signed_log import signing_tasks  # noqa: PLC0415 - it needs this module
 
-    with exporting(settings) as exporter:
+    with exporting(settings) as export:
         for task in signing_tasks(settings, open_keyring(settings)):
             start(task, stop, lambda _: stop.set())
         while not stop.is_set():
             try:
-                exporter.run(stop)
+                export(stop)
             except StoreUnavailable as error:
                 _log.warning("the ledger cannot be written; trying again", extra={"reason": error.detail})
                 stop.wait(AGAIN_S)

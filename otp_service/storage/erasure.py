@@ -4,7 +4,6 @@ The whole store is gone through while it is in use. Opt-outs are not forgotten h
 messages would reach the person again.
 """
 
-import contextlib
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -44,8 +43,11 @@ class Erasure:
 
     def shards(self) -> set[int]:
         """The shards whose audit streams name it, and its own. Raises StoreUnavailable."""
-        others = (shard for shard in range(self._keys.shards) if self._is_named_in(self._keys.audit(shard)))
-        return {self._keys.shard(self._number_hash), *others}
+        return {self._keys.shard(self._number_hash), *self.named()}
+
+    def named(self) -> set[int]:
+        """The shards whose audit streams name it. Raises StoreUnavailable."""
+        return {shard for shard in range(self._keys.shards) if self._is_named_in(self._keys.audit(shard))}
 
     def _is_named_in(self, stream: str) -> bool:
         first = "-"
@@ -56,10 +58,14 @@ class Erasure:
                 first = f"({entries[-1][0]}"
         return False
 
-    def is_behind(self, shard: int, entry: str) -> bool:
-        """Whether a reader of the shard's audit stream has not done with what comes before the entry."""
+    def is_behind(self, shard: int, entry: str, unread: Collection[str] = ()) -> bool:
+        """Whether a reader of the shard's audit stream has not done with what comes before the entry.
+
+        `unread`: groups that nobody reads for any more.
+        """
         with answering():
-            groups = self._client.xinfo_groups(self._keys.audit(shard))
+            found = self._client.xinfo_groups(self._keys.audit(shard))
+        groups = [group for group in found if group["name"] not in unread]
         return any(group["pending"] or place(group["last-delivered-id"]) < place(entry) for group in groups)
 
     def trim(self, shard: int, entry: str) -> None:
@@ -149,10 +155,13 @@ class Erasure:
             gone = self._client.delete(self._keys.optouts(self._number_hash))
             return int(gone) + int(self._client.hdel(self._keys.opted_out(shard), self._number_hash))
 
-    def rewrite(self) -> None:
-        """Have the store write its append-only file anew, without what was forgotten, where it may be asked to."""
-        with contextlib.suppress(RedisError):
+    def rewrite(self) -> bool:
+        """Have the store write its append-only file anew, without what was forgotten; False if it refuses."""
+        try:
             self._client.bgrewriteaof()
+        except RedisError:
+            return False
+        return True
 
 
 def erased_in(store: Store, keys: Keys) -> dict[str, int]:
