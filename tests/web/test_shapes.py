@@ -95,8 +95,10 @@ def test_a_start_has_four_types_and_the_scripts_arguments(api: ApiHarness, shape
     assert len(shapes.mappings) == 3
 
 
-def test_a_check_has_three_types_and_the_scripts_arguments(api: ApiHarness, shapes: Shapes) -> None:
+def test_a_check_has_few_types_and_the_scripts_arguments(api: ApiHarness, shapes: Shapes) -> None:
     """The approval is a member of the answer, written as it is. The claims are what is signed as its receipt.
+
+    By number the store's answer also says of which verification it is.
 
     Plain mappings are the parsed body, the script's arguments (which name the purpose) and the receipt's payload.
     """
@@ -105,7 +107,7 @@ def test_a_check_has_three_types_and_the_scripts_arguments(api: ApiHarness, shap
     shapes.clear()
     guess = {"to": number, "purpose": MARK, "code": api.code(verification)}
     assert api.call("POST", "/verify/check", guess).status == 200
-    assert shapes.types - {"Claims"} == {"CheckRequest", "CheckCommand", "Approved", "Approval"}
+    assert shapes.types - {"Claims"} == {"CheckRequest", "CheckCommand", "LatestAnswer", "Approved", "Approval"}
     assert len(shapes.mappings) == 3
 
 
@@ -181,7 +183,7 @@ def test_operations_have_names_for_clients(api: ApiHarness) -> None:
         for item in paths.values()
         for operation in item.values()
     }
-    verbs = "start|check|get|cancel|redeem|list|lift|receive|enroll|confirm|rename|remove|replace"
+    verbs = "start|check|get|cancel|complete|redeem|list|lift|receive|enroll|confirm|rename|remove|replace|add"
     assert [name for name in named if not re.fullmatch(rf"({verbs})([A-Z][a-z]+)+", name)] == []
     expected = {"startVerification", "checkVerification", "getVerification", "cancelVerification", "redeemReceipt"}
     assert expected | {"listAuditEvents", "getOptOuts", "receiveVerificationApproved"} <= named
