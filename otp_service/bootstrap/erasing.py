@@ -42,7 +42,7 @@ class Erased:
 
 
 def tombstone_of(ids: Ids, year: int, number_hash: str) -> str:
-    """What is left of an erasure: 128 bits in hex, under a key of the year."""
+    """What is left of an erasure: 128 bits in hex. Without the keyring it names nobody."""
     return ids.digest(f"erased\0{year}\0{number_hash}".encode())[:16].hex()
 
 

@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from .. import telemetry
 from ..clock import clock_ms, rfc3339
 from ..config import Settings
 from ..domain.audit import Event, EventType
-from ..domain.errors import ConfigError, StoreUnavailable
+from ..domain.errors import ConfigError, ServiceError, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..runtime.periodic_tasks import PeriodicTask, start
 from ..storage.audit_log import AuditLog
@@ -132,19 +132,36 @@ def _opened(settings: Settings) -> "Iterator[Database]":
 
 
 def back_up_ledger(settings: Settings, path: Path) -> int:
-    """Write a copy; how many records it has. Raises ConfigError and LedgerUnavailable."""
+    """Write a copy; how many records it has. It is on record then. Raises ConfigError and LedgerUnavailable."""
     from ..ledger.backup import back_up  # noqa: PLC0415
 
     with _opened(settings) as database:
-        return back_up(database, path)
+        size = back_up(database, path)
+    _put_on_record(settings, EventType.LEDGER_COPIED, {"records": size})
+    return size
+
+
+def _put_on_record(settings: Settings, kind: EventType, detail: Mapping[str, int]) -> None:
+    """What was done at a shell. A copy is also made where there is no store any more."""
+    try:
+        stores = open_stores(settings)
+        try:
+            stores.audit.record(kind, detail)
+        finally:
+            stores.store.close()
+    except ServiceError as error:
+        _log.warning("done, but not on record: the store takes no event", extra={"reason": str(error)})
 
 
 def accept_gaps(settings: Settings) -> int:
-    """End the warning of gaps; how many there were. Raises ConfigError and LedgerUnavailable."""
+    """End the warning of gaps; how many there were. It is on record. Raises ConfigError and LedgerUnavailable."""
     from ..ledger import writing  # noqa: PLC0415
 
     with _opened(settings) as database:
-        return writing.accept_gaps(database, clock_ms())
+        count = writing.accept_gaps(database, clock_ms())
+    if count:
+        _put_on_record(settings, EventType.LEDGER_ACCEPTED, {"gaps": count})
+    return count
 
 
 def export_records(
@@ -198,9 +215,16 @@ def whole_record(settings: Settings, stores: Stores, unseal: Callable[[str], byt
     return WholeRecord(stores.audit, LedgerLook(settings, unseal).pages)
 
 
-def build_record(settings: Settings) -> WholeRecord | AuditLog:
-    """The record for a command; without a keyring the streams alone, since nothing else can be opened."""
+def build_record(settings: Settings, asked: Mapping[str, Any]) -> WholeRecord | AuditLog:
+    """The record for a command; without a keyring the streams alone, since nothing else can be opened.
+
+    That it is read is on record, with what was `asked` for. A store that is full can be read all the same.
+    """
     stores = open_stores(settings)
+    try:
+        stores.audit.record(EventType.AUDIT_READ, asked)
+    except StoreUnavailable as error:
+        _log.warning("that the record is read is not on record", extra={"reason": error.detail})
     if settings.keyring_path is None:
         return stores.audit
     return whole_record(settings, stores, open_keyring(settings).open)

@@ -16,8 +16,8 @@ def register(audit: Any) -> None:
         "erase",
         _erase,
         line="erase a person: number, mask, hash and addresses, from ledger and store",
-        text="The records stay, and every proof of them holds; nobody can say any more whose they are. What is pending "
-        "for the number ends. It takes a while: the ledger's file is written anew.",
+        text="The records stay, and every proof of them holds. Only the keyring can still tell whose they are. What is "
+        "pending for the number ends. It takes a while: the ledger's file is written anew.",
         example="otp-service audit erase +12025550143",
     )
     erase.add_argument("number", metavar="NUMBER", help="the person's number in E.164")

@@ -1,7 +1,9 @@
 """Erasing what identifies somebody. The records stay as they are, and so do their hashes and every proof.
 
-Each erasure leaves a tombstone: a keyed hash of the number's keyed hash, under a key of the year. It names nobody, and
-by it the erasure is done again in a ledger that was restored from an older copy.
+A verification's id in a record still holds the number's keyed hash, blinded: the keyring can read it, nobody else.
+
+Each erasure leaves a tombstone: a keyed hash of the number's keyed hash and the year. Without the keyring it names
+nobody. By it the erasure is done again in a ledger that was restored from an older copy.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,8 @@
 """Forgetting one person in the store: every key, field and entry that names them or one of their verifications.
 
 The whole store is gone through while it is in use. Opt-outs are not forgotten here unless it is asked for: without them
-messages would reach the person again.
+messages would reach the person again. An entry that is taken out of a stream leaves its bytes, an id, in the block that
+it shares with others, until these are gone.
 """
 
 import itertools
