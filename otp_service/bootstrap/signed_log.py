@@ -152,5 +152,5 @@ def _measure(database: "Database") -> None:
     state = log_state(database)
     telemetry.LOG_UNSIGNED.set(state.records - state.signed)
     telemetry.LOG_SIGNED_AT.set((state.signed_at_ms or 0) / 1000)
-    for witness, size in state.cosigned.items():
-        telemetry.LOG_WITNESS_LAG.labels(witness.partition("+")[0]).set(state.signed - size)
+    for witness in state.witnesses:
+        telemetry.LOG_WITNESS_LAG.labels(witness.name).set(state.signed - witness.size)

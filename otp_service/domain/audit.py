@@ -78,6 +78,7 @@ class EventType(StrEnum):
     LEDGER_GAP = "ledger.gap"
     LEDGER_DIGEST = "ledger.digest"
     WITNESS_ADDED = "witness.added"
+    WITNESS_REMOVED = "witness.removed"
     EVIDENCE_MADE = "evidence.made"
     AUDIT_READ = "audit.read"
     AUDIT_EXPORTED = "audit.exported"

@@ -6,7 +6,7 @@ from ..ledger.database import Database
 from ..transparency.checkpoints import Checkpoint, LogKeys
 from ..transparency.notes import VerifierKey
 from .inspection import Progress, Report, verify_ledger
-from .log_store import LogStore
+from .log_store import Followed, LogStore
 from .own_keys import own_keys
 from .reading import LogReader
 from .signing import Signers
@@ -28,6 +28,16 @@ class OwnLog:
     def checkpoint(self) -> str | None:
         """The newest checkpoint; None while there is none."""
         return LogReader(self.database).checkpoint()
+
+    def witnesses(self) -> list[Followed]:
+        """Who cosigns it, and how far each has come."""
+        with self.database.reading() as connection:
+            return LogStore(connection).witnesses()
+
+    def remove_witness(self, key: str) -> None:
+        """Forget the witness with this verifier key and what it cosigned."""
+        with self.database.writing() as connection:
+            LogStore(connection).remove_witness(key)
 
     def keys(self, first: VerifierKey | None = None) -> LogKeys:
         """The log's keys from this one on, or from the keyring's first. Raises NoteError."""

@@ -118,5 +118,6 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
     witness = witness_signer(1)
     cosigned = note.with_signature(cosign(checkpoint.text, witness, 1))
     assert LogReader(ledger.database).take_cosignature(str(witness.key), str(cosigned), 1)
-    assert log_state(ledger.database).cosigned == {str(witness.key): report.signed}
+    (followed,) = log_state(ledger.database).witnesses
+    assert (followed.key, followed.size) == (str(witness.key), report.signed)
     assert [breach.promise for breach in check_promises(ledger.database, 0, None).breaches] == [Promise.SENT]
