@@ -80,10 +80,13 @@ class AuditLog:
         mark: str = "",
         shard: int = 0,
         room: int = 0,
+        mask: str = "",
+        number_hash: str = "",
     ) -> None:
-        """Record an event that belongs to no number; with a throttle at most one of its kind (or mark) in that time.
+        """Record an event; with a throttle at most one of its kind (or mark) in that time.
 
-        `room`: so many blanks behind it. Raises StoreUnavailable.
+        `room`: so many blanks behind it. `number_hash`: of a number that it is about, on its `shard`, so that it is
+        erased with the person; most events here belong to none. Raises StoreUnavailable.
         """
         self._scripts.call(
             "audit/append",
@@ -92,8 +95,8 @@ class AuditLog:
             detail=json.dumps(detail) + " " * room,
             throttle_ms=throttle_ms,
             app=app,
-            mask="",
-            number_hash="",
+            mask=mask,
+            number_hash=number_hash,
         )
 
     def record_exceeded(self, number_hash: str, mask: str, app: str, limit: str, wait_ms: int) -> None:
