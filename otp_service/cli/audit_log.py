@@ -133,6 +133,7 @@ def _as_json(report: "Report") -> dict[str, Any]:
         "signed": report.signed,
         "checkpoints": report.checkpoints,
         "erased": report.erased,
+        "unopened": report.unopened,
         "finding": finding,
     }
 
@@ -141,6 +142,8 @@ def _sentence(report: "Report") -> str:
     if report.finding is not None:
         return f"{report.finding.kind}: {report.finding.sentence}"
     erased = f"; the personal part of {report.erased} was erased, which is fine" if report.erased else ""
+    if report.unopened:
+        erased += f"; the personal part of {report.unopened} cannot be opened with this keyring"
     waiting = report.records - report.signed
     unsigned = f"; {waiting} are not signed yet" if waiting else ""
     return f"{report.signed} records are as they were signed, under {report.checkpoints} checkpoints{unsigned}{erased}"

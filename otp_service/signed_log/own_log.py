@@ -8,6 +8,7 @@ from ..transparency.notes import VerifierKey
 from .inspection import Progress, Report, verify_ledger
 from .log_store import Followed, LogStore
 from .own_keys import own_keys
+from .personal import Opening
 from .reading import LogReader
 from .signing import Signers
 
@@ -15,8 +16,9 @@ from .signing import Signers
 class OwnLog:
     """Each method raises LedgerUnavailable. `origin`: the name that the log will have, if it has none yet."""
 
-    def __init__(self, database: Database, signers: Signers, origin: str) -> None:
+    def __init__(self, database: Database, signers: Signers, origin: str, opening: Opening) -> None:
         self.database = database
+        self._opening = opening
         self._signers = signers
         self._origin = origin
 
@@ -48,4 +50,4 @@ class OwnLog:
 
     def verify(self, first: VerifierKey | None, older: Sequence[Checkpoint], progress: Progress) -> Report:
         """Verify the whole log (see `inspection`)."""
-        return verify_ledger(self.database, self.keys(first), older, progress)
+        return verify_ledger(self.database, self.keys(first), self._opening, older, progress)

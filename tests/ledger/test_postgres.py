@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import create_engine, text
 
+from otp_service.bootstrap.signed_log import opening_of
 from otp_service.domain.audit import ZERO
 from otp_service.ledger import erasing, reading, writing
 from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
@@ -108,7 +109,7 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
         with suppress(LedgerUnavailable):
             log.sign()
     at_once([log.sign for log in logs])
-    own = OwnLog(ledger.database, signers, "")
+    own = OwnLog(ledger.database, signers, "", opening_of(harness.ring))
     report = own.verify(None, [], lambda _done, _total: None)
     assert (report.finding, report.signed) == (None, ledger.size())
     seqs = answering(ledger.database, Question(verification=ref.token))
