@@ -1,6 +1,8 @@
 """Whether the audit log is signed, how old its newest checkpoint is, and how far its witnesses have come."""
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clock import rfc3339
@@ -23,8 +25,13 @@ WITNESS_LATE_MS = 600_000
 NAME = "signed log"
 
 
-def check_signed_log(find: Callable[[], "Database | None"], now_ms: int, kept_size: int) -> Iterator[CheckResult]:
-    """`find` opens the ledger if it is there. `kept_size`: that of the checkpoint in the data directory, 0 for none."""
+def check_signed_log(
+    find: Callable[[], "Database | None"], now_ms: int, kept_size: int, kept: Path | None = None
+) -> Iterator[CheckResult]:
+    """`find` opens the ledger if it is there. `kept_size`: that of the checkpoint in the data directory, 0 for none.
+
+    `kept`: the file of that checkpoint, None if there is no such directory.
+    """
     try:
         database = find()
         if database is None:
@@ -38,6 +45,9 @@ def check_signed_log(find: Callable[[], "Database | None"], now_ms: int, kept_si
         return
     yield judge_signed_log(state, now_ms, kept_size)
     yield from judge_witnesses(state, now_ms)
+    if kept is not None and not os.access(kept.parent, os.W_OK | os.X_OK):
+        detail = f"{kept} cannot be written here, so a ledger that was rolled back is not noticed"
+        yield CheckResult("kept checkpoint", False, f"{detail}; set OTP_DATA_DIR to a directory that can be written")
 
 
 def _state(database: "Database") -> "LogState":

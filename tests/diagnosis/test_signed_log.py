@@ -1,5 +1,7 @@
 """What the doctor says of the signed log."""
 
+from pathlib import Path
+
 import pytest
 
 from otp_service.diagnosis.signed_log import (
@@ -95,3 +97,14 @@ def test_no_ledger_and_a_ledger_that_refuses() -> None:
     assert list(check_signed_log(lambda: None, NOW_MS, 0)) == []
     (result,) = check_signed_log(refuses, NOW_MS, 0)
     assert (result.ok, result.detail) == (False, "it refuses")
+
+
+def test_a_checkpoint_that_cannot_be_kept(signed: SignedHarness, tmp_path: Path) -> None:
+    """Nothing else says that a rolled-back ledger would not be noticed."""
+
+    def names(kept: Path) -> list[str]:
+        return [one.name for one in check_signed_log(lambda: signed.database, signed.now_ms, 0, kept) if not one.ok]
+
+    signed.signer.sign()
+    assert names(tmp_path / "checkpoint") == []
+    assert names(tmp_path / "missing" / "checkpoint") == ["kept checkpoint"]

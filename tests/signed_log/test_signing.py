@@ -1,8 +1,11 @@
 """What is signed continues what was signed before; keys follow one another."""
 
+from pathlib import Path
+
 import pytest
 
-from otp_service.signed_log.signing import AT_ONCE, EVERY_MS, LogDamaged
+from otp_service.signed_log.signers import signers_of
+from otp_service.signed_log.signing import AT_ONCE, EVERY_MS, LogDamaged, LogSigner
 from otp_service.transparency.checkpoints import read_checkpoint
 from otp_service.transparency.proofs import Proof
 from otp_service.transparency.tiles import TiledHashes, entries_of, width_in
@@ -132,3 +135,23 @@ def test_the_origin_stays(signed: SignedHarness) -> None:
     moved._origin = "other.example/audit"
     signed.append_many(1)
     assert read_checkpoint(moved.sign()[0])[1].origin == ORIGIN
+
+
+def test_a_checkpoint_that_cannot_be_kept(
+    signed: SignedHarness, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Signing goes on, and it is told once: again when it could be kept in between."""
+    kept = tmp_path / "later" / "checkpoint"
+    signer = LogSigner(signed.database, ORIGIN, signers_of(lambda: signed.ring), lambda: signed.now_ms, kept)
+
+    def sign() -> int:
+        signed.append_many(AT_ONCE)
+        assert len(signer.sign_if_due()) == 1
+        return len([one for one in caplog.records if "cannot be kept" in one.message])
+
+    assert [sign(), sign()] == [1, 1]
+    kept.parent.mkdir()
+    assert (sign(), read_checkpoint(kept.read_bytes())[1].size) == (1, 3 * AT_ONCE)
+    kept.unlink()
+    kept.parent.rmdir()
+    assert [sign(), sign()] == [2, 2]
