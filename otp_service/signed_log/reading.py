@@ -71,12 +71,15 @@ class LogReader:
             return StoredTiles(connection).tile(level, number)[: width * HASH_BYTES]
 
     def entries(self, number: int, width: int) -> bytes | None:
-        """The records of the tile on level 0; None if no checkpoint needs them."""
+        """The records of the tile on level 0; None if no checkpoint needs them, or if one is too long for a tile."""
         with self._database.reading() as connection:
             if not 0 < width <= width_in(_signed_size(connection), 0, number):
                 return None
             first = number * TILE_WIDTH + 1
-            return entry_bundle(leaves_in(connection, first, first + width - 1))
+            try:
+                return entry_bundle(leaves_in(connection, first, first + width - 1))
+            except ValueError:  # only of a ledger from before records had a bound
+                return None
 
     def proof(self, name: str, app: str | None) -> str | None:
         """The proof of a record, with the record: named by its number, or as the API names an event.
