@@ -38,7 +38,9 @@ class Events:
 
     found: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
-    def record(self, kind: str, detail: Any, throttle_ms: int = 0, *, app: str = "", mark: str = "") -> None:
+    def record(
+        self, kind: str, detail: Any, throttle_ms: int = 0, *, app: str = "", mark: str = "", number_hash: str = ""
+    ) -> None:
         """Keep it."""
         self.found.append((kind, dict(detail)))
 

@@ -96,6 +96,12 @@ def test_the_safe_list_is_changed_by_command(api: ApiHarness) -> None:
     events = api.call("GET", "/audit/events?type=guard.safe_listed").json["events"]
     assert len(events) == 3
     assert "2023309" not in json.dumps(events)
+    number_hash = api.vault.ids.number_hash(number(1))
+    # The hash of a number stands where it can be erased, in the form for readers; no detail holds it.
+    assert [event["detail"]["entry"] for event in events if event["number_hash"]] == ["number"]
+    assert number_hash not in json.dumps(events)
+    found = api.call("GET", f"/audit/events?number=%2B{number(1)[1:]}").json["events"]
+    assert [event["type"] for event in found] == ["guard.safe_listed", "guard.safe_removed"]
 
 
 def test_the_states_of_budgets_can_be_read(api: ApiHarness) -> None:

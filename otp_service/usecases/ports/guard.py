@@ -73,7 +73,14 @@ class GuardEvents(Protocol):
     """The audit record, for events of budgets."""
 
     def record(
-        self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "", mark: str = ""
+        self,
+        kind: EventType,
+        detail: Mapping[str, str],
+        throttle_ms: int = 0,
+        *,
+        app: str = "",
+        mark: str = "",
+        number_hash: str = "",
     ) -> None:
-        """Record an event; with a throttle at most one of its mark in that time."""
+        """Record an event; with a throttle at most one of its mark in that time. `number_hash`: of whom it is about."""
         ...

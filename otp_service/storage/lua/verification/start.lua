@@ -179,6 +179,10 @@ table.insert(counted.own, 1, now)
 local next_send = int(ladder_opens(counted.own, waits, now))
 
 local function add_slots(fields, send)
+  if guard ~= '' and not number.known then
+    fields[#fields + 1] = Record.GUARDED .. send
+    fields[#fields + 1] = guard_rules
+  end
   if send_slots == '' then return end
   fields[#fields + 1] = Record.SLOTS .. send
   fields[#fields + 1] = send_slots
