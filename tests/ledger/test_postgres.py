@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
+from otp_service.bootstrap.signed_log import opening_of
 from otp_service.domain.audit import ZERO
 from otp_service.ledger import erasing, reading, writing
 from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
@@ -82,6 +83,22 @@ def test_the_ledger_works_in_postgresql(ledger: LedgerHarness) -> None:
     assert writing.accept_gaps(ledger.database, 1) == 1
 
 
+def test_a_page_is_of_one_moment(ledger: LedgerHarness) -> None:
+    """What is appended between the two selects of a page is in the store's part of it, and there alone."""
+    ledger.store.start(fresh_number())
+    left = [lambda: ledger.another().once()]
+
+    @event.listens_for(ledger.database.engine, "after_cursor_execute")
+    def append(*of_statement: object) -> None:
+        if "FROM positions" in str(of_statement[2]) and left:
+            assert left.pop()() == 2
+
+    shown = [one.seq for one in ledger.events()]
+    assert left == []
+    assert ledger.size() == 2
+    assert len(shown) == len(set(shown)) == 2
+
+
 def test_every_filter_has_an_index_in_postgresql(ledger: LedgerHarness) -> None:
     """With walks through the whole table forbidden, none is left; the planner decides by the table's size."""
     for wanted in FILTERS:
@@ -108,7 +125,7 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
         with suppress(LedgerUnavailable):
             log.sign()
     at_once([log.sign for log in logs])
-    own = OwnLog(ledger.database, signers, "")
+    own = OwnLog(ledger.database, signers, "", opening_of(harness.ring))
     report = own.verify(None, [], lambda _done, _total: None)
     assert (report.finding, report.signed) == (None, ledger.size())
     seqs = answering(ledger.database, Question(verification=ref.token))
@@ -118,5 +135,6 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
     witness = witness_signer(1)
     cosigned = note.with_signature(cosign(checkpoint.text, witness, 1))
     assert LogReader(ledger.database).take_cosignature(str(witness.key), str(cosigned), 1)
-    assert log_state(ledger.database).cosigned == {str(witness.key): report.signed}
+    (followed,) = log_state(ledger.database).witnesses
+    assert (followed.key, followed.size) == (str(witness.key), report.signed)
     assert [breach.promise for breach in check_promises(ledger.database, 0, None).breaches] == [Promise.SENT]
