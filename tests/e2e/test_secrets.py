@@ -111,7 +111,8 @@ def test_the_record_is_read_page_by_page(service_client: ServiceClient) -> None:
             assert answer.status_code == 200, answer.text
             page = answer.json()
             assert len(page["events"]) <= limit
-            found += page["events"]
+            # Each way of reading is itself on record once a minute.
+            found += [event for event in page["events"] if event["type"] != "audit.read"]
             pages += 1
             if page["next_cursor"] is None:
                 return found
