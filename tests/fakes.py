@@ -43,6 +43,7 @@ from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.errors import KeyUnknown, StoreUnavailable
 from otp_service.domain.failover import Blamed, blamed
+from otp_service.domain.guarding import Converted
 from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, ReportOutcome, SendPermit, Timer
@@ -1015,6 +1016,7 @@ class FakeDeliveries:
     due: set[str] = field(default_factory=set)
     """The kinds of those that have come; `come` lets one come."""
     slots: list[OuterAnswer] = field(default_factory=list)
+    guarded: Converted | None = None
     """What its send took in limits."""
     log: Log = field(default_factory=list)
     down_at: str = ""
@@ -1154,6 +1156,14 @@ class FakeDeliveries:
             return []
         slots, self.slots = self.slots, []
         return slots
+
+    def claim_guarded(self, due: Timer) -> Converted | None:
+        """Once, if it ended without having been accepted."""
+        self._step("claim_guarded", due)
+        if self.message_id or self.failed_over or RANK[self.status] <= RANK[DeliveryStatus.SENT]:
+            return None
+        guarded, self.guarded = self.guarded, None
+        return guarded
 
     def claim_poll(self, due: Timer) -> str | None:
         """Its message, if it was sent and has no final report."""

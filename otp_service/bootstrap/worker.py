@@ -38,6 +38,7 @@ from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
 from .carrier import telnyx_client
 from .fleet import Announcer
+from .guard import build_guard
 from .ledger import ledger_tasks
 from .optouts import optout_sync
 from .outer import outer_of
@@ -165,6 +166,7 @@ def _deliver(
         left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
         sender_health=health,
         outer=outer_of(stores),
+        unsent=build_guard(settings, stores, keyring.ids).unsent,
         held=held,
     )
 

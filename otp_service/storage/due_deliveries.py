@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 
 from ..domain.admission import OuterAnswer
+from ..domain.guarding import Converted
 from ..domain.outbox import Timer
 from ..domain.policy import Sender
 from .arguments import read_slots, route_text
+from .guard_arguments import converted_of
 from .schema import Keys
 from .scripts import Scripts
 
@@ -44,6 +46,13 @@ class DueDeliveries:
         delivery = due.reference.delivery_id(due.ordinal)
         # Claimed twice after a lost reply they would be lost, as after a crash.
         return read_slots(self._scripts.call("delivery/claim_slots", keys, delivery=delivery, ordinal=due.ordinal))
+
+    def claim_guarded(self, due: Timer) -> Converted | None:
+        """What the pumping guard took for the delivery's send, if it is ours to give back."""
+        keys = {"record": self._keys.record(due.reference)}
+        # Claimed twice after a lost reply it would be lost, as after a crash.
+        app, given = self._scripts.call("delivery/claim_guarded", keys, ordinal=due.ordinal)
+        return converted_of(str(app), str(given))
 
     def claim_poll(self, due: Timer) -> str | None:
         """The message to poll the carrier for, if it is ours to poll now."""

@@ -13,6 +13,7 @@ from ..domain.backoff import Backoff
 from ..domain.circuit import BreakerDecision
 from ..domain.delivery import MARGIN_MS, NotSent
 from ..domain.errors import KeyUnknown, SealBroken
+from ..domain.guarding import Converted
 from ..domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, SendPermit
 from ..domain.policy import App, Policy, Sender
 from . import ports
@@ -35,8 +36,9 @@ class Deliver:
 
     `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1). `count` counts outcomes by sender. `left`
     counts, by reason, what is left to another worker: a key, sender or app that this process does not know is no
-    verdict. `timers` runs what is due later, `held` knows what waits
-    for a breaker; it may be shared.
+    verdict. `unsent` gives back what the pumping guard took for a
+    send that no carrier accepted. `timers` runs what is due later, `held` knows what waits for a breaker; it may be
+    shared.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Deliver:
         left: Callable[[str], None] = lambda _: None,
         sender_health: SenderHealth,
         outer: ports.OuterStore,
+        unsent: Callable[[Converted], object] = lambda _: None,
         held: HeldDeliveries | None = None,
     ) -> None:
         self._deliveries = deliveries
@@ -81,6 +84,7 @@ class Deliver:
             ids=vault.ids,
             sender_health=sender_health,
             outer=outer,
+            unsent=unsent,
         )
 
     def send(self, job: Job) -> None:

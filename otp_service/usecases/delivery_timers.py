@@ -4,7 +4,9 @@ The timers are in the store, so none is lost with a process. Each step checks th
 """
 
 import logging
+from collections.abc import Callable
 
+from ..domain.guarding import Converted
 from ..domain.ids import Ids
 from ..domain.outbox import Timer, TimerKind
 from . import ports
@@ -26,7 +28,9 @@ class DeliveryTimers:
         ids: Ids,
         sender_health: SenderHealth,
         outer: ports.OuterStore,
+        unsent: Callable[[Converted], object],
     ) -> None:
+        """`unsent` gives back what the pumping guard took for sends that no carrier accepted."""
         self._due = due
         self._reports = reports
         self._store = store
@@ -34,6 +38,7 @@ class DeliveryTimers:
         self._ids = ids
         self._sender_health = sender_health
         self._outer = outer
+        self._unsent = unsent
 
     def run(self, timer: Timer) -> str | None:
         """Do what a timer that is due asks for. Raises StoreUnavailable; the timer then comes again.
@@ -51,10 +56,17 @@ class DeliveryTimers:
             case TimerKind.FAILOVER:
                 return self._due.claim_failover(timer)
             case TimerKind.RETURN:
-                self._outer.give_back(self._due.claim_slots(timer))
+                self._give_back(timer)
             case TimerKind.CLOSING:
                 self._close(timer)
         return None
+
+    def _give_back(self, timer: Timer) -> None:
+        """What a send took that no carrier accepted. The timer ends with the slots, so they come last."""
+        guarded = self._due.claim_guarded(timer)
+        if guarded is not None:
+            self._unsent(guarded)
+        self._outer.give_back(self._due.claim_slots(timer))
 
     def _close(self, timer: Timer) -> None:
         status = self._due.close_delivery(timer)

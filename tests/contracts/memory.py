@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from otp_service.domain.delivery import DeliveryStatus
 from otp_service.domain.failover import Blamed
+from otp_service.domain.guarding import Converted
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, PendingDelivery, Timer
 from otp_service.domain.policy import App
@@ -73,7 +74,9 @@ class MemoryHarness(StoreHarness):
             Blamed.PROFILE: {one.name for one in rest if one.messaging_profile_id == first.messaging_profile_id},
             Blamed.CHANNEL: {one.name for one in rest if one.channel is first.channel},
         }
-        self.delivery = FakeDeliveries(pending, alike=alike, slots=list(command.send_slots))
+        place, taken = command.guard_place, command.guard_taken
+        guarded = Converted("shop", place.region, place.block_10k, place.block_1k, False, taken) if place else None
+        self.delivery = FakeDeliveries(pending, alike=alike, slots=list(command.send_slots), guarded=guarded)
         self.deliveries = self.due_deliveries = cast("Any", self.delivery)
         self.known_reports.statuses[ref, 1] = DeliveryStatus.QUEUED
         return Job(0, "1-0", ref, 1)

@@ -1,4 +1,4 @@
-"""What a send took in limits: every implementation returns it once, if the send failed before it was accepted."""
+"""What a send took in limits and of the guard: each implementation returns it once, if it was never accepted."""
 
 from dataclasses import replace
 
@@ -6,6 +6,8 @@ import pytest
 
 from otp_service.domain.admission import OuterAnswer
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused
+from otp_service.domain.guard.policy import Mode
+from otp_service.domain.guarding import Converted, GuardPlace
 from otp_service.domain.ids import shard_of
 from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import Limit, Slot
@@ -13,6 +15,8 @@ from otp_service.domain.policy import Limit, Slot
 from ..storage.harness import POOL, SHARDS, SHOP, StoreHarness, fresh_number
 
 ALONE = replace(SHOP, route=(POOL,))
+PLACE = GuardPlace("US", "aa", "bb", Mode.ENFORCE)
+COUNTED = Converted("shop", "US", "aa", "bb", False, "-:1.0:na")
 TAKEN = OuterAnswer(Slot("accounts", "a", Limit(2, 60_000)), 0, "1700000000000")
 
 
@@ -32,11 +36,13 @@ def end(stores: StoreHarness, job: Job, outcome: Accepted | NotSent | Refused) -
     ("outcome", "returned"),
     [(Refused("40001", "No route", Action.STOP_PERSON), 1), (Accepted("msg-1", "queued"), 0), (NotSent("x"), 0)],
 )
-def test_slots_of_a_send_are_returned_once_it_failed(
+def test_what_a_send_took_is_returned_once_it_failed(
     stores: StoreHarness, outcome: Accepted | NotSent | Refused, returned: int
 ) -> None:
     """To whoever claims them first; never those of a send that was accepted, or that may still be."""
-    ref = stores.start(fresh_number(), ALONE, send_slots=[TAKEN]).reference
+    guarded = {"guard_place": PLACE, "guard": "pass", "guard_taken": "-:1.0:na"}
+    ref = stores.start(fresh_number(), ALONE, send_slots=[TAKEN], **guarded).reference
     end(stores, stores.take(ref), outcome)
     due = Timer(shard_of(ref.number_hash, SHARDS), "return", ref, 1)
+    assert [stores.due_deliveries.claim_guarded(due) for _ in range(2)] == [COUNTED if returned else None, None]
     assert [stores.due_deliveries.claim_slots(due) for _ in range(2)] == [[TAKEN] * returned, []]

@@ -10,6 +10,8 @@ from otp_service.domain.circuit import Fault, Hold, Source, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.fleet import API, ProcessRecord
+from otp_service.domain.guard.policy import Mode
+from otp_service.domain.guarding import GuardPlace
 from otp_service.domain.guessing import GuessingRule, NewGuesses
 from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import Cursor, OptOut
@@ -94,11 +96,13 @@ def operations(harness: StoreHarness) -> Iterator[Reference]:
     harness.deliveries.record_refused(job, BLOCKED)
     yield ref
     taken = harness.limits.outer.take([Slot("sends", "x", Limit(9, 60_000), of_send=True)])
-    ref = harness.start(fresh_number(), replace(app, route=app.route[:1]), send_slots=taken).reference
+    guarded = {"guard_place": GuardPlace("US", "a", "b", Mode.ENFORCE), "guard": "pass", "guard_taken": "-:1.0:na"}
+    ref = harness.start(fresh_number(), replace(app, route=app.route[:1]), send_slots=taken, **guarded).reference
     job = harness.take(ref)
     harness.must_begin(job, app)
     harness.deliveries.record_refused(job, BLOCKED)
     due = Timer(harness.keys.shard(ref.number_hash), "return", ref, 1)
+    assert harness.due_deliveries.claim_guarded(due) is not None
     harness.limits.outer.give_back(harness.due_deliveries.claim_slots(due))
     yield ref
     for stop in ("cancel", "expire", "opt out", "impossible"):

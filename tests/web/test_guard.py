@@ -58,6 +58,20 @@ def test_a_login_that_ended_well_otherwise_makes_room(api: ApiHarness) -> None:
     assert [api.start(number(line)).status for line in range(60, 62)] == [201, 403]
 
 
+def test_what_the_person_denied_cannot_be_completed(api: ApiHarness) -> None:
+    """It says why, and is no event; what was canceled can be."""
+    denied, canceled = api.started(number(50)), api.started(number(51))
+    (record,) = api.store.keys(f"*:verification:{denied.removeprefix('vrf_')}")
+    api.store.hset(record, "status", "denied")
+    for _ in range(2):
+        api.call("POST", f"/verify/{denied}/completed").problem(410, "verification_denied")
+    timeline = api.call("GET", f"/verify/{denied}").json["timeline"]
+    assert "verification.completed" not in [entry["event"] for entry in timeline]
+    assert api.call("POST", f"/verify/{canceled}/cancel").json["status"] == "canceled"
+    assert api.call("POST", f"/verify/{canceled}/completed").json["status"] == "canceled"
+    assert [api.start(number(line)).status for line in range(5)] == [201] * 4 + [403]
+
+
 def test_an_approval_by_another_factor_makes_room(api: ApiHarness) -> None:
     """Of the person to whose number the code was sent."""
     started = api.started(number(50))

@@ -1,4 +1,4 @@
-"""How the guard's counters change: after a start that was judged, after an approval, after a failed delivery.
+"""How the guard's counters change: after a start that was judged, an approval, and a send that was never accepted.
 
 Each function changes the counters in place and returns what is worth an event. Each record is changed by itself, so a
 store may do them one after the other.
@@ -173,7 +173,7 @@ def approve(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) 
 def give_back(
     counters: Counters, start: Start, now_ms: int, policy: GuardPolicy, *, converted: bool = False
 ) -> list[Report]:
-    """Give back what a number's sends took: with a credit after an approval, without one after a failed delivery."""
+    """Give back what a number's sends took: with a credit after an approval, without one where none was accepted."""
     number = counters.numbers.get(start.number)
     if number is None:
         return []

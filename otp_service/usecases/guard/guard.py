@@ -84,6 +84,12 @@ class Guard:
         taken = Converted(app.name, place.region, place.block_10k, place.block_1k, False, verdict.taken)
         self._give_back(taken, app.guard, approved=False)
 
+    def unsent(self, one: Converted) -> None:
+        """No carrier accepted what was counted: it is given back. Never raises."""
+        app = self._policy.apps.get(one.app)
+        if app is not None:
+            self._give_back(one, app.guard, approved=False)
+
     def approved(self, app: App, answer: Approved) -> None:
         """A number was approved. Never raises."""
         if answer.converted is not None and not answer.replayed:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from ...domain.admission import OuterAnswer
 from ...domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
+from ...domain.guarding import Converted
 from ...domain.ids import Reference
 from ...domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from ...domain.policy import Limit, Sender
@@ -86,6 +87,10 @@ class DueDeliveries(Protocol):
 
     def claim_slots(self, due: Timer) -> Sequence[OuterAnswer]:
         """What the delivery's send has taken in limits, which this process is to give back."""
+        ...
+
+    def claim_guarded(self, due: Timer) -> Converted | None:
+        """What the pumping guard took for the delivery's send, which this process is to give back."""
         ...
 
     def claim_poll(self, due: Timer) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ...domain.audit import EventType
-from ...domain.ending import NotFound
+from ...domain.ending import Ended, NotFound
 from ...domain.guard.policy import GuardPolicy
 from ...domain.guarding import Converted, GuardPlace, GuardVerdict, Report
 from ...domain.ids import Reference
@@ -33,8 +33,11 @@ class GuardBudgets(Protocol):
 class GuardedNumbers(Protocol):
     """What the guard keeps with a number. Each method is a single atomic step."""
 
-    def complete(self, ref: Reference, app: str, policy: GuardPolicy) -> Converted | NotFound | None:
-        """The login of this verification ended well by another way; None if that changes nothing."""
+    def complete(self, ref: Reference, app: str, policy: GuardPolicy) -> Converted | NotFound | Ended | None:
+        """The login of this verification ended well by another way; None if that changes nothing.
+
+        Ended if the person denied it: that changes nothing either.
+        """
         ...
 
     def approve(self, number_hash: str, app: str, policy: GuardPolicy) -> Converted | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from otp_service.domain.circuit import BreakerDecision
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, DeliveryStatus, Refused, SendOutcome
+from otp_service.domain.guarding import Converted
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, PendingDelivery
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
@@ -58,6 +59,7 @@ class Scenario:
         self.log: Log = []
         self.late_s = late_s
         self.left: list[str] = []
+        self.unsent: list[Converted] = []
         self.outbox = FakeDeliveries(pending, log=self.log, down_at=down_at, **delivery)
         self.rate = FakeSenderRate({"pool": wait_ms}, log=self.log, down_at=down_at)
         self.reports = FakeDeliveryReports({(REF, 1): DeliveryStatus.SENT}, log=self.log)
@@ -92,6 +94,7 @@ def use_case(
         left=scenario.left.append,
         sender_health=sender_health or FakeSenderHealth(),
         outer=scenario.outer,
+        unsent=scenario.unsent.append,
     )
 
 

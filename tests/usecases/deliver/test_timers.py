@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from otp_service.domain.delivery import DeliveryReport, DeliveryStatus
+from otp_service.domain.guarding import Converted
 from otp_service.domain.outbox import ReportOutcome, Timer
 from otp_service.domain.policy import Limit, Slot
 from tests.fakes import FakeSenderHealth
@@ -28,11 +29,13 @@ def test_slots_of_a_send_that_was_never_accepted_are_given_back() -> None:
     """Once, by whoever claims them."""
     scenario, slot = Scenario(status=DeliveryStatus.FAILED), Slot("accounts", "a", Limit(2, 1_000), of_send=True)
     scenario.outbox.slots = scenario.outer.take([slot, slot])
+    scenario.outbox.guarded = taken = Converted("shop", "US", "aa", "bb", False, "-:1.0:na")
     deliver = use_case(scenario)
     for _ in range(2):
         deliver.timers.run(Timer(3, "return", REF, 1))
         assert scenario.outer.taken == 0
-    assert scenario.steps() == ["claim_slots"] * 2
+    assert scenario.steps() == ["claim_guarded", "claim_slots"] * 2
+    assert scenario.unsent == [taken]
 
 
 SENT: dict[str, Any] = {"status": DeliveryStatus.SENT, "message_id": "m1"}

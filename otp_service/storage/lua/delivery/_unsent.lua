@@ -38,17 +38,42 @@ local function return_slots(c, n, send, slots)
   redis.call('ZADD', c.timers, int(c.now), TimerKind.RETURN .. delivery_id(c, n))
 end
 
+-- What the pumping guard took for the number, too. A count pays for several sends: it is given back with the last of
+-- them. `times`: `GuardTimes`; without them the guard did not count the send.
+local function return_guarded(c, n, send, app, times, sent_at)
+  if not times then return end
+  redis.call('HDEL', c.who.record, Record.GUARDED .. send)
+  local _, counted_ms, per_count = string.match(times, GuardTimes.PARSE)
+  local text, takes = unpack(redis.call('HMGET', c.number, Number.GUARDED .. app, Number.GUARD_TAKEN .. app))
+  local approved, counted, sends, started, region, block = string.match(text or '', GuardedNumber.PARSE)
+  local block_1k, taken = string.match(takes or '', GuardTakes.PARSE)
+  -- Approved meanwhile, or of a count that is over.
+  if not taken or sends == '0' or tonumber(sent_at) < tonumber(counted) or c.now >= counted + counted_ms then return end
+  sends = sends - 1
+  if sends == 0 then
+    local before, last = string.match(taken, '^(.*),([^,]*)$')
+    redis.call('HSET', c.who.record, Record.GUARD_RETURNED .. n,
+      string.format(GuardedApproval.PACK, region, block, block_1k, '0', last or taken))
+    redis.call('ZADD', c.timers, int(c.now), TimerKind.RETURN .. delivery_id(c, n))
+    takes = before and string.format(GuardTakes.PACK, block_1k, before) or ''
+    counted, sends = before and counted or '0', before and per_count or 0
+  end
+  redis.call('HSET', c.number, Number.GUARD_TAKEN .. app, takes, Number.GUARDED .. app,
+    string.format(GuardedNumber.PACK, approved, counted, int(sends), started, region, block))
+end
+
 local function uncount_send(c, n)
   local _, _, send = delivery_facts(redis.call('HGET', c.who.record, n .. Delivery.FACTS))
   if not send then return end
-  local sending, accepted, sent_at, facts, slots = unpack(redis.call('HMGET', c.who.record, Record.SENDING,
-    Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.FACTS, Record.SLOTS .. send))
+  local sending, accepted, sent_at, facts, slots, times = unpack(redis.call('HMGET', c.who.record, Record.SENDING,
+    Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.FACTS, Record.SLOTS .. send, Record.GUARDED .. send))
   local sends, deliveries, channel = string.match(sending, Sending.PARSE)
   if accepted or has_lost_answer(c, send, deliveries) then return end
   if slots then return_slots(c, n, send, slots) end
   local app, purpose = string.match(facts, RecordFacts.PARSE)
   if send == '1' then sent_at = sent_at or created_at(facts) end
   if sent_at then
+    return_guarded(c, n, send, app, times, sent_at)
     local counted = redis.call('HGET', c.number, Number.SENDS)
     local rest = without_send(counted, string.format(SendEntry.PACK, sent_at, app, purpose))
       or without_send(counted, string.format(SendEntry.PACK, sent_at, '', ''))
