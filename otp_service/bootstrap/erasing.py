@@ -1,7 +1,7 @@
 """Erasing a person from ledger and store, step by step; begun again, it does what is left."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from ..domain.errors import NotReady
 from ..domain.ids import Ids
 from ..storage.erasure import Erasure, Progress, erased_in
 from ..storage.optouts import OptOuts
+from ..storage.schema.fields import ConsumerGroup
 from .ledger import build_exporter, open_ledger
 from .stores import Stores, open_keyring, open_stores
 
@@ -30,14 +31,18 @@ BLOCK = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """Of how many records a person was erased, and how many entries and keys of the store are gone."""
+    """Of how many records a person was erased, and how many entries and keys of the store are gone.
+
+    `rewritten`: the store has agreed to write its append-only file anew.
+    """
 
     records: int
     in_store: int
+    rewritten: bool
 
 
 def tombstone_of(ids: Ids, year: int, number_hash: str) -> str:
-    """What is left of an erasure: 128 bits in hex, under a key of the year."""
+    """What is left of an erasure: 128 bits in hex. Without the keyring it names nobody."""
     return ids.digest(f"erased\0{year}\0{number_hash}".encode())[:16].hex()
 
 
@@ -51,20 +56,28 @@ def erase_person(settings: Settings, number: str, progress: Progress, *, optouts
     keyring = open_keyring(settings)
     stores, database = open_stores(settings, keyring), open_ledger(settings)
     number_hash, now_ms = keyring.ids.number_hash(phone.parse(number).e164), clock_ms()
+    tombstone = tombstone_of(keyring.ids, utc(now_ms).year, number_hash)
+
+    def person() -> Erasure:
+        return Erasure(stores.store, stores.keys, number_hash, erasing.tokens_of(database, number_hash))
+
     try:
         _require_free(stores, number_hash, optouts=optouts)
-        person = Erasure(stores.store, stores.keys, number_hash, erasing.tokens_of(database, number_hash))
-        _leave_streams(settings, stores, person)
-        person = Erasure(stores.store, stores.keys, number_hash, erasing.tokens_of(database, number_hash))
-        tombstone = tombstone_of(keyring.ids, utc(now_ms).year, number_hash)
-        person.note(tombstone, now_ms)
+        known = person()
+        _leave_streams(settings, stores, known, known.shards())
+        known = person()
+        known.note(tombstone, now_ms)
         records = erasing.erase(database, number_hash, tombstone, now_ms)
-        gone = person.forget(progress) + (person.forget_optouts() if optouts else 0)
-        person.rewrite()
+        gone = known.forget(progress) + (known.forget_optouts() if optouts else 0)
+        if shards := known.named():  # something happened meanwhile
+            _leave_streams(settings, stores, known, shards)
+            records += erasing.erase(database, number_hash, tombstone, now_ms)
+            gone += known.forget(progress)
+        rewritten = known.rewrite()
     finally:
         database.close()
         stores.store.close()
-    return Erased(records, gone)
+    return Erased(records, gone, rewritten)
 
 
 def _require_free(stores: Stores, number_hash: str, *, optouts: bool) -> None:
@@ -77,13 +90,13 @@ def _require_free(stores: Stores, number_hash: str, *, optouts: bool) -> None:
         raise NotReady("The number is somebody's factor: remove that first (otp-service factors remove).")
 
 
-def _leave_streams(settings: Settings, stores: Stores, person: Erasure) -> None:
-    """Bring all that names the person into the ledger, and drop it from the streams.
+def _leave_streams(settings: Settings, stores: Stores, person: Erasure, shards: Iterable[int]) -> None:
+    """Bring all that names the person on these shards into the ledger, and drop it from the streams.
 
     The erasure is on record behind it, in an entry that is so long that it shares no block with what is dropped.
     """
     ends: dict[int, str] = {}
-    for shard in person.shards():
+    for shard in shards:
         stores.audit.record(EventType.PERSON_ERASED, {}, shard=shard, room=BLOCK)
         ends[shard] = stores.audit.last_entry(shard)
     exporter = build_exporter(settings, stores, open_keyring(settings))
@@ -91,13 +104,16 @@ def _leave_streams(settings: Settings, stores: Stores, person: Erasure) -> None:
         _wait(lambda: exporter.once() is not None and _are_in(exporter, ends), "the ledger does not catch up")
     finally:
         exporter.close()
+    # Without a callback_url nobody reads for that group, which stays when callbacks are switched off.
+    off = bool(settings.policy.apps) and not settings.policy.endpoints
+    unread = (ConsumerGroup.CALLBACKS,) if off else ()
     for shard, entry in ends.items():
-        _wait(partial(_is_read, person, shard, entry), "a callback worker is behind")
+        _wait(partial(_is_read, person, shard, entry, unread), "a callback worker is behind")
         person.trim(shard, entry)
 
 
-def _is_read(person: Erasure, shard: int, entry: str) -> bool:
-    return not person.is_behind(shard, entry)
+def _is_read(person: Erasure, shard: int, entry: str, unread: Collection[str]) -> bool:
+    return not person.is_behind(shard, entry, unread)
 
 
 def _are_in(exporter: "Exporter", ends: Mapping[int, str]) -> bool:
@@ -108,7 +124,7 @@ def _wait(reached: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + WAIT_S
     while not reached():
         if time.monotonic() >= deadline:
-            raise NotReady(f"Nothing was erased yet: {otherwise}. Try again when it does.")
+            raise NotReady(f"The erasure has not ended: {otherwise}. Begin it again later; it does what is left.")
         time.sleep(0.05)
 
 

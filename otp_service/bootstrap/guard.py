@@ -20,7 +20,7 @@ from .stores import Stores, open_keyring, open_stores
 
 def build_guard(settings: Settings, stores: Stores, ids: Ids) -> Guard:
     """The guard over these stores. What it knows is shared with the others of this process."""
-    places = Places(ids.digest)
+    places = Places(ids.digest, settings.policy.audit_client_ips)
     return Guard(
         budgets=GuardBudgets(stores.scripts, stores.keys),
         numbers=GuardedNumbers(stores.scripts, stores.keys),

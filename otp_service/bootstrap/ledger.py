@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from .. import telemetry
 from ..clock import clock_ms, rfc3339
 from ..config import Settings
 from ..domain.audit import Event, EventType
-from ..domain.errors import ConfigError, StoreUnavailable
+from ..domain.errors import ConfigError, ServiceError, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..runtime.periodic_tasks import PeriodicTask, start
 from ..storage.audit_log import AuditLog
@@ -72,26 +72,33 @@ def ledger_tasks(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -
     """What a worker has to do for the ledger until it ends."""
 
     def export(stop: threading.Event) -> None:
-        from .erasing import replay_erasures  # noqa: PLC0415
-
         exporter = build_exporter(settings, stores, keyring)
         try:
-            replay_erasures(settings, stores, keyring.ids)
-            exporter.run(stop)
+            _erase_and_export(settings, stores, keyring, exporter, stop)
         finally:
             exporter.close()
 
     return [PeriodicTask("ledger", AGAIN_S, export)]
 
 
+def _erase_and_export(
+    settings: Settings, stores: Stores, keyring: ReloadedKeyring, exporter: "Exporter", stop: threading.Event
+) -> None:
+    """First of all, who was erased is erased in a ledger that was restored."""
+    from .erasing import replay_erasures  # noqa: PLC0415 - it needs this module
+
+    replay_erasures(settings, stores, keyring.ids)
+    exporter.run(stop)
+
+
 @contextmanager
-def exporting(settings: Settings) -> "Iterator[Exporter]":
-    """The exporter of a process that does nothing else."""
+def exporting(settings: Settings) -> Iterator[Callable[[threading.Event], None]]:
+    """Exports until the event is set, in a process that does nothing else."""
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     exporter = build_exporter(settings, stores, keyring, alone=True)
     try:
-        yield exporter
+        yield lambda stop: _erase_and_export(settings, stores, keyring, exporter, stop)
     finally:
         exporter.close()
         stores.store.close()
@@ -104,12 +111,12 @@ def run_exporter(settings: Settings, stop: threading.Event) -> None:
     """
     from .signed_log import signing_tasks  # noqa: PLC0415 - it needs this module
 
-    with exporting(settings) as exporter:
+    with exporting(settings) as export:
         for task in signing_tasks(settings, open_keyring(settings)):
             start(task, stop, lambda _: stop.set())
         while not stop.is_set():
             try:
-                exporter.run(stop)
+                export(stop)
             except StoreUnavailable as error:
                 _log.warning("the ledger cannot be written; trying again", extra={"reason": error.detail})
                 stop.wait(AGAIN_S)
@@ -125,19 +132,36 @@ def _opened(settings: Settings) -> "Iterator[Database]":
 
 
 def back_up_ledger(settings: Settings, path: Path) -> int:
-    """Write a copy; how many records it has. Raises ConfigError and LedgerUnavailable."""
+    """Write a copy; how many records it has. It is on record then. Raises ConfigError and LedgerUnavailable."""
     from ..ledger.backup import back_up  # noqa: PLC0415
 
     with _opened(settings) as database:
-        return back_up(database, path)
+        size = back_up(database, path)
+    _put_on_record(settings, EventType.LEDGER_COPIED, {"records": size})
+    return size
+
+
+def _put_on_record(settings: Settings, kind: EventType, detail: Mapping[str, int]) -> None:
+    """What was done at a shell. A copy is also made where there is no store any more."""
+    try:
+        stores = open_stores(settings)
+        try:
+            stores.audit.record(kind, detail)
+        finally:
+            stores.store.close()
+    except ServiceError as error:
+        _log.warning("done, but not on record: the store takes no event", extra={"reason": str(error)})
 
 
 def accept_gaps(settings: Settings) -> int:
-    """End the warning of gaps; how many there were. Raises ConfigError and LedgerUnavailable."""
+    """End the warning of gaps; how many there were. It is on record. Raises ConfigError and LedgerUnavailable."""
     from ..ledger import writing  # noqa: PLC0415
 
     with _opened(settings) as database:
-        return writing.accept_gaps(database, clock_ms())
+        count = writing.accept_gaps(database, clock_ms())
+    if count:
+        _put_on_record(settings, EventType.LEDGER_ACCEPTED, {"gaps": count})
+    return count
 
 
 def export_records(
@@ -191,9 +215,16 @@ def whole_record(settings: Settings, stores: Stores, unseal: Callable[[str], byt
     return WholeRecord(stores.audit, LedgerLook(settings, unseal).pages)
 
 
-def build_record(settings: Settings) -> WholeRecord | AuditLog:
-    """The record for a command; without a keyring the streams alone, since nothing else can be opened."""
+def build_record(settings: Settings, asked: Mapping[str, Any]) -> WholeRecord | AuditLog:
+    """The record for a command; without a keyring the streams alone, since nothing else can be opened.
+
+    That it is read is on record, with what was `asked` for. A store that is full can be read all the same.
+    """
     stores = open_stores(settings)
+    try:
+        stores.audit.record(EventType.AUDIT_READ, asked)
+    except StoreUnavailable as error:
+        _log.warning("that the record is read is not on record", extra={"reason": error.detail})
     if settings.keyring_path is None:
         return stores.audit
     return whole_record(settings, stores, open_keyring(settings).open)

@@ -1,5 +1,6 @@
 """The risk hooks of the apps."""
 
+import time
 from collections.abc import Callable
 
 from .. import telemetry
@@ -36,4 +37,5 @@ def ask_risk(
         request_id=request_id,
         count=lambda app, word: telemetry.child(telemetry.RISK, app, word).inc(),
         alert=alert(settings, stores).risk_hook,
+        monotonic=time.monotonic,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import audit_check, audit_erase, audit_export, audit_log, evidence
+from .keys import at_shell
 from .output import cell, print_line
 from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
@@ -27,7 +28,7 @@ def register(groups: Any) -> None:
         "tail",
         _tail,
         line="show the latest events, oldest first",
-        text="With --json one object a line.",
+        text="With --json one object a line. That it was read is itself an event of the record.",
         example="otp-service audit tail --follow --json | jq .type",
     )
     tail.add_argument("--follow", action="store_true", help="go on with new events until Ctrl-C")
@@ -43,11 +44,13 @@ def register(groups: Any) -> None:
 def _tail(args: argparse.Namespace) -> None:
     from ..bootstrap import build_ids, build_record  # noqa: PLC0415
     from ..clock import clock_ms  # noqa: PLC0415
+    from ..storage.callers import set_caller  # noqa: PLC0415
 
     settings = load_settings()
+    set_caller("", "", at_shell(settings))
     back_ms = duration_ms(args.since, "--since")
     stop = _stop_on_ctrl_c() if args.follow else None
-    record = build_record(settings)
+    record = build_record(settings, {"command": "audit tail", "since": args.since})
     for event in _events(record, build_ids(settings), clock_ms() - back_ms, stop):
         print_line(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
 

@@ -46,13 +46,16 @@ def _replay(args: argparse.Namespace) -> None:
     from ..bootstrap import build_record  # noqa: PLC0415
     from ..clock import clock_ms  # noqa: PLC0415
     from ..guard_simulation.replay import replay  # noqa: PLC0415
+    from ..storage.callers import set_caller  # noqa: PLC0415
+    from .keys import at_shell  # noqa: PLC0415
 
     settings = load_settings()
+    set_caller("", "", at_shell(settings))
     apps = [known_app(settings, name) for name in args.app] if args.app else sorted(settings.policy.apps)
     policy, now_ms = read_policy(args), clock_ms()
     since_ms = now_ms - duration_ms(args.since, "--since")
     with Progress("Replaying", "events") as progress:
-        events = _events(build_record(settings), now_ms, progress)
+        events = _events(build_record(settings, {"command": "guard replay"}), now_ms, progress)
         found = replay(events, dict.fromkeys(apps, policy), since_ms=since_ms)
     if args.json:
         print_json({app: as_json(one) for app, one in found.items()})

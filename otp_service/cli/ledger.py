@@ -2,11 +2,15 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .keys import at_shell
 from .output import note, print_json, print_line
 from .parser import add_command, add_group, json_option
 from .settings import load_settings
+
+if TYPE_CHECKING:
+    from ..config import Settings
 
 
 def register(groups: Any) -> None:
@@ -59,12 +63,20 @@ def _run(_: argparse.Namespace) -> None:
     run_exporter(load_settings(), stop)
 
 
+def _known(settings: "Settings") -> "Settings":
+    """Name in the record who types."""
+    from ..storage.callers import set_caller  # noqa: PLC0415
+
+    set_caller("", "", at_shell(settings))
+    return settings
+
+
 def _backup(args: argparse.Namespace) -> None:
     from ..bootstrap import back_up_ledger  # noqa: PLC0415
     from .progress import Progress  # noqa: PLC0415
 
     with Progress("copying the ledger"):
-        size = back_up_ledger(load_settings(), args.file)
+        size = back_up_ledger(_known(load_settings()), args.file)
     if args.json:
         print_json({"file": str(args.file), "records": size})
     else:
@@ -74,7 +86,7 @@ def _backup(args: argparse.Namespace) -> None:
 def _accept(args: argparse.Namespace) -> None:
     from ..bootstrap import accept_gaps  # noqa: PLC0415
 
-    accepted = accept_gaps(load_settings())
+    accepted = accept_gaps(_known(load_settings()))
     if args.json:
         print_json({"accepted": accepted})
     elif accepted:

@@ -77,6 +77,8 @@ class EventType(StrEnum):
     STORE_EMPTIED = "store.emptied"
     LEDGER_GAP = "ledger.gap"
     LEDGER_DIGEST = "ledger.digest"
+    LEDGER_COPIED = "ledger.copied"
+    LEDGER_ACCEPTED = "ledger.accepted"
     WITNESS_ADDED = "witness.added"
     EVIDENCE_MADE = "evidence.made"
     AUDIT_READ = "audit.read"

@@ -109,6 +109,13 @@ class OfSubject:
 CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | OfSubject
 
 
+def was_wrong(answer: CheckAnswer | None) -> bool:
+    """Whether the guess was compared and wrong: the last of a verification, which ends it, too."""
+    if isinstance(answer, Wrong):
+        return not answer.unbound
+    return isinstance(answer, Ended) and answer.counted
+
+
 @dataclass(frozen=True, slots=True)
 class LatestAnswer:
     """What a check by number got, and of which verification: the number's latest for the app and the purpose."""

@@ -17,6 +17,7 @@ class Refusal(msgspec.Struct, frozen=True, eq=False):
     `code` is the stable word, `detail` a sentence that says what to do next, `retry_after_s` whole seconds until
     the same request can pass (None if it never will by itself), `fields` further members of the problem document.
     `verification_id`: what it is about, for the log and not for the caller. `limit`: which limit refuses, if one does.
+    `guessed`: a code was compared, counted, and wrong.
     """
 
     code: str
@@ -25,6 +26,7 @@ class Refusal(msgspec.Struct, frozen=True, eq=False):
     fields: Mapping[str, Any] = {}
     verification_id: str | None = None
     limit: str = ""
+    guessed: bool = False
 
     def __eq__(self, other: object) -> bool:
         """Whether the caller would be told the same."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from .addresses import end_user
+from .addresses import KeptClientIp, end_user
 from .guard.policy import Mode
 from .guard.rules import blocks
 from .phone import Phone
@@ -23,7 +23,10 @@ ASK, PASS = "ask", "pass"
 
 
 class GuardPlace(msgspec.Struct, frozen=True):
-    """Where the number of a start is, for the budgets of its app. `address`: "" where the caller does not say it."""
+    """Where the number of a start is, for the budgets of its app. `address`: "" where the caller does not say it.
+
+    `on_record`: whether events may hold the address. Budgets have it anyway.
+    """
 
     region: str
     block_10k: str
@@ -31,6 +34,7 @@ class GuardPlace(msgspec.Struct, frozen=True):
     mode: Mode
     address: str = ""
     cost: float = 1.0
+    on_record: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +81,18 @@ class Converted:
 
 
 class Places:
-    """Finds where numbers are. `digest`: a keyed hash."""
+    """Finds where numbers are. `digest`: a keyed hash. `kept`: how much of end users' addresses events hold."""
 
-    def __init__(self, digest: Callable[[bytes], bytes]) -> None:
+    def __init__(self, digest: Callable[[bytes], bytes], kept: KeptClientIp = KeptClientIp.HASHED) -> None:
         self._digest = digest
+        self._on_record = kept is not KeptClientIp.NONE
 
     def of(self, app: str, to: Phone, mode: Mode, client_ip: str | None = None, cost: float = 1.0) -> GuardPlace:
         """The place of a number, and of the end user's address."""
         # Keyed for the app, as every hash on record is: apps that compare theirs learn nothing about a person.
         block_10k, block_1k = (self._hash(f"guard_block\0{app}\0{one}") for one in blocks(to.e164))
         address = "" if client_ip is None else self._hash(f"guard_address\0{app}\0{end_user(client_ip)}")
-        return GuardPlace(to.region or NO_REGION, block_10k, block_1k, mode, address, cost)
+        return GuardPlace(to.region or NO_REGION, block_10k, block_1k, mode, address, cost, self._on_record)
 
     def block(self, prefix: str) -> str:
         """The name of a block for all apps: the keyed hash of what its numbers begin with."""

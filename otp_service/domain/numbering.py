@@ -143,6 +143,9 @@ PREMIUM_EXCHANGE = "976"
 SAMPLE_NUMBER = re.compile(r"\+1[2-9][0-9]{2}55501[0-9]{2}", re.ASCII)
 """555-0100 to 555-0199 in any area code: the plan's fictitious numbers, which the sandbox carrier delivers to."""
 
+SANDBOX_NUMBER = re.compile(r"\+1[2-9][0-9]{2}555[0-9]{4}", re.ASCII)
+"""The exchange 555 in any area code: what examples and tests take. The guard leaves it alone with a sandbox."""
+
 
 def _fictitious() -> Iterator[str]:
     # Ofcom, numbers for drama: blocks of a thousand.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .limits import shorthand
-from .policy import App, Policy
+from .policy import App, LimitEvent, NamedLimit, Policy
 
 LADDER_WINDOW_S = 3_600
 
@@ -33,10 +33,14 @@ def rate_policies(policy: Policy, app: App) -> tuple[RatePolicy, ...]:
 def _policies(policy: Policy, app: App) -> Iterator[RatePolicy]:
     if app.resend_after_ms:
         yield RatePolicy("resend_after", len(app.resend_after_ms) + 1, LADDER_WINDOW_S)
-    further = [one for one in policy.limits if one.is_for(app.name) and not one.is_monitored]
-    for named in (*shorthand(app, policy.per_number), *further):
+    for named in (*shorthand(app, policy.per_number), *(one for one in policy.limits if _is_met(one, app))):
         for rule in named.rules:
             yield RatePolicy(named.name, rule.limit, -(-rule.per_ms // 1000))
+
+
+def _is_met(limit: NamedLimit, app: App) -> bool:
+    """Whether starts can meet an entry of the list. Those of wrong codes refuse checks alone, unlike an app's own."""
+    return limit.is_for(app.name) and not limit.is_monitored and limit.event is not LimitEvent.WRONG_CODE
 
 
 def refusing(policies: Sequence[RatePolicy], limit: str, wait_s: int) -> RatePolicy | None:

@@ -36,6 +36,7 @@ class StartCommand:
     code, and no code approves it.
     `guard_place`: where the number is, None if the pumping guard leaves this start alone; `guard`: what its budgets
     said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was taken.
+    `refused_before`: what a look at the start found. There is no room in the queue for it, then.
     """
 
     operation_id: str
@@ -70,6 +71,7 @@ class StartCommand:
     guard_place: GuardPlace | None = None
     guard: str = ASK
     guard_taken: str = ""
+    refused_before: "StartRefused | None" = None
 
 
 @dataclass(slots=True, kw_only=True)

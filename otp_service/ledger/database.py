@@ -22,13 +22,10 @@ BUSY_S = 30.0
 """For so long one writer waits for another."""
 
 CONNECT_S = 5
-_FORGETTING = {
-    "sqlite": ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"),
-    "postgresql": ("VACUUM FULL persons", "VACUUM FULL records"),
-}
+_FORGETTING = {"sqlite": ("VACUUM",), "postgresql": ("VACUUM FULL persons", "VACUUM FULL records")}
 """What writes the tables anew, without what was deleted."""
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"busy_timeout={int(BUSY_S * 1000)}")
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
 
 
 class LedgerUnavailable(StoreUnavailable):
@@ -41,6 +38,8 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writes = engine.execution_options(writes=True)
+        # A transaction of SQLite sees one moment by itself; in PostgreSQL each statement sees another one unless told.
+        self._reads = engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
 
     @property
     def is_sqlite(self) -> bool:
@@ -50,7 +49,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One transaction that sees the database of one moment. Raises LedgerUnavailable."""
-        with _answering(), self.engine.connect() as connection, connection.begin():
+        with _answering(), self._reads.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -68,13 +67,18 @@ class Database:
             connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
 
     def forget_free_space(self) -> None:
-        """Leave nothing of what was deleted: neither in free pages nor in the file beside it. Raises LedgerUnavailable.
+        """Leave nothing of what was deleted: neither in free pages nor in the file beside it. Raises LedgerUnavailable,
+        also where somebody reads so long that the file beside it must stay.
 
         Where others write all the time it may wait for them.
         """
         with self._alone() as connection:
             for statement in _FORGETTING[self.engine.dialect.name]:
                 connection.exec_driver_sql(statement)
+            if self.is_sqlite and connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one():
+                raise LedgerUnavailable(
+                    "The ledger is being read: its -wal file still holds what was erased. Try again."
+                )
 
     @contextmanager
     def _alone(self) -> Iterator[Connection]:

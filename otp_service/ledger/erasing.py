@@ -1,7 +1,9 @@
 """Erasing what identifies somebody. The records stay as they are, and so do their hashes and every proof.
 
-Each erasure leaves a tombstone: a keyed hash of the number's keyed hash, under a key of the year. It names nobody, and
-by it the erasure is done again in a ledger that was restored from an older copy.
+A verification's id in a record still holds the number's keyed hash, blinded: the keyring can read it, nobody else.
+
+Each erasure leaves a tombstone: a keyed hash of the number's keyed hash and the year. Without the keyring it names
+nobody. By it the erasure is done again in a ledger that was restored from an older copy.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +26,10 @@ def tokens_of(database: Database, number_hash: str) -> set[str]:
 
 
 def erase(database: Database, number_hash: str, tombstone: str, at_ms: int) -> int:
-    """Delete what identifies the number's owner; of how many records. Raises LedgerUnavailable."""
+    """Delete what identifies the number's owner; of how many records. Raises LedgerUnavailable.
+
+    Where that is raised, it may be that only the free space is left to write anew: erase again.
+    """
     with database.writing() as connection:
         count = _erase(connection, number_hash)
         _note(connection, tombstone, at_ms)
@@ -56,17 +61,25 @@ def replay(database: Database, erased: Mapping[str, int], tombstone_of: Tombston
 
     `erased`: all tombstones that are known elsewhere, with their times. Raises LedgerUnavailable.
     """
-    missing = {name: at_ms for name, at_ms in erased.items() if name not in tombstones(database)}
+    known = tombstones(database)
+    missing = {name: at_ms for name, at_ms in erased.items() if name not in known}
     if not missing:
         return 0
+    count = _erase_again(database, missing, tombstone_of)
+    if count:
+        database.forget_free_space()
+    # Last of all: what was cut off before is done again.
+    with database.writing() as connection:
+        for tombstone, at_ms in missing.items():
+            _note(connection, tombstone, at_ms)
+    return count
+
+
+def _erase_again(database: Database, missing: Mapping[str, int], tombstone_of: TombstoneOf) -> int:
     years = {utc(at_ms).year for at_ms in missing.values()}
     with database.writing() as connection:
         numbers = connection.execute(select(RECORDS.c.number_hash).where(RECORDS.c.number_hash.is_not(None)).distinct())
         again = [number for number in numbers.scalars() if any(tombstone_of(year, number) in missing for year in years)]
         for number in again:
             _erase(connection, number)
-        for tombstone, at_ms in missing.items():
-            _note(connection, tombstone, at_ms)
-    if again:
-        database.forget_free_space()
     return len(again)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, not_, or_, selec
 
 from ..domain.audit import Event, EventField, Position
 from ..domain.continuity import Reached
+from ..domain.errors import KeyUnknown, SealBroken
 from ..domain.ids import VERIFICATION_PREFIX
 from ..domain.record_page import LedgerPage
 from .database import Database
@@ -39,7 +40,7 @@ _ORDER = ("at_ms", "counter", "shard")
 
 
 class LedgerPages:
-    """Reads pages. `unseal` opens what identifies somebody."""
+    """Reads pages. `unseal` opens what identifies somebody; may raise KeyUnknown and SealBroken."""
 
     def __init__(self, database: Database, unseal: Callable[[str], bytes]) -> None:
         self._database = database
@@ -80,7 +81,11 @@ class LedgerPages:
         return [(row.seq, _event(row, known.get(row.person, {}))) for row in rows]
 
     def _values(self, sealed: str) -> dict[str, str]:
-        values: dict[str, str] = json.loads(self._unseal(sealed))
+        """What identifies somebody; nothing where a key is gone or the value is damaged: the record stands without."""
+        try:
+            values: dict[str, str] = json.loads(self._unseal(sealed))
+        except (KeyUnknown, SealBroken):
+            return {}
         return values
 
 

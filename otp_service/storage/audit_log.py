@@ -1,6 +1,6 @@
 """The audit streams, one for each shard: reading them as one list in order of time, and trimming them.
 
-The scripts that change state append their events themselves. Only events that belong to no number are appended here.
+The scripts that change state append their events themselves. Only events of no verification are appended here.
 """
 
 import contextlib
@@ -80,11 +80,15 @@ class AuditLog:
         mark: str = "",
         shard: int = 0,
         room: int = 0,
+        number_hash: str = "",
     ) -> None:
-        """Record an event that belongs to no number; with a throttle at most one of its kind (or mark) in that time.
+        """Record an event that belongs to no verification; with a throttle at most one of its kind (or mark) in that
+        time.
 
-        `room`: so many blanks behind it. Raises StoreUnavailable.
+        `number_hash`: of the number that it is about; it is recorded on that number's shard then. `room`: so many
+        blanks behind it. Raises StoreUnavailable.
         """
+        shard = self._keys.shard(number_hash) if number_hash else shard
         self._scripts.call(
             "audit/append",
             {"audit": self._keys.audit(shard), "throttle": self._keys.throttle(shard, mark or kind)},
@@ -93,7 +97,7 @@ class AuditLog:
             throttle_ms=throttle_ms,
             app=app,
             mask="",
-            number_hash="",
+            number_hash=number_hash,
         )
 
     def record_exceeded(self, number_hash: str, mask: str, app: str, limit: str, wait_ms: int) -> None:

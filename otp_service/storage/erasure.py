@@ -1,10 +1,10 @@
 """Forgetting one person in the store: every key, field and entry that names them or one of their verifications.
 
 The whole store is gone through while it is in use. Opt-outs are not forgotten here unless it is asked for: without them
-messages would reach the person again.
+messages would reach the person again. An entry that is taken out of a stream leaves its bytes, an id, in the block that
+it shares with others, until these are gone.
 """
 
-import contextlib
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -44,8 +44,11 @@ class Erasure:
 
     def shards(self) -> set[int]:
         """The shards whose audit streams name it, and its own. Raises StoreUnavailable."""
-        others = (shard for shard in range(self._keys.shards) if self._is_named_in(self._keys.audit(shard)))
-        return {self._keys.shard(self._number_hash), *others}
+        return {self._keys.shard(self._number_hash), *self.named()}
+
+    def named(self) -> set[int]:
+        """The shards whose audit streams name it. Raises StoreUnavailable."""
+        return {shard for shard in range(self._keys.shards) if self._is_named_in(self._keys.audit(shard))}
 
     def _is_named_in(self, stream: str) -> bool:
         first = "-"
@@ -56,10 +59,14 @@ class Erasure:
                 first = f"({entries[-1][0]}"
         return False
 
-    def is_behind(self, shard: int, entry: str) -> bool:
-        """Whether a reader of the shard's audit stream has not done with what comes before the entry."""
+    def is_behind(self, shard: int, entry: str, unread: Collection[str] = ()) -> bool:
+        """Whether a reader of the shard's audit stream has not done with what comes before the entry.
+
+        `unread`: groups that nobody reads for any more.
+        """
         with answering():
-            groups = self._client.xinfo_groups(self._keys.audit(shard))
+            found = self._client.xinfo_groups(self._keys.audit(shard))
+        groups = [group for group in found if group["name"] not in unread]
         return any(group["pending"] or place(group["last-delivered-id"]) < place(entry) for group in groups)
 
     def trim(self, shard: int, entry: str) -> None:
@@ -111,20 +118,25 @@ class Erasure:
             case "timers":
                 return self._of_set(key)
             case "outbox":
+                return self._of_stream(key, Outbox.DELIVERY)
+            case "dead":
                 return self._of_stream(key)
             case "idempotency":
                 return int(self._names(self._client.hget(key, IdempotencyKey.BODY)) and self._client.unlink(key))
+        if key == self._keys.safe_list():
+            return int(self._client.hdel(key, f"number:{self._number_hash}"))
         return self._of_callbacks(key) if key.endswith("}:all") and "{callbacks:" in key else 0
 
     def _of_set(self, key: str) -> int:
         members = [member for member, _ in self._client.zscan_iter(key, count=LOOK) if self._names(member)]
         return int(self._client.zrem(key, *members)) if members else 0
 
-    def _of_stream(self, key: str) -> int:
+    def _of_stream(self, key: str, *fields: str) -> int:
+        """Entries that name it in these fields; in any field if none is named."""
         first, gone = "-", 0
         while entries := self._client.xrange(key, min=first, count=LOOK):
             first = f"({entries[-1][0]}"
-            named = [entry for entry, fields in entries if self._names(fields.get(Outbox.DELIVERY))]
+            named = [entry for entry, found in entries if self._names([found.get(name) for name in fields or found])]
             gone += int(self._client.xdel(key, *named)) if named else 0
         return gone
 
@@ -144,10 +156,13 @@ class Erasure:
             gone = self._client.delete(self._keys.optouts(self._number_hash))
             return int(gone) + int(self._client.hdel(self._keys.opted_out(shard), self._number_hash))
 
-    def rewrite(self) -> None:
-        """Have the store write its append-only file anew, without what was forgotten, where it may be asked to."""
-        with contextlib.suppress(RedisError):
+    def rewrite(self) -> bool:
+        """Have the store write its append-only file anew, without what was forgotten; False if it refuses."""
+        try:
             self._client.bgrewriteaof()
+        except RedisError:
+            return False
+        return True
 
 
 def erased_in(store: Store, keys: Keys) -> dict[str, int]:

@@ -4,9 +4,10 @@ from functools import cache
 from typing import Any
 
 from ..domain.guard.policy import GuardPolicy
-from ..domain.guarding import Converted
+from ..domain.guarding import Converted, GuardPlace
 from ..domain.starting import StartCommand
-from .schema.encodings import GuardedApproval, GuardPlace, GuardTimes
+from .schema.encodings import GuardedApproval, GuardJudged, GuardTaken, GuardTimes
+from .schema.encodings import GuardPlace as PackedPlace
 
 
 @cache
@@ -25,9 +26,22 @@ def guard_arguments(command: StartCommand) -> dict[str, Any]:
     return {
         "guard": "" if place is None else command.guard,
         "guard_rules": guard_times(command.app.guard),
-        "guard_place": "" if place is None else GuardPlace.pack(place.region, place.block_10k, place.block_1k),
+        "guard_place": "" if place is None else _packed(place),
         "guard_taken": command.guard_taken,
+        "guard_judged": "" if place is None else _judged(place, command.guard_taken),
     }
+
+
+def _judged(place: GuardPlace, taken: str) -> str:
+    """What an event may hold of it. Nothing was judged where nothing is said of a take."""
+    if not taken:
+        return ""
+    _, cost, flags = GuardTaken.parse(taken)
+    return GuardJudged.pack(_packed(place), taken if place.on_record else GuardTaken.pack("-", cost, flags))
+
+
+def _packed(place: GuardPlace) -> str:
+    return PackedPlace.pack(place.region, place.block_10k, place.block_1k)
 
 
 def converted_of(app: str, text: str) -> Converted | None:

@@ -1,9 +1,10 @@
 """What the pumping guard keeps with a number: that a login of it ended well without its code."""
 
-from ..domain.ending import NotFound
+from ..domain.ending import Ended, NotFound
 from ..domain.guard.policy import GuardPolicy
 from ..domain.guarding import Converted
 from ..domain.ids import Reference
+from ..domain.verification import Status
 from .guard_arguments import converted_of, guard_times
 from .schema import Keys
 from .scripts import Scripts
@@ -16,19 +17,19 @@ class GuardedNumbers:
         self._scripts = scripts
         self._keys = keys
 
-    def complete(self, ref: Reference, app: str, policy: GuardPolicy) -> Converted | NotFound | None:
-        """The login of this verification ended well; None if that changes nothing."""
+    def complete(self, ref: Reference, app: str, policy: GuardPolicy) -> Converted | NotFound | Ended | None:
+        """The login of this verification ended well; None if that changes nothing, Ended if its person denied it."""
         keys = {"record": self._keys.record(ref)}
         return self._complete(ref.number_hash, ref.token, app, policy, keys)
 
     def approve(self, number_hash: str, app: str, policy: GuardPolicy) -> Converted | None:
         """Another factor of the number's owner was approved; None if that changes nothing."""
         found = self._complete(number_hash, "", app, policy, {})
-        return None if isinstance(found, NotFound) else found
+        return found if isinstance(found, Converted) else None
 
     def _complete(
         self, number_hash: str, token: str, app: str, policy: GuardPolicy, more: dict[str, str]
-    ) -> Converted | NotFound | None:
+    ) -> Converted | NotFound | Ended | None:
         k = self._keys
         reply = self._scripts.call(
             "guard/complete",
@@ -39,4 +40,10 @@ class GuardedNumbers:
             app=app,
             guard_rules=guard_times(policy),
         )
-        return NotFound() if reply[0] == "not_found" else converted_of(app, reply[1])
+        match reply[0]:
+            case "not_found":
+                return NotFound()
+            case "denied":
+                return Ended(Status.DENIED)
+            case _:
+                return converted_of(app, reply[1])

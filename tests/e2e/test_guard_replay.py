@@ -45,8 +45,8 @@ def test_another_policy_is_tried_on_the_recorded_starts(
     try:
         app = GuardedApp(harness, GuardPolicy(block_1k_in_6h=3))
         for line in range(5):
-            app.start(f"+1202555{7_000 + line}")
-        app.approve("+12025557000")
+            app.start(f"+1202330{7_000 + line}")
+        app.approve("+12023307000")
     finally:
         harness.close()
     policy.write_text("block_1k_in_6h = 3", encoding="utf-8")

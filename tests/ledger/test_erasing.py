@@ -2,8 +2,10 @@
 
 import base64
 import json
-import os
+import shutil
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,29 @@ import pytest
 import redis
 
 from otp_service import bootstrap
+from otp_service.bootstrap import erasing
 from otp_service.bootstrap.erasing import erase_person, replay_erasures
+from otp_service.bootstrap.ledger import run_exporter
 from otp_service.bootstrap.stores import open_stores
 from otp_service.config import Settings
 from otp_service.domain.errors import NotReady
+from otp_service.domain.guarding import Places
 from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import Policy
 from otp_service.keyring import create
+from otp_service.ledger import database as database_module
+from otp_service.ledger import erasing as ledger_erasing
 from otp_service.ledger import reading
 from otp_service.ledger.backup import back_up
-from otp_service.ledger.database import open_database
+from otp_service.ledger.database import LedgerUnavailable, open_database
 from otp_service.ledger.tables import PERSONS
+from otp_service.storage.audit_consumer import AuditConsumer
+from otp_service.storage.safe_list import KnownSafeList, SafeListTable
+from otp_service.usecases.guard import SafeList
+from otp_service.usecases.guard.edit_safe_list import EditSafeList
 from tests.conftest import wait_until
 
-from ..storage.harness import CODE, StoreHarness, keyring
+from ..storage.harness import CODE, SHOP, StoreHarness, keyring
 from .harness import LedgerHarness, ledger_over
 
 PERSON = "+13125558899"
@@ -32,7 +43,9 @@ PERSON = "+13125558899"
 
 @pytest.fixture
 def harness(own_redis_url: str) -> Iterator[StoreHarness]:
-    """A store of its own: its file is searched."""
+    """A store of its own, empty: its file is searched."""
+    with redis.Redis.from_url(own_redis_url) as client:
+        client.flushall()
     made = StoreHarness.open(own_redis_url)
     made.outbox.open()
     yield made
@@ -78,7 +91,15 @@ def live(harness: StoreHarness, number: str) -> str:
     harness.check(ref, CODE)
     harness.start(number, purpose="pay")
     harness.optouts.record_unclear(ref.number_hash, "+1******8899", None)
+    harness.raw.xadd(harness.keys.dead(harness.keys.shard(ref.number_hash)), {"entry": "1-0", "timer": ref.token})
     return ref.number_hash
+
+
+def list_as_safe(harness: StoreHarness, number: str) -> None:
+    """An operator has the guard leave the number alone."""
+    table = SafeListTable(harness.store, harness.keys, KnownSafeList())
+    names = SafeList(Places(harness.ring.ids.digest), harness.ring.ids.number_hash, table)
+    assert EditSafeList(names=names, table=table, events=harness.audit).add(number, "Ticket 4711")
 
 
 def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, tmp_path: Path) -> None:
@@ -86,6 +107,8 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
     assert settings.data_dir is not None
     number_hash = live(harness, PERSON)
     other = live(harness, "+13125557766")
+    list_as_safe(harness, PERSON)
+    list_as_safe(harness, "CA")
     with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
         ledger.export_all()
         before = reading.leaf_hashes(ledger.database, 1, ledger.size())
@@ -97,7 +120,7 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
 
     erased = erase_person(settings, PERSON, lambda *_: None)
 
-    assert erased.records == 14
+    assert erased.records == 15
     assert erased.in_store > 10
     for needle in needles:
         assert found_in(settings.data_dir, needle) == []
@@ -108,26 +131,90 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
         assert [row.type for row in ledger.rows()].count("person.erased") == 1
         assert not [row for row in ledger.rows() if row.number_hash == number_hash]
         assert len([row for row in ledger.rows() if row.number_hash == other]) == 9
+        listed = [event.detail for event in ledger.events(type="guard.safe_listed")]
+        assert {detail["entry"] for detail in listed} == {"number", "country:CA"}
         assert "+1******7766" in {event.mask for event in ledger.events(number_hash=other)}
         assert [event.mask for event in ledger.events(type="check.failed")].count(None) == 2
+    assert set(harness.raw.hkeys(harness.keys.safe_list())) == {"country:CA"}
+    shards = {harness.keys.shard(number_hash), harness.keys.shard(other)}
+    assert sum(harness.raw.xlen(harness.keys.dead(shard)) for shard in shards) == 1
     replayed(harness, settings, tmp_path / "copy.db", number_hash)
+
+
+def restore(settings: Settings, copy: Path, number_hash: str) -> None:
+    """Put the copy in the ledger's place."""
+    assert settings.data_dir is not None
+    assert number_hash.encode() in copy.read_bytes()
+    for path in settings.data_dir.glob("ledger.db*"):
+        path.unlink()
+    shutil.copy(copy, settings.data_dir / "ledger.db")
 
 
 def replayed(harness: StoreHarness, settings: Settings, copy: Path, number_hash: str) -> None:
     """A ledger that is restored from a copy of before is erased again."""
     assert settings.data_dir is not None
-    assert number_hash.encode() in copy.read_bytes()
-    os.replace(copy, settings.data_dir / "ledger.db")
-    for path in settings.data_dir.glob("ledger.db-*"):
-        path.unlink()
+    restore(settings, copy, number_hash)
     stores = open_stores(settings)
     assert replay_erasures(settings, stores, keyring().ids) == 1
     assert replay_erasures(settings, stores, keyring().ids) == 0
     stores.store.close()
     assert found_in(settings.data_dir, number_hash.encode()) == []
     database = open_database(f"sqlite:///{settings.data_dir}/ledger.db")
-    assert reading.size(database) == 18
+    assert reading.size(database) == 20
     database.close()
+    restore(settings, copy, number_hash)
+    stop = threading.Event()
+    alone = threading.Thread(target=run_exporter, args=(settings, stop))
+    alone.start()
+    wait_until(lambda: not found_in(settings.data_dir or copy, number_hash.encode()), 30, "the erasure")
+    stop.set()
+    alone.join(30)
+
+
+def test_what_happens_meanwhile_is_erased_too(harness: StoreHarness, settings: Settings) -> None:
+    """An event of the person while the store is gone through."""
+    number_hash = live(harness, PERSON)
+
+    replies = [lambda: harness.optouts.record_unclear(number_hash, "+1******8899", None)]
+
+    erased = erase_person(settings, PERSON, lambda *_: replies.pop()() if replies else None)
+
+    assert (erased.records, erased.rewritten) == (10, True)
+    assert settings.data_dir is not None
+    assert found_in(settings.data_dir, number_hash.encode()) == []
+    assert found_in(file_of_the_store(harness), number_hash.encode()) == []
+
+
+def test_callbacks_that_were_switched_off_hold_nothing_up(
+    harness: StoreHarness, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their group stays in the store, and nobody reads for it. Without a configuration nobody knows that."""
+    monkeypatch.setattr(erasing, "WAIT_S", 0.1)
+    AuditConsumer(harness.store, harness.scripts, harness.keys).open()
+    number_hash = live(harness, PERSON)
+    with pytest.raises(NotReady, match="callback worker"):
+        erase_person(settings, PERSON, lambda *_: None)
+    monkeypatch.setattr(erasing, "WAIT_S", 30.0)
+    policy = Policy(apps={"shop": SHOP})
+    assert erase_person(replace(settings, policy=policy), PERSON, lambda *_: None).records == 9
+    assert found_in(file_of_the_store(harness), number_hash.encode()) == []
+
+
+def test_a_reader_that_keeps_old_pages_is_told_of(ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one reads a moment of before, the file beside the ledger holds what was erased: that is no success."""
+    monkeypatch.setattr(database_module, "BUSY_S", 0.1)
+    number_hash, _ = (live(ledger.store, number) for number in (PERSON, "+13125557766"))
+    ledger.export_all()
+    erases = open_database(str(ledger.database.engine.url).replace("+pysqlite", ""))
+    with ledger.database.reading() as connection:
+        connection.execute(PERSONS.select()).all()
+        with pytest.raises(LedgerUnavailable, match="being read"):
+            ledger_erasing.erase(erases, number_hash, "t", 1)
+        with pytest.raises(LedgerUnavailable, match="being read"):
+            ledger_erasing.replay(erases, {"u": 1}, lambda _year, number: "u")
+        assert "u" not in ledger_erasing.tombstones(erases)
+    assert ledger_erasing.erase(erases, number_hash, "t", 1) == 0
+    erases.close()
 
 
 def test_an_opt_out_is_not_forgotten_in_passing(harness: StoreHarness, settings: Settings) -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,10 @@ from otp_service import bootstrap
 from otp_service.config import DEV_TOML, load
 from otp_service.domain.export_lines import COLUMNS
 from otp_service.keyring import create
+from otp_service.ledger import writing
+from otp_service.ledger.database import open_database
+from otp_service.ledger.records import RecordEncoder
+from otp_service.ledger.writing import Gap
 
 from ..e2e.in_process import Commands
 from ..storage.harness import CODE, StoreHarness, fresh_number
@@ -79,8 +84,14 @@ def test_the_tail_shows_ledger_and_store_as_one(commands: Commands) -> None:
     """Also what has left the store; exports are on record."""
     commands.shows("audit", "export")
     kinds = [event["type"] for event in map(json.loads, commands.shows("audit", "tail", "--json").splitlines())]
-    assert len(kinds) == 11
-    assert {"audit.exported", "reply.unclear", "verification.approved"} <= set(kinds)
+    assert len(kinds) == 12
+    assert {"audit.exported", "audit.read", "reply.unclear", "verification.approved"} <= set(kinds)
+
+
+def recorded(commands: Commands) -> dict[str, dict[str, Any]]:
+    """The last event of each type."""
+    lines = commands.shows("audit", "tail", "--json").splitlines()
+    return {event["type"]: event for event in map(json.loads, lines)}
 
 
 def test_a_copy_and_the_end_of_a_warning(commands: Commands, tmp_path: Path) -> None:
@@ -89,6 +100,24 @@ def test_a_copy_and_the_end_of_a_warning(commands: Commands, tmp_path: Path) -> 
     assert commands.data("ledger", "backup", str(copy)) == {"file": str(copy), "records": 9}
     assert "File exists" in commands.refused("ledger", "backup", str(copy))
     assert commands.data("ledger", "accept-restore") == {"accepted": 0}
+    events = recorded(commands)
+    assert events["ledger.copied"]["detail"] == {"records": 9}
+    assert events["ledger.copied"]["by"]["address"].startswith("shell:")
+    assert "ledger.accepted" not in events
+    database = open_database(f"sqlite:///{tmp_path}/ledger.db")
+    before = writing.state(database)
+    nothing: Any = None
+    encoder = RecordEncoder(nothing, nothing)
+    assert writing.append(database, encoder, before, [], {}, gaps=[Gap("g", 1, {"reason": "lost"})])
+    database.close()
+    assert commands.data("ledger", "accept-restore") == {"accepted": 1}
+    assert recorded(commands)["ledger.accepted"]["detail"] == {"gaps": 1}
+
+
+def test_a_copy_is_made_without_a_store(commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be lost: then the copy is what is left."""
+    monkeypatch.setenv("OTP_REDIS_URL", "redis://127.0.0.1:1")
+    assert commands.data("ledger", "backup", str(tmp_path / "copy.db"))["records"] == 9
 
 
 def test_erasing_by_a_command(commands: Commands) -> None:

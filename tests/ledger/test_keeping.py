@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text, update
 
 from otp_service.diagnosis.ledger import check_ledger
 from otp_service.domain.audit import ZERO
@@ -14,10 +14,11 @@ from otp_service.domain.errors import ConfigError
 from otp_service.ledger import exporter, reading, writing
 from otp_service.ledger.backup import back_up
 from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
+from otp_service.ledger.exporting import records
 from otp_service.ledger.migrations import migrate, steps
 from otp_service.ledger.pages import page_query
 from otp_service.ledger.records import detail_of
-from otp_service.ledger.tables import METADATA
+from otp_service.ledger.tables import METADATA, PERSONS
 from otp_service.storage.schema.encodings import AuditCaller, AuditEvent, AuditSubject
 from otp_service.storage.schema.fields import AuditEntry
 
@@ -52,6 +53,23 @@ def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerUnavailable, match="newer version"):
         migrate(database)
     database.close()
+
+
+def test_a_value_that_cannot_be_opened_hides_no_record(ledger: LedgerHarness) -> None:
+    """Its key is gone from the keyring, or it was damaged: the record stands without it, on pages and in exports."""
+    for _ in range(3):
+        ledger.store.start(fresh_number())
+    ledger.export_all()
+    with ledger.database.reading() as connection:
+        (first, second, _) = connection.execute(select(PERSONS.c.id, PERSONS.c.sealed).order_by(PERSONS.c.id)).all()
+    unknown = {first.id: "9" * 8 + first.sealed[first.sealed.index(":") :], second.id: second.sealed[:-6] + "AAAA=="}
+    for id_, sealed in unknown.items():
+        with ledger.database.writing() as connection:
+            connection.execute(update(PERSONS).where(PERSONS.c.id == id_).values(sealed=sealed))
+    events = ledger.events()
+    assert sorted(bool(event.mask) for event in events) == [False] * 4 + [True] * 2
+    ((_, _, exported),) = list(records(ledger.database, ledger.store.ring.open))
+    assert [bool(one.event.mask) for one in exported].count(False) == 4
 
 
 def test_a_copy_is_the_ledger_of_one_moment(ledger: LedgerHarness, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from otp_service.domain.audit import ZERO
 from otp_service.ledger import erasing, reading, writing
@@ -80,6 +80,22 @@ def test_the_ledger_works_in_postgresql(ledger: LedgerHarness) -> None:
     ledger.export_all()
     assert len(writing.open_gaps(ledger.database)) == 1
     assert writing.accept_gaps(ledger.database, 1) == 1
+
+
+def test_a_page_is_of_one_moment(ledger: LedgerHarness) -> None:
+    """What is appended between the two selects of a page is in the store's part of it, and there alone."""
+    ledger.store.start(fresh_number())
+    left = [lambda: ledger.another().once()]
+
+    @event.listens_for(ledger.database.engine, "after_cursor_execute")
+    def append(*of_statement: object) -> None:
+        if "FROM positions" in str(of_statement[2]) and left:
+            assert left.pop()() == 2
+
+    shown = [one.seq for one in ledger.events()]
+    assert left == []
+    assert ledger.size() == 2
+    assert len(shown) == len(set(shown)) == 2
 
 
 def test_every_filter_has_an_index_in_postgresql(ledger: LedgerHarness) -> None:

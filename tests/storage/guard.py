@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from otp_service.domain.addresses import KeptClientIp
 from otp_service.domain.checking import Approved
 from otp_service.domain.guard.policy import GuardPolicy
 from otp_service.domain.guarding import Places
@@ -37,7 +38,9 @@ class Events:
 
     found: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
-    def record(self, kind: str, detail: Any, throttle_ms: int = 0, *, app: str = "", mark: str = "") -> None:
+    def record(
+        self, kind: str, detail: Any, throttle_ms: int = 0, *, app: str = "", mark: str = "", number_hash: str = ""
+    ) -> None:
         """Keep it."""
         self.found.append((kind, dict(detail)))
 
@@ -53,10 +56,17 @@ class Request:
 class GuardedApp:
     """An app's starts and approvals, as the use cases make them."""
 
-    def __init__(self, harness: StoreHarness, policy: GuardPolicy, *, sandbox: bool = False) -> None:
+    def __init__(
+        self,
+        harness: StoreHarness,
+        policy: GuardPolicy,
+        *,
+        sandbox: bool = False,
+        kept: KeptClientIp = KeptClientIp.HASHED,
+    ) -> None:
         self.harness = harness
         self.app = App("shop", "Acme", (POOL,), resend_after_ms=(), starts_per_number=(), guard=policy)
-        places = Places(harness.ring.ids.digest)
+        places = Places(harness.ring.ids.digest, kept)
         table = SafeListTable(harness.store, harness.keys, KnownSafeList())
         self.events, self.alerts, self.counts = Events(), [], []  # type: ignore[var-annotated]
         self.safe_list, self.safe_table = SafeList(places, harness.hash_of, table), table

@@ -1,5 +1,6 @@
 """The pumping guard over the store: whom it counts, whom it leaves alone, and that budgets are exact."""
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -8,10 +9,15 @@ from subprocess import PIPE
 
 import pytest
 
-from otp_service.domain.ending import NotFound
+from otp_service.domain.addresses import KeptClientIp
+from otp_service.domain.denial import Denial
+from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.guard.policy import DAY_MS, GuardPolicy, Mode
+from otp_service.domain.guard.record import read as read_judged
+from otp_service.domain.guarding import Converted
 from otp_service.domain.phone import Phone
 from otp_service.domain.starting import Started, StartRefused, WouldSend
+from otp_service.domain.verification import Status
 from otp_service.storage import safe_list
 
 from .guard import CLOCK, Clocked, GuardedApp, Request
@@ -52,6 +58,25 @@ def test_a_refusal_names_the_budget_and_is_on_record(app: GuardedApp) -> None:
     assert [event["type"] for event in app.harness.audited_of(number_hash)] == ["verification.refused"]
 
 
+@pytest.mark.parametrize("kept", [KeptClientIp.NONE, KeptClientIp.HASHED])
+def test_events_hold_as_much_of_addresses_as_is_kept(app: GuardedApp, kept: KeptClientIp) -> None:
+    """Under `none` the hash of one fills its budget, and is given back, and stands in no event."""
+    one, address = GuardedApp(app.harness, ENFORCED, kept=kept), "192.0.2.9"
+    spread = [number(0, f"20255{line:02d}") for line in range(7)]
+    started = [isinstance(one.start(to, address=address), Started) for to in spread]
+    assert started == [True] * 5 + [False] * 2
+    (hashed,) = app.harness.raw.hkeys(app.harness.keys.addresses("shop"))
+    budgets = {detail["budget"]: detail.get("place") for _, detail in one.events.found}
+    assert budgets == {"address": None if kept is KeptClientIp.NONE else hashed}
+    events = [event for to in spread for event in app.harness.audited_of(app.harness.hash_of(to))]
+    judged = [read_judged("", json.loads(event["detail"])) for event in events if "guard" in event.get("detail", "")]
+    assert {found.start.address for found in judged if found} == ({""} if kept is KeptClientIp.NONE else {hashed})
+    assert len(judged) == 7
+    assert (hashed in str(events)) is (kept is not KeptClientIp.NONE)
+    assert one.approve(spread[0])
+    assert isinstance(one.start(spread[5], address=address), Started)
+
+
 def test_a_known_number_is_never_counted_or_refused(app: GuardedApp) -> None:
     """For 90 days after its approval; nor does it make room or take any."""
     app.start(number(0))
@@ -82,10 +107,29 @@ def test_a_login_that_ended_well_by_another_way_gives_back_once(app: GuardedApp)
     assert isinstance(app.numbers.complete(started.reference, "bank", ENFORCED), NotFound)
     found = app.numbers.complete(started.reference, "shop", ENFORCED)
     assert found is not None
-    assert not isinstance(found, NotFound)
+    assert isinstance(found, Converted)
     app.guard.converted(app.app, found)
     assert app.numbers.complete(started.reference, "shop", ENFORCED) is None
     assert sent(app, 5, 50) == 1
+
+
+def test_what_the_person_denied_makes_no_number_known(app: GuardedApp) -> None:
+    """Nothing is given back either. What was completed before its person denied it stays completed."""
+    app.harness.outbox.open()
+    started = [app.start(number(line)) for line in range(2)]
+    refs = [one.reference for one in started if isinstance(one, Started)]
+    assert isinstance(app.numbers.complete(refs[1], "shop", ENFORCED), Converted)
+    now = int(app.harness.raw.get(CLOCK) or 0)
+    for ref in refs:
+        app.harness.send(ref, ref.token)
+        said = Denial(frozenset({"shop"}), frozenset({"pool"}), now, now)
+        assert app.harness.verifications.deny(ref, said) == "denied"
+    number_key = app.harness.keys.number(refs[0].number_hash)
+    before = app.harness.raw.hgetall(number_key)
+    for _ in range(2):
+        assert app.numbers.complete(refs[0], "shop", ENFORCED) == Ended(Status.DENIED)
+        assert app.numbers.complete(refs[1], "shop", ENFORCED) is None
+    assert app.harness.raw.hgetall(number_key) == before
 
 
 def test_an_unknown_number_counts_once(app: GuardedApp) -> None:

@@ -23,6 +23,7 @@ from otp_service.usecases.guess_watch import LOOK_EVERY_S, GuessWatch
 
 from .conftest import ApiHarness
 from .people import Person
+from .test_binding import CHALLENGE
 
 Watched = Callable[[GuessingRule], tuple[ApiHarness, Callable[[], None]]]
 
@@ -109,6 +110,23 @@ def guessed_by_many(api: ApiHarness, wrong: int) -> None:
     for _ in range(wrong):
         ref = api.started(api.number())
         api.check(ref, api.wrong(ref))
+
+
+def test_only_codes_that_were_compared_count(watched: Watched) -> None:
+    """Neither checks of a verification whose tries are used up, nor those without the verifier of the start."""
+    api, count = watched(GuessingRule(wrong_codes=10))
+    ended = api.started(api.number())
+    wrong = api.wrong(ended)
+    answers = [api.check(ended, wrong).status for _ in range(45)]
+    assert answers == [422] * 4 + [410] * 41
+    for n in range(12):
+        bound = api.started(api.number(), code_challenge=CHALLENGE, subject="bound" if n % 2 else f"bound-{n}")
+        assert [api.check(bound, "000000").status for _ in range(3)] == [422, 422, 429]
+    count()
+    assert api.start(api.number()).json["checks_left"] == 5
+    guessed_by_many(api, 5)
+    count()
+    assert api.start(api.number()).json["checks_left"] == 3
 
 
 def test_an_app_may_only_be_told_or_be_left_alone(watched: Watched) -> None:

@@ -44,6 +44,17 @@ def test_a_start_tells_its_limits(api: ApiHarness) -> None:
     assert "pk" not in str(answer.headers)
 
 
+def test_a_start_tells_no_limit_that_it_cannot_meet(api: ApiHarness) -> None:
+    """An entry of wrong codes refuses checks alone, one in monitor mode nobody; the others are told."""
+    told = {
+        app: items(api.start(api.number(), app).header("RateLimit-Policy")) for app in ("guessed", "watched", "limited")
+    }
+    assert "guesses/3600" not in told["guessed"]
+    assert "wrong_codes_per_number/86400" in told["guessed"]
+    assert "watched/3600" not in told["watched"]
+    assert told["limited"]["accounts/3600"] == {"q": 2, "w": 3600}
+
+
 def test_a_refusal_names_the_limit_and_its_time(api: ApiHarness) -> None:
     """The ladder, the caps, wrong codes, an address, an app: a client that waits `t` seconds passes."""
     number = api.number()

@@ -15,6 +15,7 @@ from otp_service.bootstrap.stores import open_keyring, open_stores
 from otp_service.bootstrap.web import WebParts, flask_app
 from otp_service.domain.addresses import KeptClientIp
 from otp_service.domain.risk import Decision, RiskHook, SentNumber
+from otp_service.usecases.verify import risk_verdicts
 from tests.documents.reading import DOCS, blocks
 from tests.receivers.risk_receiver import RiskReceiver, risk_receiver
 
@@ -61,7 +62,7 @@ def refused(api: ApiHarness) -> list[Any]:
 def test_what_is_asked(api: ApiHarness, hooked: Hooked, receiver: RiskReceiver) -> None:
     """All that the operator lets be told; the person by the `sub` that the app knows."""
     risky = hooked(receiver.hook())
-    to = api.number()
+    to = api.guarded_number()
     started = risky.start(to, client_ip="192.0.2.7", purpose="pay")
     assert started.status == 201
     (question,) = receiver.questions
@@ -98,9 +99,10 @@ def test_what_the_operator_keeps_back(api: ApiHarness, hooked: Hooked, receiver:
 
 
 def test_a_denial_sends_nothing_and_offers_no_other_way(
-    api: ApiHarness, hooked: Hooked, receiver: RiskReceiver
+    api: ApiHarness, hooked: Hooked, receiver: RiskReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """403 with both reasons, one event with them; nothing is queued, and the next start is a new one."""
+    """403 with both reasons, one event with them; nothing is queued, and a start after the while is a new question."""
+    monkeypatch.setattr(risk_verdicts, "VERDICT_S", 0.0)
     risky, to = hooked(receiver.hook()), api.number()
     person = Person(risky, "user-risk")
     person.enrolled()
@@ -146,6 +148,34 @@ def test_a_resend_asks_too_and_a_dry_run_does_not(api: ApiHarness, hooked: Hooke
     assert len(receiver.asked) == 4
 
 
+@pytest.mark.parametrize("decision", ["deny", "step_up"])
+def test_a_refusal_answers_the_same_question_for_a_while(
+    api: ApiHarness, hooked: Hooked, receiver: RiskReceiver, decision: str
+) -> None:
+    """Fifty starts to a number cost one question; another number, purpose or address is another question."""
+    risky, to = hooked(receiver.hook()), api.number()
+    receiver.answer = {"decision": decision, "reason": "sim_changed"}
+    before = counted(decision)
+    said = [risky.start(to, client_ip="192.0.2.7").problem(403, "guard_refused") for _ in range(50)]
+    assert {(one["reason"], one["risk_reason"]) for one in said} == {(said[0]["reason"], "sim_changed")}
+    assert (len(receiver.asked), counted(decision)) == (1, before + 1)
+    receiver.answer = {"decision": "allow"}
+    assert risky.start(to, client_ip="192.0.2.7").status == 403
+    assert risky.start(to, client_ip="192.0.2.8").status == 201
+    assert risky.start(to, purpose="pay", client_ip="192.0.2.7").status == 201
+    assert risky.start(api.number(), client_ip="192.0.2.7").status == 201
+    assert len(receiver.asked) == 4
+
+
+def test_what_was_not_answered_is_asked_again(api: ApiHarness, hooked: Hooked, receiver: RiskReceiver) -> None:
+    """A failure that refuses is no verdict about the number."""
+    risky, to = hooked(receiver.hook(on_failure=Decision.DENY)), api.number()
+    receiver.status = 500
+    risky.start(to).problem(403, "guard_refused")
+    receiver.status = 200
+    assert risky.start(to).status == 201
+
+
 @pytest.mark.parametrize(
     ("on_failure", "status"), [(Decision.ALLOW, 201), (Decision.DENY, 403), (Decision.STEP_UP, 403)]
 )
@@ -173,9 +203,10 @@ def counted(word: str) -> float:
 
 
 def test_a_key_gets_its_first_answer_without_a_second_question(
-    api: ApiHarness, hooked: Hooked, receiver: RiskReceiver
+    api: ApiHarness, hooked: Hooked, receiver: RiskReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An Idempotency-Key that was answered; a refusal is asked again."""
+    """An Idempotency-Key that was answered; a refusal is asked again when it is kept no longer."""
+    monkeypatch.setattr(risk_verdicts, "VERDICT_S", 0.0)
     risky, body = hooked(receiver.hook()), {"to": api.number()}
     receiver.answer = {"decision": "deny"}
     headers = {"Idempotency-Key": "k-risk"}

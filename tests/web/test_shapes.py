@@ -90,7 +90,7 @@ def test_a_start_has_four_types_and_the_scripts_arguments(api: ApiHarness, shape
     Plain mappings are the parsed body and the script's arguments, twice: the pumping guard is asked about a number that
     it does not know.
     """
-    assert api.start(api.number(), purpose=MARK, client_ip="192.0.2.1").status == 201
+    assert api.start(api.guarded_number(), purpose=MARK, client_ip="192.0.2.1").status == 201
     assert shapes.types == {"StartRequest", "StartCommand", "Started", "StartedVerification"}
     assert len(shapes.mappings) == 3
 

@@ -58,7 +58,7 @@ def started(api: ApiHarness, number: str) -> str:
 
 def approved(api: ApiHarness, app: str = "default") -> str:
     """A number that was approved: the pumping guard knows it."""
-    number = api.number()
+    number = api.guarded_number()
     verification = api.started(number, app)
     assert api.check(verification, api.code(verification), app).status == 200
     return number
@@ -73,7 +73,7 @@ def test_each_request_of_a_login_is_one_round_trip(quiet: ApiHarness) -> None:
     known = [approved(quiet) for _ in range(2)]
     pay = quiet.started(known[1], purpose="pay")
     code = quiet.code(pay)
-    number = quiet.number()
+    number = quiet.guarded_number()
     pending, wrong = started(quiet, number), "000000"
     if quiet.code(pending) == wrong:
         wrong = "000001"
@@ -87,17 +87,17 @@ def test_each_request_of_a_login_is_one_round_trip(quiet: ApiHarness) -> None:
         "look": lambda: quiet.call("GET", f"/verify/{pending}"),
     }
     assert {name: trips(quiet, step) for name, step in steps.items()} == dict.fromkeys(steps, 1)
-    assert trips(quiet, lambda: quiet.start(quiet.number())) == 3
+    assert trips(quiet, lambda: quiet.start(quiet.guarded_number())) == 3
 
 
 def test_all_limits_beside_the_number_share_one(quiet: ApiHarness) -> None:
     """One for them, one for the number; the same for a start that they refuse, and one more to give slots back."""
     address = {"client_ip": "203.0.113.7"}
-    started(quiet, quiet.number())
+    started(quiet, quiet.guarded_number())
     known = approved(quiet)
-    quiet.start(quiet.number(), "default", **address)
+    quiet.start(quiet.guarded_number(), "default", **address)
     assert trips(quiet, lambda: quiet.start(known, "default", **address)) == 2
-    number = quiet.number()
+    number = quiet.guarded_number()
     quiet.started(number, "default", **address)
     assert trips(quiet, lambda: quiet.start(number, "default", **address)) == 3
 
@@ -106,7 +106,7 @@ def test_limits_of_the_configuration_share_it_too(quiet: ApiHarness) -> None:
     """However many a start meets; and a check has none beside its own, unless wrong codes are limited apart."""
     words = {"client_ip": "203.0.113.8", "device_id": "d", "limit_keys": {"account": "a", "crowd": "c"}}
     known = approved(quiet, "limited")
-    quiet.started(quiet.number(), "limited", **words)
+    quiet.started(quiet.guarded_number(), "limited", **words)
     assert trips(quiet, lambda: quiet.start(known, "limited", **words)) == 2
     guessed = quiet.started(approved(quiet, "guessed"), "guessed")
     wrong, right, address = quiet.wrong(guessed), quiet.code(guessed), {"client_ip": "203.0.113.8"}

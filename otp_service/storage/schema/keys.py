@@ -163,7 +163,8 @@ class Keys:
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.
 
-        Of a refusal by a risk hook: with app and number hash. TTL: a second; a day.
+        Of a refusal by a risk hook: with app and number hash. Of reading the record: with the names of the filters.
+        TTL: a second; a minute; a day.
         """
         return f"{self._tag(shard)}:throttle:{kind}"
 

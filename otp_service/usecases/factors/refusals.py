@@ -14,4 +14,4 @@ TOO_MANY = Refusal("too_many_factors", "The subject has as many authenticator ap
 def wrong(checks_left: int) -> Refusal:
     """The code is not right. `checks_left`: so many more cost no wait."""
     detail = f"The code is not right. Tries left: {checks_left}."
-    return Refusal("code_incorrect", detail, fields={"checks_left": checks_left})
+    return Refusal("code_incorrect", detail, fields={"checks_left": checks_left}, guessed=True)

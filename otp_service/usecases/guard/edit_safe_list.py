@@ -5,7 +5,7 @@ from ...domain.audit import EventType
 from ...domain.errors import InvalidRequest
 from .. import ports
 from ..support import require_reason
-from .safelist import SafeList
+from .safelist import SafeList, number_in
 
 
 class EditSafeList:
@@ -21,7 +21,7 @@ class EditSafeList:
         name, reason = self.name(what), require_reason(reason)
         if not self._table.add(name, reason):
             return False
-        self._events.record(EventType.SAFE_LISTED, {"entry": name, "reason": reason})
+        self._record(EventType.SAFE_LISTED, name, reason)
         return True
 
     def remove(self, what: str, reason: str) -> bool:
@@ -29,8 +29,14 @@ class EditSafeList:
         name, reason = what if ":" in what else self.name(what), require_reason(reason)
         if not self._table.remove(name):
             return False
-        self._events.record(EventType.SAFE_REMOVED, {"entry": name, "reason": reason})
+        self._record(EventType.SAFE_REMOVED, name, reason)
         return True
+
+    def _record(self, kind: EventType, name: str, reason: str) -> None:
+        # The hash of a number stands where an erasure reaches it: a detail is part of the record for good.
+        number_hash = number_in(name)
+        entry = name.partition(":")[0] if number_hash else name
+        self._events.record(kind, {"entry": entry, "reason": reason}, number_hash=number_hash)
 
     def name(self, what: str) -> str:
         """The name of an entry: of a number in E.164, of its beginning with three stars, or of a country."""

@@ -7,7 +7,7 @@ from ...domain.checking import Approved
 from ...domain.errors import StoreUnavailable
 from ...domain.guard.policy import GuardPolicy, Mode
 from ...domain.guarding import NO_REGION, Converted, GuardPlace, GuardVerdict, Places
-from ...domain.numbering import SAMPLE_NUMBER
+from ...domain.numbering import SANDBOX_NUMBER
 from ...domain.phone import Phone
 from ...domain.policy import App, Policy
 from .. import ports
@@ -42,7 +42,7 @@ class Guard:
         policy: Policy,
         sandbox: bool,
     ) -> None:
-        """`sandbox`: the carrier is one, so fictitious numbers cost nobody anything and are not counted."""
+        """`sandbox`: the carrier is one, so numbers for examples cost nobody anything and are not counted."""
         self._budgets = budgets
         self._numbers = numbers
         self._places = places
@@ -55,7 +55,7 @@ class Guard:
     def place(self, app: App, to: Phone, request: GuardedRequest) -> GuardPlace | None:
         """Where the number of a start is; None if the guard leaves it alone."""
         mode = app.guard.mode_in(to.region or NO_REGION)
-        if mode is Mode.OFF or (self._sandbox and SAMPLE_NUMBER.fullmatch(to.e164)):
+        if mode is Mode.OFF or (self._sandbox and SANDBOX_NUMBER.fullmatch(to.e164)):
             return None
         if self._safe_list.holds(to):
             return None

@@ -66,7 +66,9 @@ class GuardReports:
 
     def _record(self, app: str, one: Report, place: GuardPlace | None) -> None:
         detail = {"budget": one.budget, "country": one.region}
-        narrow = {"block_10k": place.block_10k, "block_1k": place.block_1k, "address": place.address} if place else {}
+        narrow = {"block_10k": place.block_10k, "block_1k": place.block_1k} if place else {}
+        if place and place.on_record:
+            narrow["address"] = place.address
         if narrow.get(one.budget):
             detail["place"] = narrow[one.budget]
         throttle_ms = QUIET_MS if one.what == "tripped" else 0

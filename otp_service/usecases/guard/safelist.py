@@ -7,6 +7,13 @@ from ...domain.guarding import NO_REGION, Places
 from ...domain.phone import Phone
 from .. import ports
 
+_NUMBER = "number:"
+
+
+def number_in(entry: str) -> str:
+    """The keyed hash of the number that an entry names; "" for a block or a country."""
+    return entry.removeprefix(_NUMBER) if entry.startswith(_NUMBER) else ""
+
 
 class SafeList:
     """The list as this process knows it. `hash_of`: the keyed hash of a number."""
@@ -31,7 +38,7 @@ class SafeList:
 
     def number(self, e164: str) -> str:
         """The entry of a number."""
-        return f"number:{self._hash_of(e164)}"
+        return f"{_NUMBER}{self._hash_of(e164)}"
 
     def block(self, prefix: str) -> str:
         """The entry of a block of 1,000 numbers, by what they begin with."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ...domain.audit import EventType
-from ...domain.ending import NotFound
+from ...domain.ending import Ended, NotFound
 from ...domain.guard.policy import GuardPolicy
 from ...domain.guarding import Converted, GuardPlace, GuardVerdict, Report
 from ...domain.ids import Reference
@@ -33,8 +33,11 @@ class GuardBudgets(Protocol):
 class GuardedNumbers(Protocol):
     """What the guard keeps with a number. Each method is a single atomic step."""
 
-    def complete(self, ref: Reference, app: str, policy: GuardPolicy) -> Converted | NotFound | None:
-        """The login of this verification ended well by another way; None if that changes nothing."""
+    def complete(self, ref: Reference, app: str, policy: GuardPolicy) -> Converted | NotFound | Ended | None:
+        """The login of this verification ended well by another way; None if that changes nothing.
+
+        Ended if the person denied it: that changes nothing either.
+        """
         ...
 
     def approve(self, number_hash: str, app: str, policy: GuardPolicy) -> Converted | None:
@@ -70,7 +73,14 @@ class GuardEvents(Protocol):
     """The audit record, for events of budgets."""
 
     def record(
-        self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "", mark: str = ""
+        self,
+        kind: EventType,
+        detail: Mapping[str, str],
+        throttle_ms: int = 0,
+        *,
+        app: str = "",
+        mark: str = "",
+        number_hash: str = "",
     ) -> None:
-        """Record an event; with a throttle at most one of its mark in that time."""
+        """Record an event; with a throttle at most one of its mark in that time. `number_hash`: of whom it is about."""
         ...

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from ...domain import binding, codes, receipt
-from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Wrong
+from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Wrong, was_wrong
 from ...domain.ending import Ended
 from ...domain.errors import KeyUnknown, Refusal
 from ...domain.factor_checking import TryTaken
@@ -256,9 +256,9 @@ def refusal_of(answer: CheckAnswer) -> Refusal:
     match answer:
         case Wrong(checks_left):
             detail = f"The code is not right. Tries left: {checks_left}."
-            return Refusal("code_incorrect", detail, fields={"checks_left": checks_left})
+            return Refusal("code_incorrect", detail, fields={"checks_left": checks_left}, guessed=was_wrong(answer))
         case Ended(status):
-            return ended(status)
+            return msgspec.structs.replace(ended(status), guessed=was_wrong(answer))
         case Limited(wait_ms, limit):
             return msgspec.structs.replace(too_many_wrong_codes(wait_ms, limit), limit=limit)
         case _:

@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ...domain.admission import OuterAnswer
-from ...domain.checking import CheckAnswer, CheckCommand, LatestAnswer, Wrong
-from ...domain.ending import Ended
+from ...domain.checking import CheckAnswer, CheckCommand, LatestAnswer, was_wrong
 from ...domain.errors import KeyUnknown
 from ...domain.ids import Reference
 from ...domain.limits import Counted, outer_limits, slots
@@ -75,7 +74,7 @@ class GuessLimits:
         return judged
 
     def _settle(self, command: CheckCommand, taken: Sequence[OuterAnswer], answer: CheckAnswer | None) -> None:
-        if not _was_wrong(answer):
+        if not was_wrong(answer):
             self._give_back(taken)
             return
         for one in taken:
@@ -94,9 +93,3 @@ def _as_it_is(answer: CheckAnswer) -> CheckAnswer:
 
 def _answer_of(found: LatestAnswer | None) -> CheckAnswer | None:
     return None if found is None else found.answer
-
-
-def _was_wrong(answer: CheckAnswer | None) -> bool:
-    if isinstance(answer, Wrong):
-        return not answer.unbound
-    return isinstance(answer, Ended) and answer.counted

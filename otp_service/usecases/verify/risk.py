@@ -1,7 +1,8 @@
 """Asking the risk hook of an app before a code is sent, whether it is new or sent again.
 
 It is asked after all that refuses without it: the receiver may pay for each answer, and need not know of numbers that
-get nothing. Before its answer nothing is queued, counted or spent.
+get nothing. Before its answer nothing is queued, counted or spent. So no limit bounds the questions of a caller whom it
+refuses, and what it refused is kept for a while (`risk_verdicts`).
 """
 
 import logging
@@ -17,6 +18,7 @@ from ...domain.risk import RiskAnswer, RiskHook, RiskQuestion, SentNumber, detai
 from ...domain.starting import StartCommand, StartRefused
 from .. import ports
 from .admission import Admission
+from .risk_verdicts import RiskVerdicts
 from .start_request import StartRequest
 
 _log = logging.getLogger("otp.risk")
@@ -39,6 +41,7 @@ class AskRisk:
         request_id: Callable[[], str],
         count: Callable[[str, str], None],
         alert: Callable[[str], None],
+        monotonic: Callable[[], float],
     ) -> None:
         self._receivers = receivers
         self._refused = refused
@@ -47,6 +50,7 @@ class AskRisk:
         self._request_id = request_id
         self._count = count
         self._alert = alert
+        self._verdicts = RiskVerdicts(monotonic)
 
     def __call__(
         self, command: StartCommand, request: StartRequest, to: Phone, admission: Admission, subject: str = ""
@@ -55,9 +59,11 @@ class AskRisk:
 
         For an app that has a hook. Raises StoreUnavailable.
         """
-        if isinstance(admission.would_start(replace(command, subject=subject), request, to), StartRefused):
-            # The step refuses it, too, and records that. Were it to pass meanwhile, there would be no room for it.
-            return replace(command, queue_max=min(command.queue_max, 0))
+        looked = admission.would_start(replace(command, subject=subject), request, to)
+        if isinstance(looked, StartRefused):
+            # The step refuses it, too, and records that. Were it to pass meanwhile, there would be no room for it: it
+            # would be sent unasked.
+            return replace(command, queue_max=min(command.queue_max, 0), refused_before=looked)
         hook = command.app.risk
         assert hook is not None
         return self._judged(command, hook, self._ask(command, hook, request, to))
@@ -72,9 +78,18 @@ class AskRisk:
         return refusal
 
     def _ask(self, command: StartCommand, hook: RiskHook, request: StartRequest, to: Phone) -> RiskAnswer:
-        app = command.app.name
-        question = msgspec.json.encode(self._question(command, hook, request, to))
-        answer = self._receivers.ask(app, f"risk_{self._token_bytes(16).hex()}", question)
+        question = self._question(command, hook, request, to)
+        # The same for another request that asks the same.
+        known_by = self._vault.ids.digest(msgspec.json.encode(msgspec.structs.replace(question, request_id=None)))
+        answer = self._verdicts.find(known_by)
+        if answer is None:
+            answer = self._asked(command.app.name, question)
+            self._verdicts.keep(known_by, answer)
+        return answer
+
+    def _asked(self, app: str, question: RiskQuestion) -> RiskAnswer:
+        question_id = f"risk_{self._token_bytes(16).hex()}"
+        answer = self._receivers.ask(app, question_id, msgspec.json.encode(question))
         self._count(app, answer.word)
         if answer.is_news:
             facts = {"app": app, "reason": answer.word}

@@ -142,6 +142,9 @@ class StartVerification:
         outcome = self._admission.start(command, request, to)
         if isinstance(outcome, Started):
             return outcome
+        if outcome.code == "queue_full" and command.refused_before is not None:
+            # That is so because of the look alone: a moment ago this start was refused for another reason.
+            outcome = command.refused_before
         return refusal_of(outcome, audit_is_full=command.queue_max == NO_ROOM)
 
     def _command(

@@ -91,7 +91,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *FactorRoutes(backend.factors, _kept(backend, "idem-factor"), backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
-        *AuditRoutes(backend.browse, _recording(backend)).routes(),
+        *AuditRoutes(backend.browse, _recording(backend), backend.ids, backend.policy).routes(),
         *_signed_log_routes(backend),
         *_webhook_routes(backend),
         *_operation_routes(backend),

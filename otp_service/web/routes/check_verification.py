@@ -36,10 +36,6 @@ _DOC = Doc(
 )
 
 
-_GUESSED = ("approved", "code_incorrect", "attempts_exhausted")
-"""Answers to guesses. The last wrong one of a verification ends it."""
-
-
 class CheckRoutes:
     """Judges codes. A caller may send an Idempotency-Key; approvals are stored under it sealed."""
 
@@ -72,7 +68,7 @@ class CheckRoutes:
             return self._problems.refusal(outcome, call.request_id)
         approval = outcome.approval
         answer = "replayed" if outcome.replayed else "test" if approval.test is True else "approved"
-        self._count(call.app, answer)
+        self._approved(call.app, answer)
         return reply(200, approval, approval.verification_id, **(REPLAYED if outcome.replayed else {}))
 
     def _judge_factors(self, call: Call, request: CheckRequest, request_key: str) -> Reply:
@@ -80,15 +76,17 @@ class CheckRoutes:
         if isinstance(outcome, Refusal):
             self._refused(call, outcome)
             return self._problems.refusal(outcome, call.request_id)
-        self._count(call.app, "test" if outcome.test is True else "approved")
+        self._approved(call.app, "test" if outcome.test is True else "approved")
         return reply(200, outcome)
 
     def _refused(self, call: Call, refusal: Refusal) -> None:
-        self._count(call.app, refusal.code)
+        telemetry.child(telemetry.CHECKS, call.app, refusal.code).inc()
+        if refusal.guessed:
+            self._judged(call.app, right=False)
         if refusal.limit:
             telemetry.child(telemetry.LIMITS, call.app, refusal.limit, LimitMode.ENFORCE).inc()
 
-    def _count(self, app: str, answer: str) -> None:
+    def _approved(self, app: str, answer: str) -> None:
         telemetry.child(telemetry.CHECKS, app, answer).inc()
-        if answer in _GUESSED:
-            self._judged(app, right=answer == "approved")
+        if answer == "approved":
+            self._judged(app, right=True)

@@ -15,10 +15,11 @@ _DOC = Doc(
     None,
     Verification,
     200,
-    (*CALLER, *BODY, "verification_not_found", *STORE),
+    (*CALLER, *BODY, "verification_not_found", "verification_denied", *STORE),
     operation_id="completeVerification",
     description="The person was let in without the code: by another factor, or by somebody. The guard against "
-    "pumping counts that as an approval of the number; the verification stays as it is. A repeat changes nothing.",
+    "pumping counts that as an approval of the number; the verification stays as it is. A repeat changes nothing. "
+    "What the person denied cannot be completed; what was canceled can be.",
 )
 
 

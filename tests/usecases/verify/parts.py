@@ -39,6 +39,7 @@ NO_HOOKS = AskRisk(
     request_id=str,
     count=print,
     alert=print,
+    monotonic=float,
 )
 """No app here has a risk hook: they are tried over the API."""
 

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Callable
 from dataclasses import fields, replace
+from types import MappingProxyType
 
 import pytest
 
 from otp_service.domain import codes
 from otp_service.domain.addresses import KeptClientIp, kept_client_ip
+from otp_service.domain.callback import Endpoint
 from otp_service.domain.errors import InvalidNumber, InvalidRequest, NotReady
 from otp_service.domain.policy import Channel, Policy, Sender, SenderKind, Template
-from otp_service.domain.starting import Started
+from otp_service.domain.risk import RiskHook
+from otp_service.domain.starting import StartCommand, Started, StartRefused, WouldSend
 from otp_service.domain.view import VerificationView
 from otp_service.storage.record_views import usual_detail
 from otp_service.usecases import sealed_box
@@ -303,3 +306,25 @@ def test_only_the_language_of_a_locale_is_kept(locale: str, kept: str) -> None:
     store = FakeVerifications()
     use_cases(store).start("shop", StartRequest(PERSON, locale=locale))
     assert store.asked[0].locale == kept
+
+
+class Passing(FakeVerifications):
+    """Time passes between a look and the step, so that the step would let the start through."""
+
+    def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
+        """Judge it, and be late."""
+        looked = super().would_start(command)
+        self.now_ms += 30_000
+        return looked
+
+
+def test_a_start_that_was_refused_before_its_question_says_why() -> None:
+    """Nobody was asked, so nothing is sent; and the queue, which is empty, is not what the caller is told of."""
+    store, risky = Passing(), replace(SHOP, risk=RiskHook(Endpoint("http://127.0.0.1/risk", ("secret",), True)))
+    use_cases(store).start("shop", StartRequest(PERSON))
+    verify = use_cases(store, policy=replace(POLICY, apps=MappingProxyType({"shop": risky})))
+    refusal = refused(verify.start("shop", StartRequest(PERSON), "second"))
+    assert (refusal.code, refusal.retry_after_s) == ("resend_too_soon", 30)
+    assert len(store.sends) == 1
+    full = use_cases(store, queue_max=0, policy=replace(POLICY, apps=MappingProxyType({"shop": risky})))
+    assert refused(full.start("shop", StartRequest("+12025550144"), "third")).code == "queue_full"

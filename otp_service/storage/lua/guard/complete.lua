@@ -8,13 +8,15 @@
 -- ARGV token number_hash app guard_rules
 -- Where record: of the verification that the caller names; without it another factor of the person was approved, and only
 --       a number that the app has sent to counts · token: of that verification, or ''
--- Reply {'not_found'} · {'completed', `GuardedApproval` or ''}
--- Holds each verification completes once; another app's is not found.
+-- Reply {'not_found'} · {'denied'} · {'completed', `GuardedApproval` or ''}
+-- Holds each verification completes once; another app's is not found. The owner of the number said of a denied one that
+--       somebody else asked for the code: it makes no number known.
 local now = clock()
 if token ~= '' then
-  local facts, before = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.COMPLETED))
+  local facts, before, status = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.COMPLETED, Record.STATUS))
   if string.match(facts or '', RecordFacts.PARSE) ~= app then return {'not_found'} end
   if before then return {'completed', ''} end
+  if status == 'denied' then return {'denied'} end
   redis.call('HSET', record_key, Record.COMPLETED, int(now))
   append_event(audit_key, subject_of(record_key, token, number_hash, facts), 'verification.completed', now)
 end

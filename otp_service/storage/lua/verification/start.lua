@@ -18,7 +18,7 @@
 --      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
 --      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
 --      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run send_slots
---      guard guard_rules guard_place guard_taken
+--      guard guard_rules guard_place guard_taken guard_judged
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
@@ -30,7 +30,8 @@
 --       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
 --       test '1': of a test number, to which nothing is sent · notice '1': without a code · dry_run '1': judge alone ·
 --       guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
---       'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken`
+--       'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken` ·
+--       guard_judged: `GuardJudged` as events may hold it
 -- Reply {operation, 'created', token, ms, guarded, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, guarded, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
@@ -97,7 +98,7 @@ local function refuse(code, retry_ms, left, limit)
         {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash},
         audit_event('verification.refused', nil, cjson.encode({code = code, skipped = skipped,
           limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil,
-          guard = code == 'guard_refused' and string.format(GuardJudged.PACK, guard_place, guard_taken) or nil})))
+          guard = code == 'guard_refused' and guard_judged or nil})))
     else
       redis.call('HINCRBY', start_refusals_key, code .. Refused.SKIPPED, 1)
     end
@@ -191,7 +192,7 @@ local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, who = wh
 local short_detail = own_detail ~= '' and own_detail or string.format(StartDetail.PACK, purpose, channel)
 -- What the guard judged is on record, so that another policy can be tried on it.
 if number.guarded == 'counted' then
-  local judged = cjson.encode({guard = string.format(GuardJudged.PACK, guard_place, guard_taken)})
+  local judged = cjson.encode({guard = guard_judged})
   short_detail = string.sub(detail, 1, -2) .. ', ' .. string.sub(judged, 2)
 end
 local timers = {int(expires), TimerKind.EXPIRY .. token}
