@@ -1,7 +1,9 @@
 """What the pumping guard tells: every budget that is spent, once in a while, and what it forgets."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -57,6 +59,27 @@ def test_every_budget_without_room_is_counted(app: GuardedApp) -> None:
         narrow.start(f"+1202555100{line}")
     refused = {budget for _, budget, what in narrow.counts if what == "refused"}
     assert refused == {"block_1k", "block_10k"}
+
+
+def test_what_is_on_record_is_what_answers(app: GuardedApp) -> None:
+    """Also where the number's own limits refuse, too: the budget is named in both and counted, and takes nothing."""
+
+    def codes(to: str) -> list[str]:
+        events = [event for event in app.harness.audited_of(app.harness.hash_of(to)) if "code" in event["detail"]]
+        return [json.loads(event["detail"])["code"] for event in events]
+
+    limited: dict[str, Any] = {"outer_wait_ms": 5_000, "outer_limit": "client_ip"}
+    first, last = "+12025551900", "+12025551901"
+    refused = app.start(first, **limited)
+    assert isinstance(refused, StartRefused)
+    assert (refused.code, codes(first)) == ("rate_limited", ["rate_limited"])
+    assert app.counts == []
+    for line in range(5):
+        assert isinstance(app.start(f"+1202555100{line}"), Started)
+    refused = app.start(last, **limited)
+    assert isinstance(refused, StartRefused)
+    assert (refused.code, codes(last)) == ("guard_refused", ["guard_refused"])
+    assert [what for what in app.counts if what[2] == "refused"] == [("shop", "block_1k", "refused")]
 
 
 def test_blocks_without_approvals_for_long_are_forgotten(app: GuardedApp) -> None:
