@@ -61,6 +61,20 @@ def test_every_budget_without_room_is_counted(app: GuardedApp) -> None:
     assert refused == {"block_1k", "block_10k"}
 
 
+@pytest.mark.parametrize(("known_user", "sent"), [(False, 5), (True, 10)])
+def test_new_people_at_one_address_wait_for_each_other(app: GuardedApp, known_user: bool, sent: int) -> None:
+    """In a new app, in one minute, each from a block of their own: a code that is entered lets one more in."""
+    office = GuardedApp(app.harness, GuardPolicy())
+
+    def start(line: int) -> bool:
+        outcome = office.start(f"+1202{line:03d}1000", address="192.0.2.1", known_user=known_user)
+        return isinstance(outcome, Started)
+
+    assert [start(line) for line in range(200, 230)] == [True] * sent + [False] * (30 - sent)
+    assert office.approve("+12022001000")
+    assert [start(line) for line in (228, 229)] == [True, False]
+
+
 def test_what_is_on_record_is_what_answers(app: GuardedApp) -> None:
     """Also where the number's own limits refuse, too: the budget is named in both and counted, and takes nothing."""
 
