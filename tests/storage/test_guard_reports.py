@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from otp_service.diagnosis.guard import check_guard
 from otp_service.domain.guard.policy import DAY_MS, HOUR_MS, GuardPolicy
+from otp_service.domain.policy import Policy
 from otp_service.domain.starting import Started, StartRefused
+from otp_service.storage.guard_states import GuardStates
 
 from .guard import CLOCK, Clocked, GuardedApp
 from .harness import StoreHarness
@@ -73,6 +76,18 @@ def test_new_people_at_one_address_wait_for_each_other(app: GuardedApp, known_us
     assert [start(line) for line in range(200, 230)] == [True] * sent + [False] * (30 - sent)
     assert office.approve("+12022001000")
     assert [start(line) for line in (228, 229)] == [True, False]
+
+
+def test_progress_is_read_from_the_store(app: GuardedApp) -> None:
+    """When the first start was, how many were approved, and whether budgets of countries refuse yet."""
+    new, states = GuardedApp(app.harness, GuardPolicy()), GuardStates(app.harness.store, app.harness.keys)
+    assert states.progress("shop", GuardPolicy()).started_ms == 0
+    assert isinstance(new.start("+12025551000"), Started)
+    assert new.approve("+12025551000")
+    found = states.progress("shop", GuardPolicy())
+    assert (found.only_reports, found.approvals, found.started_ms) == (True, 1, int(app.harness.raw.get(CLOCK)))
+    (line,) = check_guard(Policy(apps={"shop": new.app}), states)
+    assert (line.name, line.ok, line.detail[:39]) == ("guard of shop", True, "budgets of countries only monitor until")
 
 
 def test_what_is_on_record_is_what_answers(app: GuardedApp) -> None:
