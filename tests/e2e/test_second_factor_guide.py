@@ -55,7 +55,9 @@ def test_a_phone_is_lost_and_the_person_recovers(
     Neither the secret nor a recovery code can be found in logs, store, metrics or the audit record afterwards.
     """
     app, accounts = program["app"], program["accounts"]
-    old, new = accounts["ann"]["phone"], service_client.number()
+    old = accounts["ann"]["phone"]
+    # Masks show the last four digits, by which this test tells the two numbers apart.
+    new = next(number for number in iter(service_client.number, "") if number[-4:] != old[-4:])
     browser = logged_in(app)
     assert browser.post("/login/sms").status_code == 201
     assert browser.post("/login/code", data={"code": service_client.code(old)}).get_json()["user"] == "ann"
