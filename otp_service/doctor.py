@@ -23,6 +23,7 @@ from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability, check_replicas, check_restarts
 from .diagnosis.fixed_codes import check_test_numbers
 from .diagnosis.fleet import check_fleet
+from .diagnosis.guard import check_guard
 from .diagnosis.guessing import check_guessing
 from .diagnosis.ledger import check_ledger
 from .diagnosis.old_keys import check_old_keys
@@ -37,6 +38,7 @@ from .receivers.client import Receivers
 from .storage import connect, readiness
 from .storage.callbacks import Callbacks
 from .storage.fleet import Fleet
+from .storage.guard_states import GuardStates
 from .storage.guesses import Guesses
 from .storage.keyrings import Keyrings
 from .telnyx.check_senders import check_senders
@@ -89,6 +91,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
         partial(find_ledger, settings), clock_ms(), kept_size(settings), kept_checkpoint(settings)
     )
     yield from _circuits(settings, stores)
+    yield from check_guard(settings.policy, GuardStates(stores.store, stores.keys))
     yield from check_guessing(settings.policy, Guesses(stores.scripts, stores.keys))
     yield from _callbacks(settings, stores)
     stores.store.close()

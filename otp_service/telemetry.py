@@ -117,7 +117,8 @@ CIRCUITS = Gauge(
 )
 GUARD = Counter(
     "otp_guard",
-    "Starts of unknown numbers by what the pumping guard said, and what happened to its budgets.",
+    "Starts of unknown numbers by what the pumping guard said, once for each budget without room, and what happened to "
+    "its budgets.",
     ["app", "budget", "outcome"],
     registry=REGISTRY,
 )

@@ -193,16 +193,18 @@ class FakeAlerts:
     """Alerts that wait; each trouble is queued once, each alert handed out once until `later`."""
 
     most_waiting: int = 50
+    most_yielding: int = 30
     known: set[str] = field(default_factory=set)
     waiting: list[Alert] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
     down: bool = False
 
-    def raise_alert(self, trouble: str, text: str) -> bool:
+    def raise_alert(self, trouble: str, text: str, *, yields: bool = False) -> bool:
         """Queue an alert."""
         if self.down:
             raise unavailable()
-        if trouble in self.known or len(self.waiting) >= self.most_waiting:
+        most = self.most_yielding if yields else self.most_waiting
+        if trouble in self.known or len(self.waiting) >= most:
             return False
         self.known.add(trouble)
         self.waiting.append(Alert(f"1-{len(self.known)}", text))

@@ -1,11 +1,13 @@
 """The pumping guard of one process."""
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .. import telemetry
 from ..config import Settings
+from ..domain.errors import StoreUnavailable
 from ..domain.guarding import Places
 from ..domain.ids import Ids
 from ..storage.guard import GuardBudgets
@@ -14,8 +16,11 @@ from ..storage.guarded_numbers import GuardedNumbers
 from ..storage.safe_list import SafeListTable
 from ..usecases.guard import Guard, GuardReports, SafeList
 from ..usecases.guard.edit_safe_list import EditSafeList
+from ..usecases.guard.progress import told
 from .senders import alert
 from .stores import Stores, open_keyring, open_stores
+
+_log = logging.getLogger("otp.guard")
 
 
 def build_guard(settings: Settings, stores: Stores, ids: Ids) -> Guard:
@@ -35,6 +40,16 @@ def build_guard(settings: Settings, stores: Stores, ids: Ids) -> Guard:
 
 def _count(app: str, budget: str, outcome: str) -> None:
     telemetry.child(telemetry.GUARD, app, budget, outcome).inc()
+
+
+def tell_guard(settings: Settings, stores: Stores) -> None:
+    """Log for each app whether its budgets of countries refuse yet. A store that does not answer is told elsewhere."""
+    states = GuardStates(stores.store, stores.keys)
+    with suppress(StoreUnavailable):
+        for name, app in settings.policy.apps.items():
+            one = states.progress(name, app.guard)
+            line = told(app.guard, started_ms=one.started_ms, approvals=one.approvals, only_reports=one.only_reports)
+            _log.info("the mode of the pumping guard", extra={"app": name, "reason": line})
 
 
 @dataclass(frozen=True, slots=True)

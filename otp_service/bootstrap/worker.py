@@ -38,7 +38,7 @@ from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
 from .carrier import telnyx_client
 from .fleet import Announcer
-from .guard import build_guard
+from .guard import build_guard, tell_guard
 from .ledger import ledger_tasks
 from .optouts import optout_sync
 from .outer import outer_of
@@ -72,6 +72,7 @@ def build_worker(settings: Settings, *, concurrency: int, exports: bool = True) 
     tell_text_sizes(settings.policy)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
+    tell_guard(settings, stores)
     reading = read_in_background(stores, settings.policy, api_keys=False)
     gateway = Gateway(telnyx)
     health = senders.sender_health(settings, stores)

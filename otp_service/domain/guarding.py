@@ -18,8 +18,9 @@ NO_REGION = "ZZ"
 
 _HASH_BYTES = 5
 
-ASK, PASS = "ask", "pass"
-"""What a command says of the guard: it was not asked, or it lets the start pass. Anything else is what refuses."""
+ASK, LOOKED, PASS = "ask", "looked", "pass"
+"""What a command says of the guard: it was not asked; it would let the start pass, and took nothing yet; it lets it
+pass. Anything else is what refuses. A refusal of a start for which it was not asked is not on record yet."""
 
 
 class GuardPlace(msgspec.Struct, frozen=True):

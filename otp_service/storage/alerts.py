@@ -13,6 +13,8 @@ QUIET_MS = 3_600_000
 RETRY_MS = 30_000
 TOO_OLD_MS = 900_000
 MOST_WAITING = 50
+MOST_YIELDING = 30
+"""Alerts that yield find no place beyond so many: the rest is for those of the carrier."""
 
 
 class Alerts:
@@ -23,13 +25,15 @@ class Alerts:
         self._scripts = scripts
         self._keys = keys
 
-    def raise_alert(self, trouble: str, text: str) -> bool:
-        """Queue an alert, unless one about the same trouble was queued within the hour. Raises StoreUnavailable."""
+    def raise_alert(self, trouble: str, text: str, *, yields: bool = False) -> bool:
+        """Queue an alert, unless one about the same trouble was queued within the hour. Raises StoreUnavailable.
+
+        One that `yields` leaves places for others.
+        """
         digest = hashlib.sha256(trouble.encode()).hexdigest()[:16]
         keys = {"alerts": self._keys.alerts(), "alert_quiet": self._keys.alert_quiet(digest)}
-        reply = self._scripts.call(
-            "alert/raise", keys, digest=digest, text=text, quiet_ms=QUIET_MS, most_waiting=MOST_WAITING
-        )
+        most = MOST_YIELDING if yields else MOST_WAITING
+        reply = self._scripts.call("alert/raise", keys, digest=digest, text=text, quiet_ms=QUIET_MS, most_waiting=most)
         return bool(reply)
 
     def claim(self) -> Alert | None:

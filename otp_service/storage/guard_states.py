@@ -49,8 +49,7 @@ class GuardStates:
 
     def read(self, app: str, policy: GuardPolicy) -> GuardState:
         """How the guard of an app stands now."""
-        (reply,), now_ms = self._store.read_at([("HGETALL", self._keys.total(app))])
-        found = fields_of(reply)
+        found, now_ms = self._of_total(app)
         total = _total(found)
         regions = sorted(name.removeprefix(Guard.REGION) for name in found if name.startswith(Guard.REGION))
         budgets: dict[tuple[str, str], BudgetState] = {}
@@ -60,6 +59,16 @@ class GuardStates:
                 budgets[one.region, one.budget] = one
         reports = total.only_reports(now_ms, policy)
         return GuardState(app, reports, total.approvals, total.started_ms, list(budgets.values()))
+
+    def progress(self, app: str, policy: GuardPolicy) -> GuardState:
+        """The same without the budgets."""
+        found, now_ms = self._of_total(app)
+        total = _total(found)
+        return GuardState(app, total.only_reports(now_ms, policy), total.approvals, total.started_ms, ())
+
+    def _of_total(self, app: str) -> tuple[Mapping[str, str], int]:
+        (reply,), now_ms = self._store.read_at([("HGETALL", self._keys.total(app))])
+        return fields_of(reply), now_ms
 
 
 def _states(region: str, total: Total, country: Country, now_ms: int, policy: GuardPolicy) -> list[BudgetState]:

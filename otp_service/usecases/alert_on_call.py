@@ -60,8 +60,11 @@ class AlertOnCall:
         self._raise(f"spent:{profile}", text)
 
     def guard(self, trouble: str, text: str) -> None:
-        """Something happened to the pumping guard's budgets. Never raises."""
-        self._raise(trouble, text)
+        """Something happened to the pumping guard's budgets. Never raises.
+
+        An attack on many apps must not leave an alert about the carrier without a place.
+        """
+        self._raise(trouble, text, yields=True)
 
     def risk_hook(self, app: str) -> None:
         """An app's risk hook does not answer. Never raises."""
@@ -73,11 +76,11 @@ class AlertOnCall:
         text = f"Somebody guesses codes of {app}. New codes allow fewer tries until it ends. See otp-service doctor."
         self._raise(f"guessing:{app}:{level}", text)
 
-    def _raise(self, trouble: str, text: str) -> None:
+    def _raise(self, trouble: str, text: str, *, yields: bool = False) -> None:
         if self._on_call is None:
             return
         try:
-            if self._alerts.raise_alert(trouble, f"otp-service: {text}"):
+            if self._alerts.raise_alert(trouble, f"otp-service: {text}", yields=yields):
                 _log.warning("an alert to the people on call was queued", extra={"reason": trouble})
                 self._count("raised")
         except StoreUnavailable:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from otp_service.domain.policy import OnCall, Policy
 from otp_service.storage.alerts import Alerts as RealAlerts
+from otp_service.usecases.alert_on_call import AlertOnCall
 from otp_service.usecases.ports import Alerts
 
 from ..fakes import FakeAlerts
@@ -44,6 +46,15 @@ def test_what_was_sent_is_gone_and_may_be_reported_twice(alerts: Alerts) -> None
     alerts.acknowledge(alert)
     alerts.acknowledge(alert)
     assert alerts.claim() is None
+
+
+def test_alerts_of_the_guard_leave_places_for_the_carriers(alerts: Alerts) -> None:
+    """However many there are; one of the carrier's is queued beside them."""
+    on_call = AlertOnCall(alerts=alerts, policy=Policy({}, {}), on_call=OnCall("pool", ()), count=lambda _: None)
+    for n in range(60):
+        on_call.guard(f"guard:tripped:app-{n}", "text")
+    assert not alerts.raise_alert("guard:tripped:other", "text", yields=True)
+    assert alerts.raise_alert("all:20012", "text")
 
 
 def test_the_queue_is_bounded(alerts: Alerts) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import astuple
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,13 +48,18 @@ def clocked(redis_url: str, redis_server: object) -> Iterator[StoreHarness]:
     made.close()
 
 
+STRICT = msgspec.structs.replace(POLICY, address_countries=1, novelty_refuses=True)
+"""With what else may refuse."""
+
+
 class Both:
     """The scripts, and the rules beside them."""
 
-    def __init__(self, harness: StoreHarness) -> None:
+    def __init__(self, harness: StoreHarness, policy: GuardPolicy = POLICY) -> None:
         harness.raw.flushall()
+        self.policy = policy
         self.harness, self.counters = harness, Counters()
-        self.app = GuardedApp(harness, POLICY)
+        self.app = GuardedApp(harness, policy)
         self.starts: dict[str, Start] = {}
         self.now = harness.now() + DAY_MS
         self.wait(0)
@@ -68,8 +74,8 @@ class Both:
         region = "AA" if int(number[5:8]) % 3 else "BB"
         one = Start(number, *rules.blocks(number), region, address or "", known_user)
         self.starts[number] = one
-        verdict = rules.judge(self.counters, one, self.now, POLICY)
-        reports = updates.settle(self.counters, one, verdict, self.now, POLICY)
+        verdict = rules.judge(self.counters, one, self.now, self.policy)
+        reports = updates.settle(self.counters, one, verdict, self.now, self.policy)
         before = len(self.app.events.found)
         outcome = self.app.start(number, region, address, known_user=known_user)
         assert isinstance(outcome, StartRefused) == verdict.refused, (outcome, verdict)
@@ -81,7 +87,7 @@ class Both:
     def approve(self, number: str) -> None:
         """An approval, where the code still lives."""
         if self.app.approve(number):
-            updates.approve(self.counters, self.starts[number], self.now, POLICY)
+            updates.approve(self.counters, self.starts[number], self.now, self.policy)
             self.compare(self.starts[number].country)
 
     def compare(self, region: str) -> None:
@@ -126,7 +132,7 @@ def run(both: Both, chance: Random) -> None:
 
 
 @settings(max_examples=12)
-@given(st.randoms(use_true_random=False))
-def test_scripts_and_rules_are_one(clocked: StoreHarness, chance: Random) -> None:
+@given(st.randoms(use_true_random=False), st.sampled_from([POLICY, STRICT]))
+def test_scripts_and_rules_are_one(clocked: StoreHarness, chance: Random, policy: GuardPolicy) -> None:
     """Random sequences of starts, approvals and waits over twelve blocks, two countries and two addresses."""
-    run(Both(clocked), chance)
+    run(Both(clocked, policy), chance)

@@ -1,4 +1,9 @@
-"""The default limits never stop an honest login: days of people, on the store's own scripts."""
+"""The default limits never stop an honest login: days of people, on the store's own scripts.
+
+The pumping guard takes no part here, and it is stricter. Of 200 people at one address who log in for the first time, in
+one minute and in a new app, it sends codes to five: the budget of addresses refuses the others until codes are entered,
+unless `known_user` (which doubles it), the safe list or the mode says otherwise. See deploy/docs/guard.md.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -90,7 +95,10 @@ def test_there_are_twenty_of_them() -> None:
 
 @pytest.mark.parametrize("people", [200])
 def test_people_behind_one_address_are_many(server_harness: StoreHarness, people: int) -> None:
-    """An office at nine in the morning, and a call centre that starts for its customers: one address, many numbers."""
+    """An office at nine in the morning, and a call centre that starts for its customers: one address, many numbers.
+
+    The limit of an address lets them pass. The guard does only where their numbers are known.
+    """
     slots = [Slot("client_ip", "shop:203.0.113.7", limit) for limit in DEFAULT.starts_per_client_ip]
     for _ in range(people):
         assert server_harness.limits.acquire(slots) == 0

@@ -158,6 +158,7 @@ class Country:
 
     `cold` and `hour` are filled by counted sends to cold blocks, `warm` by those to warm blocks; approvals give back.
     `probes` are those of `cold` and `hour`. `blocks`: its blocks of 10,000 numbers with approvals.
+    `novelty_ms`: when novelty last refused somebody, or would have.
     """
 
     cold: Bucket = field(default_factory=Bucket)
@@ -166,6 +167,7 @@ class Country:
     probes: Probes = field(default_factory=Probes)
     days: Days = field(default_factory=Days)
     blocks: dict[str, WarmBlock] = field(default_factory=dict)
+    novelty_ms: int = 0
 
     def is_warm(self, block_10k: str, now_ms: int, policy: GuardPolicy) -> bool:
         """Whether people of this block have used the app for a while."""
@@ -173,6 +175,14 @@ class Country:
         if block is None:
             return False
         return block.first_ms <= now_ms - policy.warm_after_ms and block.last_ms >= now_ms - policy.warm_for_ms
+
+    def warm_up(self, block_10k: str, now_ms: int, policy: GuardPolicy) -> None:
+        """Somebody of this block was approved. What was long ago is forgotten."""
+        block = self.blocks.get(block_10k)
+        if block is None or block.last_ms < now_ms - policy.warm_for_ms:
+            self.blocks[block_10k] = WarmBlock(now_ms, now_ms)
+        else:
+            block.last_ms = now_ms
 
 
 @dataclass(slots=True)

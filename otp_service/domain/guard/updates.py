@@ -4,11 +4,12 @@ Each function changes the counters in place and returns what is worth an event. 
 store may do them one after the other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from .counters import Address, Bucket, Counters, Country, Number, Probes, Taken, WarmBlock
-from .places import Limits, Records, Way, known_rate, places
+from .counters import PRESSED_MS, Address, Bucket, Counters, Country, Number, Probes, Taken
+from .places import Limits, Place, Records, Way, known_rate, places
 from .policy import DAY_MS, PROBED, Budget, GuardPolicy
 from .rules import Start, Verdict, is_novel, is_outage
 
@@ -87,9 +88,10 @@ def _press(records: Records, start: Start, verdict: Verdict, now_ms: int, policy
     """Note which budgets were full."""
     if not verdict.full:
         return []
-    reports = []
     limits = Limits.of(records.total, records.country, now_ms, policy)
-    for place in places(records, verdict.way, limits, policy):
+    taken = places(records, verdict.way, limits, policy)
+    reports = _press_others(records, taken, start, verdict, now_ms)
+    for place in taken:
         if place.budget in verdict.full:
             begins = place.bucket.press(now_ms, place.rate)
             if begins:
@@ -97,6 +99,22 @@ def _press(records: Records, start: Start, verdict: Verdict, now_ms: int, policy
             if place.budget in PROBED:
                 _row(records, place.budget).press(now_ms, policy)
     return reports
+
+
+def _press_others(
+    records: Records, taken: Sequence[Place], start: Start, verdict: Verdict, now_ms: int
+) -> list[Report]:
+    """Those without a bucket: an address shares the time of its last refusal, a country has a time of its own."""
+    begins = []
+    if Budget.ADDRESS_COUNTRIES in verdict.full:
+        (address,) = [one for one in taken if one.budget is Budget.ADDRESS]
+        if address.bucket.press(now_ms, address.rate):
+            begins.append(Budget.ADDRESS_COUNTRIES)
+    if Budget.NOVELTY in verdict.full:
+        if records.country.novelty_ms + PRESSED_MS <= now_ms:
+            begins.append(Budget.NOVELTY)
+        records.country.novelty_ms = now_ms
+    return [_report(Happening.TRIPPED, budget, start) for budget in begins]
 
 
 def _row(records: Records, budget: Budget) -> Probes:
@@ -164,7 +182,7 @@ def approve(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) 
         for days in (country.days, total.days):
             days.add(days.approved, now_ms)
     total.approvals += 1
-    country.blocks.setdefault(start.block_10k, WarmBlock(now_ms, now_ms)).last_ms = now_ms
+    country.warm_up(start.block_10k, now_ms, policy)
     reports = give_back(counters, start, now_ms, policy, converted=True)
     number.approved_ms = now_ms
     return reports

@@ -44,5 +44,7 @@ class Guard:
     """How many there were."""
     WARM_BLOCK: Final = "warm_block:"
     """Followed by a block of 10,000 numbers (a keyed hash): its first and its last approval, `GuardWarmBlock`."""
+    NOVELTY: Final = "novelty_ms"
+    """When novelty last refused somebody, or would have; not there if it never did."""
     REGION: Final = "region:"
     """Followed by a country that was counted."""

@@ -1,8 +1,12 @@
-"""Starts under the guard: the number's step first, the app's budgets where it asks for them, then the step again."""
+"""Starts under the guard: the number's step first, the app's budgets where it asks for them, then the step again.
+
+A start that the number's step refuses fills no budget: they are looked at, and what answers is put on record by the
+step that comes after that.
+"""
 
 from dataclasses import replace
 
-from ...domain.guarding import GuardNeeded, GuardPlace, GuardVerdict
+from ...domain.guarding import LOOKED, GuardNeeded, GuardPlace, GuardVerdict
 from ...domain.starting import StartCommand, Started, StartRefused, WouldSend
 from .. import ports
 from .guard import Guard
@@ -25,7 +29,7 @@ class GuardedStarts:
         if isinstance(outcome, GuardNeeded):
             return self._judged(command, place, guard)
         if isinstance(outcome, StartRefused):
-            return self._refusal(command, place, guard, outcome)
+            return self._refused(command, place, guard, outcome)
         if outcome.guarded == "known":
             guard.notes.started(command.app.name, place.region)
         return outcome
@@ -38,6 +42,18 @@ class GuardedStarts:
         if verdict is not None and not verdict.refused and not counted:
             guard.unused(command.app, place, verdict)
         return outcome
+
+    def _refused(
+        self, command: StartCommand, place: GuardPlace, guard: Guard, refused: StartRefused
+    ) -> Started | StartRefused:
+        """Have what answers put on record, too: a budget's refusal, or else the number's own."""
+        if not refused.unguarded:
+            return refused
+        verdict = guard.look(command.app, place)
+        if verdict is not None and verdict.refused:
+            return self._judged(command, place, guard)
+        outcome = self._store.start(replace(command, guard=LOOKED))
+        return self._judged(command, place, guard) if isinstance(outcome, GuardNeeded) else outcome
 
     def _refusal(self, command: StartCommand, place: GuardPlace, guard: Guard, refused: StartRefused) -> StartRefused:
         """The refusal that answers first: a budget's comes before a wait."""

@@ -20,7 +20,8 @@ _EVENTS = {
     "outage": EventType.GUARD_OUTAGE,
 }
 _ALERTS = {
-    "tripped": "The pumping guard's budget {budget} is spent{where}: starts of unknown numbers are refused.",
+    "tripped": "The pumping guard's budget {budget} is spent{where}: starts of unknown numbers are refused. "
+    "Others may follow, see otp-service guard status.",
     "monitored": "The pumping guard's budget {budget} is spent{where}. It only monitors, and refuses nobody.",
     "probed": "The pumping guard lets probes pass while its budget {budget} is spent{where}.",
     "converted": "A probe of the pumping guard's budget {budget} was approved{where}.",
@@ -43,7 +44,8 @@ class GuardReports:
     def judged(self, app: str, place: GuardPlace, verdict: GuardVerdict) -> None:
         """A start was judged by the budgets."""
         outcome = "refused" if verdict.refused else "monitored" if verdict.full else "passed"
-        self._count(app, verdict.full[0] if verdict.full else "none", outcome)
+        for budget in verdict.full or ("none",):
+            self._count(app, budget, outcome)
         self._tell(app, verdict.reports, place, monitored=not verdict.refused and place.mode is not Mode.OFF)
 
     def happened(self, app: str, reports: Iterable[Report]) -> None:
@@ -59,9 +61,8 @@ class GuardReports:
                 _log.warning("an event of the guard was not recorded", extra={"app": app, "reason": one.budget})
             what = "monitored" if one.what == "tripped" and monitored else one.what
             where = f" for {one.region} in app {app}" if one.region else f" in app {app}"
-            self._alert(
-                f"guard:{what}:{app}:{one.budget}:{one.region}", _ALERTS[what].format(budget=one.budget, where=where)
-            )
+            # One an hour for each app, whatever else is spent meanwhile: an attack may go over all countries.
+            self._alert(f"guard:{what}:{app}", _ALERTS[what].format(budget=one.budget, where=where))
 
     def _record(self, app: str, one: Report, place: GuardPlace | None) -> None:
         detail = {"budget": one.budget, "country": one.region}

@@ -69,8 +69,11 @@ class HealthReports(Protocol):
 class Alerts(Protocol):
     """Alerts to the people on call that wait to be sent."""
 
-    def raise_alert(self, trouble: str, text: str) -> bool:
-        """Queue an alert; False if one about the same trouble was queued within the hour."""
+    def raise_alert(self, trouble: str, text: str, *, yields: bool = False) -> bool:
+        """Queue an alert; False if one about the same trouble was queued within the hour, or if too many wait.
+
+        One that `yields` leaves places for others.
+        """
         ...
 
     def claim(self) -> Alert | None:

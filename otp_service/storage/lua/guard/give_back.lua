@@ -16,6 +16,17 @@ local now = clock()
 read_country(block_10k)
 local approved = why == 'approved'
 
+-- Drop some of the blocks of which nobody was approved for long, as `write_buckets` drops old buckets.
+local function forget_old_blocks()
+  local old, found = {}, redis.call('HRANDFIELD', country_key, LOOKED_AT, 'WITHVALUES')
+  for i = 1, #found, 2 do
+    local is_block = string.sub(found[i], 1, #Guard.WARM_BLOCK) == Guard.WARM_BLOCK
+    local _, last = string.match(found[i + 1], GuardWarmBlock.PARSE)
+    if is_block and tonumber(last) < now - p.warm_for_ms then old[#old + 1] = found[i] end
+  end
+  if #old > 0 then redis.call('HDEL', country_key, unpack(old)) end
+end
+
 local function count_approval()
   if known == '1' then
     lower(total.known, known_rate(), 2, now)
@@ -24,8 +35,9 @@ local function count_approval()
     add_day(total.approved, now)
   end
   total.approvals = total.approvals + 1
-  redis.call('HSET', country_key, Guard.WARM_BLOCK .. block_10k,
-    string.format(GuardWarmBlock.PACK, int(country.first or now), int(now)))
+  local first = country.first and country.last >= now - p.warm_for_ms and country.first or now
+  redis.call('HSET', country_key, Guard.WARM_BLOCK .. block_10k, string.format(GuardWarmBlock.PACK, int(first), int(now)))
+  forget_old_blocks()
 end
 if approved then count_approval() end
 

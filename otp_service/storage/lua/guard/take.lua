@@ -90,6 +90,20 @@ local function begin_row(probes)
   if not in_row(probes) then probes.gap, probes.next_at = p.probe_first_ms, now + p.probe_first_ms end
   probes.refused = now
 end
+-- Two that have no bucket of their own: an address shares the time of its last refusal, a country has another field.
+local function press_others()
+  if is_full.address_countries then
+    for _, one in ipairs(taken) do
+      if one.budget == 'address' and press(one.bucket, one.rate, now) then report('tripped', 'address_countries') end
+    end
+  end
+  if is_full.novelty then
+    local before = tonumber(redis.call('HGET', country_key, Guard.NOVELTY) or 0)
+    if before + PRESSED_MS <= now then report('tripped', 'novelty') end
+    redis.call('HSET', country_key, Guard.NOVELTY, int(now))
+  end
+end
+press_others()
 for _, one in ipairs(taken) do
   if is_full[one.budget] then
     if press(one.bucket, one.rate, now) then report('tripped', one.budget) end

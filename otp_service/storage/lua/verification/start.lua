@@ -30,13 +30,13 @@
 --       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
 --       test '1': of a test number, to which nothing is sent · notice '1': without a code · dry_run '1': judge alone ·
 --       guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
---       'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken` ·
+--       'looked' where it would let it pass, 'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken` ·
 --       guard_judged: `GuardJudged` as events may hold it
 -- Reply {operation, 'created', token, ms, guarded, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, guarded, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
 --       {operation, 'would', sender}: a dry run that would pass ·
---       {operation, 'guard'}: the number is neither known nor counted; call again with what the guard says ·
+--       {operation, 'guard'}: the number is neither known nor counted, and passes; call again with what the guard says ·
 --       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or '', guarded} ·
 --       guarded: 'counted' if what the guard took is kept, 'known' for a known number that is counted as one, 'unknown' where
 --       the guard was not asked and would be, else ''
@@ -57,7 +57,7 @@ if latest and latest ~= known_token then return {operation, 'known', latest} end
 local waits = {}
 for ms in string.gmatch(resend_waits, '%d+') do waits[#waits + 1] = tonumber(ms) end
 local number = guards.read(guarded_text, now)
-number.guarded = guard == 'ask' and not number.known and not number.covered and 'unknown' or ''
+number.guarded = (guard == 'ask' or guard == 'looked') and not number.known and not number.covered and 'unknown' or ''
 local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash}
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
@@ -90,7 +90,8 @@ end
 -- A refusal that says something about this person goes into the record: one of a kind in a while, with the number of
 -- those that were left out before it, so that a caller in a loop cannot fill the record. `limit` names what refuses.
 local function refuse(code, retry_ms, left, limit)
-  if limit and dry_run ~= '1' then
+  -- Where the guard has not been asked, its refusal comes first: the caller asks it, and calls again.
+  if limit and dry_run ~= '1' and not (guard == 'ask' and number.guarded == 'unknown') then
     if now >= (redis.call('HGET', start_refusals_key, code) or 0) + refusal_gap_ms then
       local skipped = tonumber(redis.call('HGET', start_refusals_key, code .. Refused.SKIPPED) or 0)
       redis.call('HSET', start_refusals_key, code, int(now), code .. Refused.SKIPPED, 0)
@@ -107,7 +108,7 @@ local function refuse(code, retry_ms, left, limit)
   return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or '', number.guarded}
 end
 
-if guard ~= '' and guard ~= 'ask' and guard ~= 'pass' and not number.known and not number.covered then
+if guard ~= '' and guard ~= 'ask' and guard ~= 'looked' and guard ~= 'pass' and not number.known and not number.covered then
   return refuse('guard_refused', 0, nil, guard)
 end
 local blocked = blocked_on_route(optouts_key, route .. ',' .. failover_route)
