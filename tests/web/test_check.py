@@ -1,8 +1,12 @@
 """Checking and redeeming: the reply, and every refusal of the contract with its status and members."""
 
 import time
+from typing import Any
 
 import pytest
+
+from otp_service.storage.schema.encodings import RecordFacts
+from otp_service.storage.schema.fields import Record
 
 from .conftest import ApiHarness
 from .request_examples import UNKNOWN_ID
@@ -31,6 +35,24 @@ def test_a_right_code_is_the_only_2xx(api: ApiHarness) -> None:
         api.check(verification, guess).problem(410, "already_approved")
         by_number = api.call("POST", "/verify/check", {"to": number, "code": guess})
         by_number.problem(410, "already_approved")
+
+
+def test_a_code_whose_key_is_gone_is_no_wrong_code(api: ApiHarness) -> None:
+    """503 with a reason of its own, without the key's id; no guess is counted, and with the key it is approved."""
+    verification = api.started(api.number())
+    code = api.code(verification)
+    (record,) = api.store.scan_iter(match=f"*:verification:{verification.removeprefix('vrf_')}")
+    facts: Any = api.store.hget(record, Record.FACTS)
+    *rest, _ = RecordFacts.parse(facts.decode())
+    api.store.hset(record, Record.FACTS, RecordFacts.pack(*rest, "kffffffff"))
+    for _ in range(6):
+        found = api.check(verification, code)
+        detail = found.problem(503, "not_ready")["detail"]
+        assert "`otp-service keyring status`" in detail
+        assert "readyz" not in detail
+        assert b"ffffffff" not in found.body
+    api.store.hset(record, Record.FACTS, facts)
+    assert api.check(verification, code).status == 200
 
 
 def test_wrong_codes_count_down_to_the_end(api: ApiHarness) -> None:
