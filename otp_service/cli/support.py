@@ -1,14 +1,16 @@
 """`otp-service explain` and `lift`: what stands against a person, and taking it away."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..clock import rfc3339
 from .output import cell, note, print_json, print_line, print_table
 from .parser import Parser, add_command, add_group, json_option
 from .settings import known_app, load_settings
 
 if TYPE_CHECKING:
+    from ..storage.guard_of_number import NumberInGuard
     from ..web.schemas.people import PersonStanding
 
 
@@ -52,7 +54,7 @@ def _add_lift(groups: Any, what: str, line: str, text: str) -> None:
 def _explain(args: argparse.Namespace) -> None:
     import msgspec  # noqa: PLC0415
 
-    from ..bootstrap import open_support  # noqa: PLC0415
+    from ..bootstrap import open_guard, open_support  # noqa: PLC0415
     from ..web.schemas.people import person_standing  # noqa: PLC0415
 
     settings = load_settings()
@@ -61,11 +63,28 @@ def _explain(args: argparse.Namespace) -> None:
         shown = person_standing(support.explain(args.number, app))
     if args.json:
         print_json(msgspec.to_builtins(shown))
+        return
+    with open_guard(settings) as guard:
+        seen = [
+            (one.app, "guard", _seen(*guard.of_number(args.number, settings.policy.apps[one.app])))
+            for one in shown.apps
+        ]
+    _print(shown, seen)
+
+
+def _seen(found: "NumberInGuard", safe: bool) -> str:
+    """The pumping guard's view of the number."""
+    levels = ", ".join(f"{name} {level:.1f} of {most:g}" for name, (level, most) in found.blocks.items())
+    if safe:
+        state = "on the safe list"
+    elif found.known_until_ms:
+        state = f"known until {rfc3339(found.known_until_ms, 'seconds')}"
     else:
-        _print(shown)
+        state = "unknown, counted" if found.counted else "unknown, not counted"
+    return f"{state}; {levels}"
 
 
-def _print(shown: "PersonStanding") -> None:
+def _print(shown: "PersonStanding", seen: Sequence[tuple[str, str, str]]) -> None:
     if not shown.blocks:
         print_line(f"{shown.to}: nothing refuses a start now")
     for block in shown.blocks:
@@ -73,7 +92,7 @@ def _print(shown: "PersonStanding") -> None:
         cause = block.limit or f"profile {block.messaging_profile_id}"
         wait = "" if block.retry_after is None else f", passes in {block.retry_after} s"
         print_line(f"{shown.to}: {where} gets {block.code} ({cause}{wait}); lift {block.lift} takes it away")
-    print_table(("app", "what", "state"), _rows(shown))
+    print_table(("app", "what", "state"), [*_rows(shown), *seen])
 
 
 def _rows(shown: "PersonStanding") -> Iterator[tuple[str, str, str]]:

@@ -9,11 +9,13 @@ import pytest
 
 from otp_service.diagnosis.guard import check_guard
 from otp_service.domain.guard.policy import DAY_MS, HOUR_MS, GuardPolicy
+from otp_service.domain.phone import Phone
 from otp_service.domain.policy import Policy
 from otp_service.domain.starting import Started, StartRefused
+from otp_service.storage.guard_of_number import GuardOfNumber, NumberInGuard
 from otp_service.storage.guard_states import GuardStates
 
-from .guard import CLOCK, Clocked, GuardedApp
+from .guard import CLOCK, Clocked, GuardedApp, Request
 from .harness import StoreHarness
 
 POLICY = GuardPolicy(monitor_approvals=0, novelty_refuses=True, novelty_floor=6, novelty_factor=1, warm_after_ms=0)
@@ -88,6 +90,22 @@ def test_progress_is_read_from_the_store(app: GuardedApp) -> None:
     assert (found.only_reports, found.approvals, found.started_ms) == (True, 1, int(app.harness.raw.get(CLOCK)))
     (line,) = check_guard(Policy(apps={"shop": new.app}), states)
     assert (line.name, line.ok, line.detail[:39]) == ("guard of shop", True, "budgets of countries only monitor until")
+
+
+def test_a_number_is_explained(app: GuardedApp) -> None:
+    """Known until when, counted or not, and how full its blocks are."""
+    to, states = "+12025551000", GuardOfNumber(app.harness.store, app.harness.keys)
+    place = app.guard.place(app.app, Phone(to, "US", 1), Request())
+    assert place is not None
+
+    def seen() -> NumberInGuard:
+        return states.read(app.harness.hash_of(to), "shop", place, POLICY)
+
+    assert seen() == NumberInGuard(0, False, {"block_1k": (0, 5), "block_10k": (0, 10)})
+    assert isinstance(app.start(to), Started)
+    assert (seen().known_until_ms, seen().counted) == (0, True)
+    assert app.approve(to)
+    assert (seen().known_until_ms - int(app.harness.raw.get(CLOCK)), seen().counted) == (90 * DAY_MS, False)
 
 
 def test_what_is_on_record_is_what_answers(app: GuardedApp) -> None:

@@ -207,6 +207,10 @@ def test_the_commands_do_the_same_for_all_apps(
     text = run("explain", number)
     assert "strict gets too_many_wrong_codes (wrong_codes_per_number, passes in" in text
     assert number[1:] not in text
+    assert "block_1k 0.0 of 5, block_10k 0.0 of 10" in text
+    run("guard", "safelist", "add", number, "--reason", REASON)
+    assert "on the safe list; block_1k" in run("explain", number)
+    run("guard", "safelist", "remove", number, "--reason", REASON)
     assert json.loads(run("lift", "optout", number, "--reason", REASON, "--json")) == {"lifted": [PROFILE]}
     assert "wrong_codes_per_number" in run("lift", "lock", number, "--reason", REASON)
     assert run("lift", "lock", number, "--reason", REASON) == ""
