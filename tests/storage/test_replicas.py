@@ -250,12 +250,18 @@ def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypat
     assert not three.works()
 
 
+def _acknowledges(server: Server, replicas: int) -> bool:
+    """One that has only just been given everything takes a moment until it does."""
+    server.client.set("written", "1")
+    return bool(server.client.execute_command("WAIT", replicas, 100) == replicas)
+
+
 def test_a_new_replica_is_waited_for_from_then_on(three: Guarded, tmp_path: Path) -> None:
     """Also by whoever did not know of it: the script says that more follow, and nobody is refused."""
     new = Server(tmp_path / "new")
     try:
         new.follow(three.primary)
-        wait_until(lambda: _online(three.primary) == 3, 30, "it")
+        wait_until(lambda: _online(three.primary) == 3 and _acknowledges(three.primary, 3), 30, "it")
         ref = three.harness.start(fresh_number()).reference
         assert new.client.exists(three.harness.keys.record(ref))
         assert three.works()
