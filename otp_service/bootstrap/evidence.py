@@ -42,9 +42,12 @@ class Evidence:
     def _database(self) -> "Database":
         return self._own.database
 
-    def number_hash(self, number: str) -> str:
-        """As records have it. Raises InvalidNumber."""
-        return self._keyring.ids.number_hash(phone.parse(number).e164)
+    def about_number(self, number: str) -> "Question":
+        """What is asked about a number. Raises InvalidNumber."""
+        from ..signed_log.evidence import Question  # noqa: PLC0415
+
+        parsed = phone.parse(number)
+        return Question(number_hash=self._keyring.ids.number_hash(parsed.e164), mask=parsed.mask)
 
     def make(
         self, question: "Question", progress: Callable[[int, int], object], *, disclose: bool
@@ -56,7 +59,7 @@ class Evidence:
         from ..signed_log.evidence import Gathering, gather  # noqa: PLC0415
 
         seqs = self._answering(question)
-        statement, fault = self._state(seqs)
+        statement, fault = self._state(question, seqs)
         build_signer(self._settings, self._keyring, self._database).sign()
         also = {"jwks.json": json.dumps(self._keyring.jwks(), indent=2).encode() + b"\n"}
         gathering = Gathering(self._own.keys(), self._keyring.open if disclose else None, also)
@@ -75,7 +78,7 @@ class Evidence:
                     raise
                 time.sleep(POLL_S)
 
-    def _state(self, seqs: Sequence[int]) -> tuple[int | None, str | None]:
+    def _state(self, question: "Question", seqs: Sequence[int]) -> tuple[int | None, str | None]:
         """Put on record which records answer, and wait until that is in the ledger."""
         from ..signed_log.evidence import stated  # noqa: PLC0415
         from ..transparency.bundles import ranges_of  # noqa: PLC0415
@@ -84,7 +87,8 @@ class Evidence:
         if len(records) > STATED_MAX:
             return None, "there are too many records for one statement"
         try:
-            self._record({"token": token, "records": records, "count": str(len(seqs))})
+            told = {"token": token, "question": question.sentence, "records": records, "count": str(len(seqs))}
+            self._record(told, question)
         except ServiceError as error:
             return None, error.detail
         until = time.monotonic() + WAIT_S
@@ -95,9 +99,13 @@ class Evidence:
             time.sleep(POLL_S)
         return None, "no worker brought the statement into the ledger"
 
-    def _record(self, detail: dict[str, str]) -> None:
+    def _record(self, detail: dict[str, str], question: "Question") -> None:
         stores = open_stores(self._settings, self._keyring)
+        number_hash = question.number_hash or ""
+        shard = stores.audit.shard_of(number_hash) if number_hash else 0
         try:
-            stores.audit.record(EventType.EVIDENCE_MADE, detail)
+            stores.audit.record(
+                EventType.EVIDENCE_MADE, detail, shard=shard, mask=question.mask, number_hash=number_hash
+            )
         finally:
             stores.store.close()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from .. import telemetry
 from ..clock import clock_ms
 from ..config import Settings, load_keyring
+from ..keyring import Keyring
 from ..keyring_reload import ReloadedKeyring
 from ..runtime.periodic_tasks import PeriodicTask
 from ..usecases import ports
@@ -24,6 +25,7 @@ from ..web.routes.audit_log import without_a_key
 if TYPE_CHECKING:
     from ..ledger.database import Database
     from ..signed_log.own_log import OwnLog
+    from ..signed_log.personal import Opening
     from ..signed_log.signing import LogSigner
 
 LOOK_S = 5.0
@@ -106,10 +108,23 @@ def own_log(settings: Settings) -> "Iterator[OwnLog]":
 
     keyring = load_keyring(settings)
     database = open_ledger(settings)
+    signers, origin = signers_of(lambda: keyring.at(clock_ms())), origin_of(settings.public_url)
     try:
-        yield OwnLog(database, signers_of(lambda: keyring.at(clock_ms())), origin_of(settings.public_url))
+        yield OwnLog(database, signers, origin, opening_of(keyring))
     finally:
         database.close()
+
+
+def opening_of(keyring: Keyring) -> "Opening":
+    """What opens that which stands beside records."""
+    from ..signed_log.personal import Opening  # noqa: PLC0415
+    from .erasing import tombstone_of  # noqa: PLC0415
+
+    def number_of(token: str) -> str | None:
+        found = keyring.ids.read_token(token)
+        return found.number_hash if found else None
+
+    return Opening(keyring.open, number_of, partial(tombstone_of, keyring.ids))
 
 
 def signing_tasks(settings: Settings, keyring: ReloadedKeyring) -> list[PeriodicTask]:
@@ -152,5 +167,5 @@ def _measure(database: "Database") -> None:
     state = log_state(database)
     telemetry.LOG_UNSIGNED.set(state.records - state.signed)
     telemetry.LOG_SIGNED_AT.set((state.signed_at_ms or 0) / 1000)
-    for witness, size in state.cosigned.items():
-        telemetry.LOG_WITNESS_LAG.labels(witness.partition("+")[0]).set(state.signed - size)
+    for witness in state.witnesses:
+        telemetry.LOG_WITNESS_LAG.labels(witness.name).set(state.signed - witness.size)

@@ -65,8 +65,13 @@ LOOP_WAITING = 20_000
 """Requests that may wait for news in an event loop."""
 
 
-def build_web(settings: Settings, waiting: int = NEWS_THREADS // 2) -> Flask:
-    """The API as a WSGI application. `waiting`: requests that may wait for news, in a thread each."""
+def build_web(
+    settings: Settings, waiting: int = NEWS_THREADS // 2, has_read: Callable[[], object] = lambda: None
+) -> Flask:
+    """The API as a WSGI application. `waiting`: requests that may wait for news, in a thread each.
+
+    `has_read` is called each time when all that is read in the background was read.
+    """
     require_for_web(settings)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
@@ -75,7 +80,7 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS // 2) -> Flask:
     parts = WebParts(settings, stores, keyring, guesses=guesses)
     announcer = Announcer(settings, stores, keyring, API, parts.webhook_facts)
     # Started by the first request of each process: a server may fork after this.
-    also = (guesses.count, announcer.announce_if_due, parts.guard.in_background)
+    also = (guesses.count, announcer.announce_if_due, parts.guard.in_background, has_read)
     read_in_background(stores, settings.policy, *also, api_keys=True)
     return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -87,12 +88,12 @@ def _opened(args: argparse.Namespace) -> Iterator[TextIO]:
     if args.out is None:
         yield sys.stdout
         return
+    how = os.O_APPEND if args.resume else os.O_CREAT | os.O_EXCL
     try:
-        file = args.out.open("a" if args.resume else "x", encoding="utf-8", newline="")
+        descriptor = os.open(args.out, os.O_WRONLY | how, 0o600)
     except OSError as error:
         raise UsageError(f"{args.out} cannot be written: {error.strerror}") from error
-    with file:
-        args.out.chmod(0o600)
+    with os.fdopen(descriptor, "a" if args.resume else "w", encoding="utf-8", newline="") as file:
         yield file
 
 

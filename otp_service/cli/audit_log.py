@@ -50,6 +50,9 @@ def register(audit: Any) -> None:
         help="a checkpoint that was kept elsewhere, which the log has to continue; may be repeated",
     )
     verify.add_argument("--bundle", metavar="FILE", type=file_path, help="verify this evidence instead of the ledger")
+    verify.add_argument(
+        "--unstated", action="store_true", help="with --bundle: good although the log does not say what was asked"
+    )
     json_option(verify)
 
 
@@ -98,7 +101,7 @@ def _verify(args: argparse.Namespace) -> int:
     from ..signed_log.kept_checkpoint import KeptCheckpoint  # noqa: PLC0415
 
     if args.bundle is not None:
-        return verify_bundle_file(args.bundle, args.key, as_json=args.json)
+        return verify_bundle_file(args.bundle, args.key, as_json=args.json, unstated=args.unstated)
     settings = load_settings()
     older = [_read(path) for path in args.checkpoint]
     with own_log(settings) as own, Progress("verifying", "records") as progress:
@@ -130,6 +133,7 @@ def _as_json(report: "Report") -> dict[str, Any]:
         "signed": report.signed,
         "checkpoints": report.checkpoints,
         "erased": report.erased,
+        "unopened": report.unopened,
         "finding": finding,
     }
 
@@ -138,6 +142,8 @@ def _sentence(report: "Report") -> str:
     if report.finding is not None:
         return f"{report.finding.kind}: {report.finding.sentence}"
     erased = f"; the personal part of {report.erased} was erased, which is fine" if report.erased else ""
+    if report.unopened:
+        erased += f"; the personal part of {report.unopened} cannot be opened with this keyring"
     waiting = report.records - report.signed
     unsigned = f"; {waiting} are not signed yet" if waiting else ""
     return f"{report.signed} records are as they were signed, under {report.checkpoints} checkpoints{unsigned}{erased}"

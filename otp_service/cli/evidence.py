@@ -37,6 +37,9 @@ def register(audit: Any) -> None:
     evidence.add_argument("--to", dest="until", metavar="TIME", type=moment, help="with --from: before this time")
     evidence.add_argument("--disclose", action="store_true", help="show masks, keyed hashes and addresses of end users")
     evidence.add_argument("--out", metavar="FILE", type=file_path, required=True, help="the zip file to write")
+    evidence.add_argument(
+        "--unstated", action="store_true", help="write it although the log does not say which records belong to it"
+    )
     json_option(evidence)
 
 
@@ -55,7 +58,10 @@ def _evidence(args: argparse.Namespace) -> None:
         files, fault = evidence.make(_question(args, evidence), progress.advance, disclose=args.disclose)
         report = _verified(files, own)
     if fault is not None:
-        note(f"the log does not say which records belong to the answer: {fault}")
+        said = f"the log does not say which records belong to the answer: {fault}"
+        if not args.unstated:
+            raise UsageError(f"{said}; nothing was written (see --unstated)")
+        note(said)
     written = write_archives(args.out, files)
     _show(args, report, written)
 
@@ -80,7 +86,7 @@ def _question(args: argparse.Namespace, evidence: "Evidence") -> "Question":
             raise UsageError(f"{args.verification!r} is no id of a verification")
         return Question(verification=args.verification.removeprefix(VERIFICATION_PREFIX))
     if args.number is not None:
-        return Question(number_hash=evidence.number_hash(args.number))
+        return evidence.about_number(args.number)
     return Question(since_ms=int(args.since.timestamp() * 1000), until_ms=int(args.until.timestamp() * 1000))
 
 
@@ -98,6 +104,7 @@ def described(report: "BundleReport") -> dict[str, Any]:
         "size": report.size,
         "disclosed": report.disclosed,
         "stated": report.stated,
+        "question": report.question,
         "key": str(report.key),
         "key_fingerprint": report.key.fingerprint,
         "cosigned_by": list(report.cosigned_by),
@@ -106,12 +113,13 @@ def described(report: "BundleReport") -> dict[str, Any]:
 
 def sentence(report: "BundleReport") -> str:
     """A report of a bundle in words."""
-    stated = "none is missing" if report.stated else "the log does not say whether one is missing"
+    asked = f"the question was: {report.question}; none is missing"
+    stated = asked if report.stated else "the log does not say what was asked, nor whether one is missing"
     return f"{report.records} records are proved under a checkpoint of {report.size}; {stated}"
 
 
-def verify_bundle_file(path: Path, key: "VerifierKey | None", *, as_json: bool) -> int:
-    """Verify a bundle and print what was found; the exit status."""
+def verify_bundle_file(path: Path, key: "VerifierKey | None", *, as_json: bool, unstated: bool) -> int:
+    """Verify a bundle and print what was found; the exit status. `unstated`: it is good without a statement."""
     from ..signed_log.archives import read_archive  # noqa: PLC0415
     from ..transparency.bundles import verify_bundle  # noqa: PLC0415
     from ..transparency.notes import NoteError  # noqa: PLC0415
@@ -131,4 +139,4 @@ def verify_bundle_file(path: Path, key: "VerifierKey | None", *, as_json: bool) 
         print_line(sentence(report))
     if key is None:
         note(f"the bundle brings its own key, which proves nothing: compare {report.key.fingerprint} (SHA-256)")
-    return 0
+    return 0 if report.stated or unstated else 1

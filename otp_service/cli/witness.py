@@ -1,4 +1,4 @@
-"""`otp-service witness`: what an auditor runs on another machine."""
+"""`otp-service witness`: what an auditor runs on another machine, and how the operator takes a witness away."""
 
 import argparse
 import os
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import ServiceError
 from .arguments import file_path
+from .keys import at_shell
 from .output import note, print_line
 from .parser import UsageError, add_command, add_group
-from .settings import duration_ms
+from .settings import duration_ms, load_settings
 
 if TYPE_CHECKING:
     from ..witness.following import Follower
@@ -32,7 +33,7 @@ def register(groups: Any) -> None:
         "run",
         _run,
         line="follow a log and cosign what continues what was cosigned before",
-        text=f"The API key (scope audit:read) is read from {KEY_VARIABLE}; the listener of --metrics-port needs none. "
+        text=f"The API key (scope audit:all) is read from {KEY_VARIABLE}; the listener of --metrics-port needs none. "
         "A forked or rolled-back log gets no cosignature, and the exit status is 1 with --once.",
         example="otp-service witness run --log https://otp.example --key witness.key --log-key 'otp.example/audit+…'",
     )
@@ -42,6 +43,28 @@ def register(groups: Any) -> None:
     run.add_argument("--name", default=socket.gethostname(), help="the witness's name in a new key (default: the host)")
     run.add_argument("--every", metavar="DURATION", default="10s", help="time between two looks (default 10s)")
     run.add_argument("--once", action="store_true", help="look once and end")
+    remove = add_command(
+        witness,
+        "remove",
+        _remove,
+        line="take a witness away from the log of this machine",
+        text="The log has room for 16. Revoke its API key first: a witness that still runs is taken in again.",
+        example="otp-service witness remove witness.example",
+    )
+    remove.add_argument("witness", metavar="WITNESS", help="its name or verifier key, as doctor and the record have it")
+
+
+def _remove(args: argparse.Namespace) -> None:
+    from ..bootstrap.witnesses import remove_witness  # noqa: PLC0415
+    from ..storage.callers import set_caller  # noqa: PLC0415
+
+    settings = load_settings()
+    set_caller("", "", at_shell(settings))
+    removed = remove_witness(settings, args.witness)
+    if not removed:
+        raise UsageError(f"the log has no witness {args.witness!r}")
+    for key in removed:
+        print_line(f"removed {key}")
 
 
 def _run(args: argparse.Namespace) -> int:

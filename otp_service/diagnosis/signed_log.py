@@ -1,6 +1,8 @@
 """Whether the audit log is signed, how old its newest checkpoint is, and how far its witnesses have come."""
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clock import rfc3339
@@ -17,11 +19,19 @@ LATE_MS = 60_000
 WITNESS_LATE = 10_000
 """Signed records that a witness may lack: more means that it does not run, or refuses."""
 
+WITNESS_LATE_MS = 600_000
+"""So long may a checkpoint wait for a witness, which looks every ten seconds: a small service signs few records."""
+
 NAME = "signed log"
 
 
-def check_signed_log(find: Callable[[], "Database | None"], now_ms: int, kept_size: int) -> Iterator[CheckResult]:
-    """`find` opens the ledger if it is there. `kept_size`: that of the checkpoint in the data directory, 0 for none."""
+def check_signed_log(
+    find: Callable[[], "Database | None"], now_ms: int, kept_size: int, kept: Path | None = None
+) -> Iterator[CheckResult]:
+    """`find` opens the ledger if it is there. `kept_size`: that of the checkpoint in the data directory, 0 for none.
+
+    `kept`: the file of that checkpoint, None if there is no such directory.
+    """
     try:
         database = find()
         if database is None:
@@ -34,7 +44,10 @@ def check_signed_log(find: Callable[[], "Database | None"], now_ms: int, kept_si
         yield CheckResult(NAME, False, error.detail)
         return
     yield judge_signed_log(state, now_ms, kept_size)
-    yield from judge_witnesses(state)
+    yield from judge_witnesses(state, now_ms)
+    if kept is not None and not os.access(kept.parent, os.W_OK | os.X_OK):
+        detail = f"{kept} cannot be written here, so a ledger that was rolled back is not noticed"
+        yield CheckResult("kept checkpoint", False, f"{detail}; set OTP_DATA_DIR to a directory that can be written")
 
 
 def _state(database: "Database") -> "LogState":
@@ -54,15 +67,17 @@ def judge_signed_log(state: "LogState", now_ms: int, kept_size: int) -> CheckRes
     detail = f"{state.signed} of {state.records} records are signed, last {rfc3339(state.signed_at_ms, 'seconds')}"
     if waiting and now_ms - state.signed_at_ms > LATE_MS:
         return CheckResult(NAME, False, f"{detail}; does a worker run? Its log says why it cannot sign")
-    return CheckResult(NAME, True, f"{detail}; {len(state.cosigned)} witnesses")
+    return CheckResult(NAME, True, f"{detail}; {len(state.witnesses)} witnesses")
 
 
-def judge_witnesses(state: "LogState") -> Iterator[CheckResult]:
+def judge_witnesses(state: "LogState", now_ms: int) -> Iterator[CheckResult]:
     """Whether each witness follows: one line for each."""
-    for key, size in state.cosigned.items():
-        lag = state.signed - size
-        detail = f"it has cosigned {size} records; {lag} came after"
-        more = "; does it run? Its messages say whether it refuses"
-        yield CheckResult(
-            f"witness {key.partition('+')[0]}", lag <= WITNESS_LATE, detail + (more if lag > WITNESS_LATE else "")
-        )
+    for witness in state.witnesses:
+        lag = state.signed - witness.size
+        detail = f"it has cosigned {witness.size} records; {lag} came after"
+        waited_ms = 0 if witness.behind_since_ms is None else now_ms - witness.behind_since_ms
+        if waited_ms > WITNESS_LATE_MS:
+            detail += f", and {waited_ms // 60_000} minutes ago it should have cosigned again"
+        late = lag > WITNESS_LATE or waited_ms > WITNESS_LATE_MS
+        more = "; does it run? Its messages say whether it refuses (no longer there: otp-service witness remove)"
+        yield CheckResult(f"witness {witness.name}", not late, detail + (more if late else ""))

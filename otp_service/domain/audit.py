@@ -80,6 +80,7 @@ class EventType(StrEnum):
     LEDGER_COPIED = "ledger.copied"
     LEDGER_ACCEPTED = "ledger.accepted"
     WITNESS_ADDED = "witness.added"
+    WITNESS_REMOVED = "witness.removed"
     EVIDENCE_MADE = "evidence.made"
     AUDIT_READ = "audit.read"
     AUDIT_EXPORTED = "audit.exported"

@@ -3,7 +3,8 @@
 Whoever leaves out records of a day has to leave out its digest, or to explain it.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,12 +12,16 @@ from sqlalchemy import Connection, func, select
 
 from ..clock import utc
 from ..domain.audit import EventType
+from ..domain.canonical_json import canonical
 from .database import Database
 from .records import detail_of
 from .tables import RECORDS
 
 LATE_MS = 600_000
 """So long after midnight a day's events have all been brought here, if none wait."""
+
+COUNTS_MAX = 30_000
+"""Bytes of the counts of single apps."""
 
 MOST = 31
 """Days that are looked at in one go."""
@@ -65,5 +70,19 @@ def _digest(connection: Connection, day: date) -> dict[str, Any]:
         "records": sum(row[2] for row in found),
         "first_seq": min((row[3] for row in found), default=None),
         "last_seq": max((row[4] for row in found), default=None),
-        "counts": counts,
+        **_bounded(counts),
     }
+
+
+def _bounded(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """The counts of as many apps as have room, those of the others together: no record may be longer than a tile's."""
+    told: dict[str, Mapping[str, int]] = {}
+    room, more = COUNTS_MAX, Counter[str]()
+    for app, by_type in counts.items():
+        room -= len(canonical({app: by_type}))
+        if room >= 0:
+            told[app] = by_type
+        else:
+            more.update(by_type)
+    apart = len(counts) - len(told)
+    return {"counts": told, **({"more": {"apps": apart, "counts": dict(more)}} if apart else {})}

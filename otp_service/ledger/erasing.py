@@ -52,8 +52,13 @@ def _note(connection: Connection, tombstone: str, at_ms: int) -> None:
 def tombstones(database: Database) -> dict[str, int]:
     """Each erasure that was done here, and when (Unix milliseconds). Raises LedgerUnavailable."""
     with database.reading() as connection:
-        found = connection.execute(select(ERASURES.c.tombstone, ERASURES.c.at_ms))
-        return {row.tombstone: row.at_ms for row in found}
+        return tombstones_in(connection)
+
+
+def tombstones_in(connection: Connection) -> dict[str, int]:
+    """The same within a transaction."""
+    found = connection.execute(select(ERASURES.c.tombstone, ERASURES.c.at_ms))
+    return {row.tombstone: row.at_ms for row in found}
 
 
 def replay(database: Database, erased: Mapping[str, int], tombstone_of: TombstoneOf) -> int:

@@ -27,6 +27,12 @@ PERSONAL = ("client_ip", "country")
 UNREADABLE = '{"unreadable":true}'
 """The detail of an event whose detail is no JSON object."""
 
+TOO_LONG = '{"too_long":true}'
+"""The detail of an event that is too long for a record."""
+
+LEAF_MAX = 65_535
+"""Bytes: more than this no entry tile holds (C2SP tlog-tiles)."""
+
 GREATEST = 2**63 - 1
 """The greatest number that the database holds."""
 
@@ -79,6 +85,9 @@ class RecordEncoder:
             person = self._person(made, known, event, values, seq) if values else None
             policy = policy_of.get(event.policy, f"sha256:{event.policy}") if event.policy else None
             leaf = _leaf(event, seq, detail, person[1] if person else None, policy)
+            if len(leaf) > LEAF_MAX:
+                message_id = None
+                leaf = _leaf(event, seq, TOO_LONG, person[1] if person else None, policy)
             made.records.append(_row(event, seq, leaf, message_id, person[0] if person else None))
         return made
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, func, select, tuple_
 from ..domain.audit import POLICY_DIGITS
 from ..ledger.database import Database
 from ..ledger.tables import CONFIGURATIONS, RECORDS
-from .promises import Breach, Judge, ProfileOf, Told
+from .promises import LIFETIME_MS, Breach, Judge, ProfileOf, Told
 
 PORTION = 2_000
 _ORDER = (RECORDS.c.at_ms, RECORDS.c.counter, RECORDS.c.shard)
@@ -36,21 +36,25 @@ def check_promises(
     until_ms: int | None,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> CheckReport:
-    """Check the records from `since_ms` on, before `until_ms` (Unix milliseconds). Raises LedgerUnavailable."""
+    """Check the records from `since_ms` on, before `until_ms` (Unix milliseconds).
+
+    What began a little before is known, and not judged for that time. Raises LedgerUnavailable.
+    """
     with database.reading() as connection:
-        judge = Judge(_profiles(connection))
-        before = select(*_COLUMNS).where(RECORDS.c.type.in_(_WISHES), RECORDS.c.at_ms < since_ms)
+        judge, first_ms = Judge(_profiles(connection), since_ms), since_ms - LIFETIME_MS
+        before = select(*_COLUMNS).where(RECORDS.c.type.in_(_WISHES), RECORDS.c.at_ms < first_ms)
         for told in _told(connection, before):
             list(judge.see(told))
-        wanted = select(*_COLUMNS).where(RECORDS.c.at_ms >= since_ms)
+        wanted = select(*_COLUMNS).where(RECORDS.c.at_ms >= first_ms)
         if until_ms is not None:
             wanted = wanted.where(RECORDS.c.at_ms < until_ms)
-        total = int(connection.execute(select(func.count()).select_from(wanted.subquery())).scalar_one())
+        within = wanted.where(RECORDS.c.at_ms >= since_ms).subquery()
+        total = int(connection.execute(select(func.count()).select_from(within)).scalar_one())
         breaches: list[Breach] = []
         for done, told in enumerate(_told(connection, wanted), 1):
             breaches += judge.see(told)
             if done % PORTION == 0:
-                progress(done, total)
+                progress(min(done, total), total)
         return CheckReport(total, judge.started, [*breaches, *judge.end(until_ms)])
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
+from ..clock import rfc3339
 from ..domain.canonical_json import canonical
 from ..domain.errors import KeyUnknown, SealBroken, ServiceError
+from ..domain.ids import VERIFICATION_PREFIX
 from ..ledger.database import Database
 from ..ledger.tables import PERSONS, RECORDS
 from ..transparency import bundles
@@ -32,12 +34,25 @@ class NoEvidence(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: one of the three. `since_ms` and `until_ms` are Unix milliseconds, the first included."""
+    """What is asked: one of the three. `since_ms` and `until_ms` are Unix milliseconds, the first included.
+
+    `verification`: the token of its id. `mask`: how the number is shown.
+    """
 
     verification: str | None = None
     number_hash: str | None = None
+    mask: str = ""
     since_ms: int = 0
     until_ms: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """As the statement has it. Which number it is stands in the statement's commitment, which can be erased."""
+        if self.verification is not None:
+            return f"verification {VERIFICATION_PREFIX}{self.verification}"
+        if self.number_hash is not None:
+            return bundles.OF_A_NUMBER
+        return f"from {rfc3339(self.since_ms)} to {rfc3339(self.until_ms)}"
 
     @property
     def condition(self) -> ColumnElement[bool]:
@@ -96,7 +111,7 @@ def gather(
             raise NoEvidence("no checkpoint has all of these records yet: try again in ten seconds")
         made = _made(connection, seqs, signed, gathering.unseal, progress)
         if statement is not None:
-            made |= _proved(connection, statement, bundles.STATEMENT, signed)
+            made |= _shown(connection, statement, bundles.STATEMENT, signed, gathering.unseal)
         note = log.published(signed).encode()
         rotations = _rotations(log, gathering.keys, signed)
     leaves = [json.loads(made[record_name(seq) + bundles.LEAF]) for seq in seqs]
@@ -121,11 +136,16 @@ def _made(
 ) -> dict[str, bytes]:
     made: dict[str, bytes] = {}
     for done, seq in enumerate(seqs, 1):
-        made |= _proved(connection, seq, record_name(seq), signed)
-        if unseal is not None:
-            made |= _disclosed(connection, seq, unseal)
+        made |= _shown(connection, seq, record_name(seq), signed, unseal)
         progress(done, len(seqs))
     return made
+
+
+def _shown(
+    connection: Connection, seq: int, name: str, signed: SignedCheckpoint, unseal: Callable[[str], bytes] | None
+) -> dict[str, bytes]:
+    disclosed = {} if unseal is None else _disclosed(connection, seq, name, unseal)
+    return {**_proved(connection, seq, name, signed), **disclosed}
 
 
 def _proved(connection: Connection, seq: int, name: str, signed: SignedCheckpoint) -> dict[str, bytes]:
@@ -134,7 +154,7 @@ def _proved(connection: Connection, seq: int, name: str, signed: SignedCheckpoin
     return {name + bundles.LEAF: bytes(leaf), name + bundles.PROOF: str(proof).encode()}
 
 
-def _disclosed(connection: Connection, seq: int, unseal: Callable[[str], bytes]) -> dict[str, bytes]:
+def _disclosed(connection: Connection, seq: int, name: str, unseal: Callable[[str], bytes]) -> dict[str, bytes]:
     """What the record commits to, as it was hashed. Nothing where it was erased, or where the key is not there."""
     wanted = select(PERSONS.c.sealed).join_from(RECORDS, PERSONS, RECORDS.c.person == PERSONS.c.id)
     sealed = connection.execute(wanted.where(RECORDS.c.seq == seq)).scalar()
@@ -145,7 +165,6 @@ def _disclosed(connection: Connection, seq: int, unseal: Callable[[str], bytes])
         salt = base64.b64decode(values.pop("salt"))
     except (KeyUnknown, SealBroken, ValueError, KeyError, binascii.Error):
         return {}
-    name = record_name(seq)
     return {name + bundles.PERSON: canonical(values), name + bundles.SALT: f"{salt.hex()}\n".encode()}
 
 

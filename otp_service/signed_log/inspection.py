@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from ..clock import rfc3339
 from ..ledger.database import Database
-from ..ledger.tables import PERSONS, RECORDS
+from ..ledger.tables import CONFIGURATIONS, PERSONS, RECORDS
 from ..transparency.checkpoints import Checkpoint, LogKeys, SignatureRefused, read_checkpoint
 from ..transparency.findings import Finding, Tampering
 from ..transparency.inspecting import inspect, judge_older
@@ -18,11 +19,13 @@ from ..transparency.notes import NoteError
 from ..transparency.tiles import hashes_of
 from ..transparency.tree import Tree, leaf_hash
 from .log_store import LogStore
+from .personal import Beside, Opening, PersonalParts
 from .stored_tiles import StoredTiles
 
 PORTION = 2_000
 Progress = Callable[[int, int], object]
-_COLUMNS = ("seq", "leaf", "leaf_hash", "shard", "at_ms", "type", "app", "verification", "delivery")
+_REPEATED = ("leaf_hash", "shard", "at_ms", "type", "app", "verification", "delivery", "message_id")
+_COLUMNS = ("seq", "leaf", *_REPEATED, "number_hash", "person")
 _LAST_MS = 253_402_300_799_999
 
 
@@ -30,30 +33,41 @@ _LAST_MS = 253_402_300_799_999
 class Report:
     """What was verified: how many records there are and are signed, and the first thing that is wrong.
 
-    `erased`: records whose personal part was erased, which breaks nothing.
+    `erased`: records whose personal part was erased, which breaks nothing; `unopened`: those whose personal part was
+    sealed with a key that the keyring has not.
     """
 
     records: int
     signed: int
     checkpoints: int
     erased: int
+    unopened: int
     finding: Finding | None
 
 
 def verify_ledger(
-    database: Database, keys: LogKeys, older: Sequence[Checkpoint] = (), progress: Progress = lambda _done, _total: None
+    database: Database,
+    keys: LogKeys,
+    opening: Opening,
+    older: Sequence[Checkpoint] = (),
+    progress: Progress = lambda _done, _total: None,
 ) -> Report:
-    """Verify everything that is signed. `older`: checkpoints that somebody kept elsewhere. Raises LedgerUnavailable."""
+    """Verify everything that is signed, and what stands beside it.
+
+    `older`: checkpoints that somebody kept elsewhere. Raises LedgerUnavailable.
+    """
     with database.reading() as connection:
         notes = LogStore(connection).all_notes()
         checkpoints, finding = _judged(notes, keys)
         records = int(connection.execute(select(func.count()).select_from(RECORDS)).scalar_one())
-        rows = _Rows(connection, records, progress)
+        persons = PersonalParts(connection, opening)
+        rows = _Rows(connection, persons, records, progress)
         tiles = StoredTiles(connection)
         finding = finding or inspect(rows.leaves(), lambda number: hashes_of(tiles.tile(0, number)), checkpoints)
         finding = rows.sooner(finding) or _judge_older(older, checkpoints, records, Tree(tiles))
+        finding = finding or _edited_configuration(connection)
         signed = max((one.size for one in checkpoints), default=0)
-        return Report(records, signed, len(notes), _erased(connection), finding)
+        return Report(records, signed, len(notes), persons.erased, persons.unopened, finding)
 
 
 def _judged(notes: Sequence[str], keys: LogKeys) -> tuple[list[Checkpoint], Finding | None]:
@@ -82,8 +96,9 @@ def _judge_older(older: Sequence[Checkpoint], own: Sequence[Checkpoint], records
 class _Rows:
     """The rows in order of their numbers. Notes the first whose columns are not what its bytes say."""
 
-    def __init__(self, connection: Connection, total: int, progress: Progress) -> None:
+    def __init__(self, connection: Connection, persons: PersonalParts, total: int, progress: Progress) -> None:
         self._connection = connection
+        self._persons = persons
         self._total = total
         self._progress = progress
         self._finding: Finding | None = None
@@ -92,15 +107,17 @@ class _Rows:
         done, last = 0, 0
         while rows := self._portion(last):
             for row in rows:
-                if self._finding is None and (fault := _fault(row)):
+                if self._finding is None and (fault := _fault(row, self._persons)):
                     self._finding = Finding(Tampering.EDITED, row[0], f"record {row[0]} was edited: {fault}")
                 yield _raw(row[1])
             done, last = done + len(rows), rows[-1][0]
             self._progress(done, self._total)
 
     def _portion(self, last: int) -> Sequence[Any]:
-        wanted = select(*(RECORDS.c[name] for name in _COLUMNS)).where(RECORDS.c.seq > last)
-        return self._connection.execute(wanted.order_by(RECORDS.c.seq).limit(PORTION)).all()
+        wanted = select(*(RECORDS.c[name] for name in _COLUMNS), PERSONS.c.number_hash, PERSONS.c.sealed)
+        joined = wanted.join_from(RECORDS, PERSONS, RECORDS.c.person == PERSONS.c.id, isouter=True)
+        behind = joined.where(RECORDS.c.seq > last).order_by(RECORDS.c.seq).limit(PORTION)
+        return self._connection.execute(behind).all()
 
     def sooner(self, finding: Finding | None) -> Finding | None:
         """Of two findings that of the tree, which says more, unless the other comes first."""
@@ -108,6 +125,14 @@ class _Rows:
         if own is None or finding is None:
             return finding or own
         return own if finding.seq is not None and (own.seq or 0) < finding.seq else finding
+
+
+class _Detail(msgspec.Struct):
+    message_id: Any = None
+
+    @property
+    def column(self) -> str | None:
+        return self.message_id if isinstance(self.message_id, str) else None
 
 
 class _Says(msgspec.Struct):
@@ -119,23 +144,26 @@ class _Says(msgspec.Struct):
     app: str | None
     verification_id: str | None
     delivery_id: str | None
+    person: str | None
+    detail: _Detail
 
 
 _read = msgspec.json.Decoder(_Says).decode
-_REPEATED = ("leaf_hash", "shard", "at_ms", "type", "app", "verification", "delivery")
 
 
-def _fault(row: Any) -> str | None:
-    """Which column differs from the record's bytes."""
-    _, leaf, digest, shard, at_ms, kind, app, verification, delivery = row
+def _fault(row: Any, persons: PersonalParts) -> str | None:
+    """Which column differs from the record's bytes, or from what these commit to."""
+    _, leaf, digest, shard, at_ms, kind, app, verification, delivery, message_id, *personal = row
     try:
         says = _read(leaf)
-        stands = (digest, shard, _at(at_ms), kind, app, f"vrf_{verification}" if verification else None, delivery)
+        named = (f"vrf_{verification}" if verification else None, delivery, message_id)
+        stands = (digest, shard, _at(at_ms), kind, app, *named)
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
         return "it cannot be read"
-    told = (leaf_hash(_raw(leaf)), says.shard, says.at, says.type, says.app, says.verification_id, says.delivery_id)
+    named = (says.verification_id, says.delivery_id, says.detail.column)
+    told = (leaf_hash(_raw(leaf)), says.shard, says.at, says.type, says.app, *named)
     if told == stands:
-        return None
+        return persons.fault(says.person, Beside(verification, *personal))
     differing = (name for name, one, other in zip(_REPEATED, told, stands, strict=True) if one != other)
     return next((f"the column {name} is not what was signed" for name in differing), None)
 
@@ -158,8 +186,9 @@ def _raw(leaf: bytes | str) -> bytes:
     return leaf.encode() if isinstance(leaf, str) else leaf
 
 
-def _erased(connection: Connection) -> int:
-    """Records with a commitment to what identifies somebody, and nothing behind it."""
-    there = select(PERSONS.c.id).where(PERSONS.c.id == RECORDS.c.person).exists()
-    wanted = select(func.count()).where(RECORDS.c.person.is_not(None), ~there)
-    return int(connection.execute(wanted).scalar_one())
+def _edited_configuration(connection: Connection) -> Finding | None:
+    """Events name the configuration that decided by its hash."""
+    for name, content in connection.execute(select(CONFIGURATIONS.c.hash, CONFIGURATIONS.c.content)):
+        if name != f"sha256:{sha256(content.encode()).hexdigest()}":
+            return Finding(Tampering.EDITED, None, f"the configuration {name} was edited")
+    return None

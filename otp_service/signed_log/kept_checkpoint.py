@@ -1,5 +1,6 @@
 """The newest checkpoint in a file beside the database: a database that was rolled back does not take it along."""
 
+import logging
 from pathlib import Path
 
 from ..files import write_private
@@ -8,12 +9,15 @@ from ..transparency.notes import NoteError
 
 FILE = "checkpoint"
 
+_log = logging.getLogger("otp.signed_log")
+
 
 class KeptCheckpoint:
     """The file `path`; None keeps nothing."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._told = False
 
     def read(self) -> Checkpoint | None:
         """What the file says; None if there is none that can be read."""
@@ -23,6 +27,14 @@ class KeptCheckpoint:
             return None
 
     def write(self, note: str) -> None:
-        """Keep this one. Raises OSError."""
-        if self._path is not None:
+        """Keep this one. Where that cannot be, signing goes on without: it is told once."""
+        if self._path is None:
+            return
+        try:
             write_private(self._path, note.encode())
+            self._told = False
+        except OSError as error:
+            if not self._told:
+                reason = f"{self._path}: {error.strerror}; set OTP_DATA_DIR to a directory that can be written"
+                _log.warning("the newest checkpoint cannot be kept", extra={"reason": reason})
+            self._told = True

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from ..transparency.checkpoints import Checkpoint, read_checkpoint
 from ..transparency.notes import Note, SignatureLine
-from .tables import CHECKPOINTS, COSIGNATURES, LOG
+from .tables import CHECKPOINTS, LOG, WITNESSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,23 @@ class SignedCheckpoint:
     def checkpoint(self) -> Checkpoint:
         """What it says. Raises NoteError if the row was changed."""
         return read_checkpoint(self.note)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How far the witness with this verifier key has come.
+
+    `behind_since_ms`: when the first checkpoint was signed that it did not cosign; None if it has cosigned the newest.
+    """
+
+    key: str
+    size: int
+    behind_since_ms: int | None
+
+    @property
+    def name(self) -> str:
+        """The name in its key."""
+        return self.key.partition("+")[0]
 
 
 class LogStore:
@@ -50,7 +67,7 @@ class LogStore:
 
     def newest_cosigned(self) -> SignedCheckpoint | None:
         """The newest checkpoint that a witness cosigned."""
-        cosigned = select(func.max(COSIGNATURES.c.checkpoint)).scalar_subquery()
+        cosigned = select(func.max(WITNESSES.c.checkpoint)).scalar_subquery()
         return self._one(select(CHECKPOINTS).where(CHECKPOINTS.c.id == cosigned))
 
     def of_text(self, size: int, text: str) -> SignedCheckpoint | None:
@@ -62,6 +79,10 @@ class LogStore:
     def _one(self, query: object) -> SignedCheckpoint | None:
         row = self._connection.execute(query).first()  # type: ignore[call-overload]
         return SignedCheckpoint(*row[:4]) if row else None
+
+    def oldest_note(self) -> str | None:
+        """The first checkpoint."""
+        return self._connection.execute(select(CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.id).limit(1)).scalar()
 
     def all_notes(self) -> Sequence[str]:
         """Every checkpoint that was kept, oldest first."""
@@ -79,21 +100,32 @@ class LogStore:
         self._connection.execute(insert(CHECKPOINTS).values(**values))
 
     def add_cosignature(self, checkpoint: int, witness: str, line: SignatureLine, at_ms: int) -> None:
-        """Keep what a witness said, once for each checkpoint and witness."""
-        same = (COSIGNATURES.c.checkpoint == checkpoint) & (COSIGNATURES.c.witness == witness)
-        if self._connection.execute(select(COSIGNATURES.c.checkpoint).where(same)).first() is None:
+        """Keep what a witness said last. What it says of an older checkpoint than before changes nothing."""
+        same = WITNESSES.c.witness == witness
+        last = self._connection.execute(select(WITNESSES.c.checkpoint).where(same)).scalar()
+        if last is None or last < checkpoint:
+            self._connection.execute(delete(WITNESSES).where(same))
             values = {"checkpoint": checkpoint, "witness": witness, "line": str(line), "at_ms": at_ms}
-            self._connection.execute(insert(COSIGNATURES).values(**values))
+            self._connection.execute(insert(WITNESSES).values(**values))
+
+    def remove_witness(self, witness: str) -> None:
+        """Forget a witness and what it cosigned."""
+        self._connection.execute(delete(WITNESSES).where(WITNESSES.c.witness == witness))
 
     def published(self, signed: SignedCheckpoint) -> str:
         """The note with the cosignatures that came since."""
-        query = select(COSIGNATURES.c.line).where(COSIGNATURES.c.checkpoint == signed.id)
-        return signed.note + "".join(self._connection.execute(query.order_by(COSIGNATURES.c.witness)).scalars())
+        query = select(WITNESSES.c.line).where(WITNESSES.c.checkpoint == signed.id)
+        return signed.note + "".join(self._connection.execute(query.order_by(WITNESSES.c.witness)).scalars())
 
-    def cosigned_sizes(self) -> dict[str, int]:
-        """The size that each witness cosigned last, by its verifier key."""
-        newest = select(COSIGNATURES.c.witness, func.max(CHECKPOINTS.c.size)).join_from(
-            COSIGNATURES, CHECKPOINTS, COSIGNATURES.c.checkpoint == CHECKPOINTS.c.id
+    def witnesses(self) -> list[Followed]:
+        """How far each witness has come, in the order of their keys."""
+        query = select(WITNESSES.c.witness, WITNESSES.c.checkpoint, CHECKPOINTS.c.size).join_from(
+            WITNESSES, CHECKPOINTS, WITNESSES.c.checkpoint == CHECKPOINTS.c.id
         )
-        rows = self._connection.execute(newest.group_by(COSIGNATURES.c.witness))
-        return {witness: size for witness, size in rows}  # noqa: C416 - rows are no pairs for the type checker
+        rows = self._connection.execute(query.order_by(WITNESSES.c.witness)).all()
+        return [Followed(witness, size, self._signed_after(checkpoint)) for witness, checkpoint, size in rows]
+
+    def _signed_after(self, checkpoint: int) -> int | None:
+        """When the next checkpoint was signed; None if there is none."""
+        later = select(CHECKPOINTS.c.at_ms).where(CHECKPOINTS.c.id > checkpoint)
+        return self._connection.execute(later.order_by(CHECKPOINTS.c.id).limit(1)).scalar()

@@ -16,12 +16,9 @@ def own_keys(connection: Connection, signers: Signers, origin: str) -> LogKeys:
 
 def _first(log: LogStore, signers: Signers, origin: str) -> VerifierKey:
     active, known = signers(origin)
-    for note in log.all_notes()[:1]:
-        try:
-            lines = read_checkpoint(note)[0].signatures
-        except NoteError:
-            continue
-        for signer in known:
-            if any(line.is_of(signer.key) for line in lines):
-                return signer.key
-    return active.key
+    try:
+        lines = read_checkpoint(log.oldest_note() or "")[0].signatures
+    except NoteError:
+        return active.key
+    signed = (signer.key for signer in known if any(line.is_of(signer.key) for line in lines))
+    return next(signed, active.key)

@@ -6,8 +6,9 @@ from ..ledger.database import Database
 from ..transparency.checkpoints import Checkpoint, LogKeys
 from ..transparency.notes import VerifierKey
 from .inspection import Progress, Report, verify_ledger
-from .log_store import LogStore
+from .log_store import Followed, LogStore
 from .own_keys import own_keys
+from .personal import Opening
 from .reading import LogReader
 from .signing import Signers
 
@@ -15,8 +16,9 @@ from .signing import Signers
 class OwnLog:
     """Each method raises LedgerUnavailable. `origin`: the name that the log will have, if it has none yet."""
 
-    def __init__(self, database: Database, signers: Signers, origin: str) -> None:
+    def __init__(self, database: Database, signers: Signers, origin: str, opening: Opening) -> None:
         self.database = database
+        self._opening = opening
         self._signers = signers
         self._origin = origin
 
@@ -29,6 +31,16 @@ class OwnLog:
         """The newest checkpoint; None while there is none."""
         return LogReader(self.database).checkpoint()
 
+    def witnesses(self) -> list[Followed]:
+        """Who cosigns it, and how far each has come."""
+        with self.database.reading() as connection:
+            return LogStore(connection).witnesses()
+
+    def remove_witness(self, key: str) -> None:
+        """Forget the witness with this verifier key and what it cosigned."""
+        with self.database.writing() as connection:
+            LogStore(connection).remove_witness(key)
+
     def keys(self, first: VerifierKey | None = None) -> LogKeys:
         """The log's keys from this one on, or from the keyring's first. Raises NoteError."""
         with self.database.reading() as connection:
@@ -38,4 +50,4 @@ class OwnLog:
 
     def verify(self, first: VerifierKey | None, older: Sequence[Checkpoint], progress: Progress) -> Report:
         """Verify the whole log (see `inspection`)."""
-        return verify_ledger(self.database, self.keys(first), older, progress)
+        return verify_ledger(self.database, self.keys(first), self._opening, older, progress)

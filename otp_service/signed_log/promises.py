@@ -1,5 +1,6 @@
 """What the service promises, judged by its record alone: rules over events in order of time. Pure."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -62,25 +63,45 @@ ProfileOf = Callable[[str | None, str], str | None]
 
 
 class Judge:
-    """Sees every record of a period in order of time. What began before the period is judged as far as it is seen."""
+    """Sees every record of a period in order of time, and those of `LIFETIME_MS` before it, which are not judged.
 
-    def __init__(self, profile_of: ProfileOf) -> None:
+    What has ended is forgotten after that time: memory does not grow with the period.
+    """
+
+    def __init__(self, profile_of: ProfileOf, since_ms: int = 0) -> None:
         self._profile_of = profile_of
+        self._since_ms = since_ms
         self._courses: dict[str, _Course] = {}
+        self._ended: deque[tuple[int, str]] = deque()
         self._stopped: set[tuple[str, str]] = set()
         self._newest_ms = 0
         self.started = 0
 
     def see(self, told: Told) -> Iterator[Breach]:
-        """What this record shows."""
+        """What this record shows; nothing if it is of before the period."""
+        breaches = list(self._see(told))
+        if told.at_ms >= self._since_ms:
+            yield from breaches
+
+    @property
+    def followed(self) -> int:
+        """How many verifications are not forgotten yet."""
+        return len(self._courses)
+
+    def _see(self, told: Told) -> Iterator[Breach]:
         self._newest_ms = max(self._newest_ms, told.at_ms)
+        self._forget()
         if told.type in ("optout.added", "optout.removed"):
             self._note_wish(told)
         elif told.type == "verification.started" and told.verification:
             self._courses[told.verification] = _Course(told.seq, told.at_ms)
-            self.started += 1
+            self.started += told.at_ms >= self._since_ms
         elif told.verification in self._courses:
             yield from self._follow(told, self._courses[told.verification])
+
+    def _forget(self) -> None:
+        while self._ended and self._ended[0][0] + LIFETIME_MS < self._newest_ms:
+            self._courses.pop(self._ended.popleft()[1], None)
 
     def _note_wish(self, told: Told) -> None:
         wish = (told.number or "", str(told.detail.get("messaging_profile_id")))
@@ -98,6 +119,8 @@ class Judge:
         elif told.type == "check.failed":
             yield from _judge_guess(told, course)
         elif told.type in _ENDS:
+            if course.end is None:
+                self._ended.append((told.at_ms, told.verification or ""))
             yield from _judge_end(told, course)
 
     def _judge_send(self, told: Told, course: _Course) -> Iterator[Breach]:
@@ -110,7 +133,7 @@ class Judge:
         """What the whole shows, as of this time or of the newest record."""
         now_ms = self._newest_ms if until_ms is None else min(until_ms, self._newest_ms)
         for verification, course in self._courses.items():
-            if course.end is None and course.started_ms + LIFETIME_MS < now_ms:
+            if course.end is None and self._since_ms <= course.started_ms < now_ms - LIFETIME_MS:
                 yield Breach(Promise.ENDED, course.seq, f"{verification} was started and never ended")
 
 

@@ -8,7 +8,7 @@ from ..ledger.database import Database
 from ..ledger.tables import RECORDS
 from ..transparency.checkpoints import read_checkpoint
 from ..transparency.cosignatures import cosignatures
-from ..transparency.notes import NoteError, VerifierKey
+from ..transparency.notes import NoteError, SignatureLine, VerifierKey
 from ..transparency.proofs import Proof
 from ..transparency.tiles import entry_bundle, width_in
 from ..transparency.tree import HASH_BYTES, TILE_WIDTH, Tree
@@ -51,19 +51,17 @@ class LogReader:
         Raises NoteError if it is not good, or if there are witnesses enough.
         """
         witness, (note, checkpoint) = VerifierKey.parse(key), read_checkpoint(raw)
+        if witness.name == checkpoint.origin:
+            raise NoteError("a witness has a name of its own, not that of the log")
         if not cosignatures(note, [witness]):
             raise NoteError("the checkpoint has no cosignature of this key")
         line = next(line for line in note.signatures if line.is_of(witness))
         with self._database.writing() as connection:
             log = LogStore(connection)
-            signed = log.of_text(checkpoint.size, checkpoint.text)
-            if signed is None:
+            if checkpoint.origin != log.origin(locked=True):
                 return None
-            witnesses = log.cosigned_sizes()
-            if key not in witnesses and len(witnesses) >= WITNESSES_MAX:
-                raise NoteError(f"the log has {WITNESSES_MAX} witnesses, and takes no more")
-            log.add_cosignature(signed.id, key, line, now_ms)
-            return key not in witnesses
+            signed = log.of_text(checkpoint.size, checkpoint.text)
+            return None if signed is None else _take(log, signed, str(witness), line, now_ms)
 
     def tile(self, level: int, number: int, width: int) -> bytes | None:
         """The tile, as wide as asked for; None if no checkpoint needs it."""
@@ -73,12 +71,15 @@ class LogReader:
             return StoredTiles(connection).tile(level, number)[: width * HASH_BYTES]
 
     def entries(self, number: int, width: int) -> bytes | None:
-        """The records of the tile on level 0; None if no checkpoint needs them."""
+        """The records of the tile on level 0; None if no checkpoint needs them, or if one is too long for a tile."""
         with self._database.reading() as connection:
             if not 0 < width <= width_in(_signed_size(connection), 0, number):
                 return None
             first = number * TILE_WIDTH + 1
-            return entry_bundle(leaves_in(connection, first, first + width - 1))
+            try:
+                return entry_bundle(leaves_in(connection, first, first + width - 1))
+            except ValueError:  # only of a ledger from before records had a bound
+                return None
 
     def proof(self, name: str, app: str | None) -> str | None:
         """The proof of a record, with the record: named by its number, or as the API names an event.
@@ -88,6 +89,15 @@ class LogReader:
         with self._database.reading() as connection:
             found = _find(connection, name, app)
             return None if found is None else _proof(connection, *found)
+
+
+def _take(log: LogStore, signed: SignedCheckpoint, witness: str, line: SignatureLine, now_ms: int) -> bool:
+    """Keep the line; whether the witness is new. `witness` is its key in the one spelling that it has."""
+    known = [one.key for one in log.witnesses()]
+    if witness not in known and len(known) >= WITNESSES_MAX:
+        raise NoteError(f"the log has {WITNESSES_MAX} witnesses, and takes no more: otp-service witness remove")
+    log.add_cosignature(signed.id, witness, line, now_ms)
+    return witness not in known
 
 
 def prove(connection: Connection, seq: int, signed: SignedCheckpoint) -> Proof:

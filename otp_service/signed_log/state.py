@@ -1,22 +1,22 @@
 """How the log is doing, for metrics and `doctor`."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..ledger.database import Database
 from .ledger_rows import size_in
-from .log_store import LogStore
+from .log_store import Followed, LogStore
 
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """`signed_at_ms` is None while nothing was signed. `cosigned`: the size that each witness cosigned last."""
+    """`signed_at_ms` is None while nothing was signed."""
 
     records: int
     signed: int
     signed_at_ms: int | None
     origin: str | None
-    cosigned: Mapping[str, int]
+    witnesses: Sequence[Followed]
 
 
 def log_state(database: Database) -> LogState:
@@ -25,4 +25,4 @@ def log_state(database: Database) -> LogState:
         log = LogStore(connection)
         newest = log.newest()
         signed, at_ms = (newest.size, newest.at_ms) if newest else (0, None)
-        return LogState(size_in(connection), signed, at_ms, log.origin(), log.cosigned_sizes())
+        return LogState(size_in(connection), signed, at_ms, log.origin(), log.witnesses())

@@ -1,4 +1,4 @@
-"""The tables of the signed log, as the step `0010_signed_log` makes them."""
+"""The tables of the signed log, as the steps `0010_signed_log` and `0011_witnesses` make them."""
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 
@@ -21,11 +21,11 @@ CHECKPOINTS = Table(
     Column("at_ms", BigInteger),
     Column("rotates", Integer),
 )
-COSIGNATURES = Table(
-    "log_cosignatures",
+WITNESSES = Table(
+    "log_witnesses",
     METADATA,
-    Column("checkpoint", BigInteger, primary_key=True),
     Column("witness", Text, primary_key=True),
+    Column("checkpoint", BigInteger),
     Column("line", Text),
     Column("at_ms", BigInteger),
 )

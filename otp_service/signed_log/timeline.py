@@ -14,7 +14,13 @@ def _cells(leaf: Mapping[str, Any]) -> list[str]:
     cause = ", ".join(f"{name} {value}" for name, value in by.items() if value)
     detail = ", ".join(f"{name}={_shown(value)}" for name, value in leaf["detail"].items())
     named = (leaf["seq"], leaf["at"], leaf["type"], leaf["app"], leaf["delivery_id"] or leaf["verification_id"])
-    return [*("-" if value is None else str(value) for value in named), cause or "-", detail or "-"]
+    cells = [*("-" if value is None else str(value) for value in named), cause or "-", detail or "-"]
+    return [_plain(cell) for cell in cells]
+
+
+def _plain(cell: str) -> str:
+    """Without control characters: one that ends a line or turns it round would make a line that no record says."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cell)
 
 
 def _shown(value: object) -> str:

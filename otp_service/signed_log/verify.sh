@@ -2,16 +2,20 @@
 # Verifies this evidence with sh, openssl, coreutils, awk and xxd, and no line of the service that made it.
 #   sh verify.sh --key VKEY   VKEY: the log's key as you learnt it elsewhere; any other key is refused
 #   sh verify.sh              tells which key the bundle brings: compare it, or the bundle proves nothing
+#   --unstated                good (exit status 0) although the log does not say what was asked
 set -u
 LC_ALL=C
 export LC_ALL
 cd "$(dirname "$0")" || exit 2
 key=
-case ${1-} in
-  --key) key=${2:?--key needs a verifier key} ;;
-  '') ;;
-  *) echo 'usage: sh verify.sh [--key VKEY]' >&2; exit 2 ;;
-esac
+unstated=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --key) key=${2:?--key needs a verifier key}; shift 2 ;;
+    --unstated) unstated=1; shift ;;
+    *) echo 'usage: sh verify.sh [--key VKEY] [--unstated]' >&2; exit 2 ;;
+  esac
+done
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 refuse() { printf 'REFUSED: %s\n' "$1" >&2; exit 1; }
@@ -137,7 +141,7 @@ proved() {
   if [ "$last" != 0 ] || [ "$reached" != "$root" ]; then refuse "$1 is not in the log as it was signed"; fi
 }
 
-# Members of a record: number, n, verification, person, type and the records that a statement names.
+# Members of a record: number, n, verification, person, type, and of a statement its records and its question.
 members() {
   awk '
     function member(text, wanted,    i, c, depth, inside, escaped, begin, name, value) {
@@ -165,9 +169,18 @@ members() {
     { whole = whole $0 }
     END {
       print bare(member(whole, "seq")), bare(member(whole, "n")), bare(member(whole, "verification_id")), \
-        bare(member(whole, "person")), bare(member(whole, "type")), bare(member(member(whole, "detail"), "records"))
+        bare(member(whole, "person")), bare(member(whole, "type")), bare(member(member(whole, "detail"), "records")), \
+        bare(member(member(whole, "detail"), "question"))
     }
   ' "$1"
+}
+
+# disclosed_of NAME COMMITMENT: what is disclosed of this record has to be what it commits to; 1 if nothing is.
+disclosed_of() {
+  if [ ! -f "$1.person" ] && [ ! -f "$1.salt" ]; then return 1; fi
+  [ "$(xxd -r -p "$1.salt" | xxd -p -c 64)" = "$(cat "$1.salt")" ] || refuse "$1.salt is not hexadecimal"
+  found=$({ xxd -r -p "$1.salt"; cat "$1.person"; } | digest)
+  [ "$2" = "sha256:$found" ] || refuse "$1.person is not what the record commits to"
 }
 
 count=0
@@ -184,17 +197,13 @@ for leaf in records/*.leaf; do
   [ "$1" = $((index + 1)) ] || refuse "$leaf stands elsewhere in the log than it says"
   [ "$name_of" = "records/$(printf '%09d' "$1")" ] || refuse "$leaf has the name of another record"
   printf '%s\n' "$told_of" >> "$work/records"
-  if [ -f "$name_of.person" ] || [ -f "$name_of.salt" ]; then
-    [ "$(xxd -r -p "$name_of.salt" | xxd -p -c 64)" = "$(cat "$name_of.salt")" ] || refuse "$name_of.salt is not hexadecimal"
-    found=$({ xxd -r -p "$name_of.salt"; cat "$name_of.person"; } | digest)
-    [ "$4" = "sha256:$found" ] || refuse "$name_of.person is not what the record commits to"
-    disclosed=$((disclosed + 1))
-  fi
+  if disclosed_of "$name_of" "$4"; then disclosed=$((disclosed + 1)); fi
   count=$((count + 1))
 done
 
 # ---- 4. None was left out --------------------------------------------------------------------------------------------
 
+question=
 if [ -f statement.leaf ]; then
   proved statement.leaf statement.tlog-proof
   set -f
@@ -203,6 +212,11 @@ if [ -f statement.leaf ]; then
   [ "$1" = $((index + 1)) ] || refuse 'the statement stands elsewhere in the log than it says'
   [ "$5" = evidence.made ] || refuse 'the statement is no record of evidence that was made'
   printf '%s\n' "$6" > "$work/stated"
+  number_of=$4
+  shift 6
+  question=$*
+  case $question in '' | null | *[!\ -~]*) refuse 'the statement does not say what was asked' ;; esac
+  if disclosed_of statement "$number_of"; then question="$question $(tr -cd '[:print:]' < statement.person)"; fi
 else
   : > "$work/stated"
 fi
@@ -232,10 +246,16 @@ if [ -s "$work/missing" ]; then refuse "$(cat "$work/missing")"; fi
 
 printf 'VERIFIED: %s records of %s, under a checkpoint of %s records\n' "$count" "$name" "$size"
 printf 'disclosed: %s; Ed25519 by %s\n' "$disclosed" "$(openssl version)"
-if [ ! -s "$work/stated" ]; then
-  echo 'The log does not say which records belong here: only gaps within a verification would be seen.'
+if [ -n "$question" ]; then
+  printf 'question: %s\n' "$question"
+else
+  echo 'The log does not say what was asked, nor which records belong here: only gaps within a verification would be seen.'
 fi
 if [ -z "$key" ]; then
   printf 'The bundle brings its own key, which proves nothing: compare it with one that you learnt elsewhere.\n'
   printf '  key: %s\n  SHA-256: %s\n' "$trusted" "$(printf '%s' "$trusted" | digest)"
+fi
+if [ -z "$question" ] && [ -z "$unstated" ]; then
+  echo 'UNSTATED: this may be less than the answer (see --unstated)' >&2
+  exit 1
 fi

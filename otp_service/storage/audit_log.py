@@ -80,13 +80,13 @@ class AuditLog:
         mark: str = "",
         shard: int = 0,
         room: int = 0,
+        mask: str = "",
         number_hash: str = "",
     ) -> None:
-        """Record an event that belongs to no verification; with a throttle at most one of its kind (or mark) in that
-        time.
+        """Record an event; with a throttle at most one of its kind (or mark) in that time.
 
-        `number_hash`: of the number that it is about; it is recorded on that number's shard then. `room`: so many
-        blanks behind it. Raises StoreUnavailable.
+        Most events here belong to nobody. `number_hash`: of a number that it is about; it is recorded on that number's
+        shard then, and erased with the person. `room`: so many blanks behind it. Raises StoreUnavailable.
         """
         shard = self._keys.shard(number_hash) if number_hash else shard
         self._scripts.call(
@@ -96,7 +96,7 @@ class AuditLog:
             detail=json.dumps(detail) + " " * room,
             throttle_ms=throttle_ms,
             app=app,
-            mask="",
+            mask=mask,
             number_hash=number_hash,
         )
 

@@ -45,7 +45,7 @@ def _sent(found: Mapping[str, str]) -> dict[str, Sent]:
 
 
 def _sent_code(text: str) -> Sent:
-    token, number_hash, may_bind = SentCode.parse(text)
+    token, number_hash, may_bind, _ = SentCode.parse(text)
     return Sent(token, number_hash, may_bind == flag(True))
 
 

@@ -6,6 +6,7 @@ the numbers of all records that belong to the answer. `verify.sh` in the bundle 
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,6 +21,10 @@ STATEMENT = "statement"
 RECORDS, ROTATIONS = "records/", "rotations/"
 LEAF, PROOF, PERSON, SALT = ".leaf", ".tlog-proof", ".person", ".salt"
 STATED = "evidence.made"
+OF_A_NUMBER = "number"
+"""The question of a statement about a number; which one is in what the statement commits to."""
+
+_QUESTION = re.compile(r"[ -~]{1,200}", re.ASCII)
 DIGITS = 9
 
 Files = Mapping[str, bytes]
@@ -31,14 +36,22 @@ class BundleRefused(NoteError):
 
 @dataclass(frozen=True, slots=True)
 class BundleReport:
-    """What a bundle proves. `stated`: whether the log says which records belong to the answer."""
+    """What a bundle proves.
+
+    `question`: what the records answer, as the log says; None if it does not say which records belong to an answer.
+    """
 
     records: int
     size: int
     key: VerifierKey
     disclosed: int
-    stated: bool
+    question: str | None
     cosigned_by: tuple[str, ...]
+
+    @property
+    def stated(self) -> bool:
+        """Whether the log says which records belong to the answer."""
+        return self.question is not None
 
 
 def record_name(seq: int) -> str:
@@ -84,12 +97,23 @@ def verify_bundle(files: Files, trusted: VerifierKey | None = None) -> BundleRep
     records = {name.removesuffix(LEAF): raw for name, raw in files.items() if name.endswith(LEAF)}
     leaves = [_leaf(name, raw, files, keys) for name, raw in sorted(records.items())]
     proved = [leaf for leaf in leaves if leaf["name"] != STATEMENT]
-    require_complete(proved, next((leaf for leaf in leaves if leaf["name"] == STATEMENT), None))
+    statement = next((leaf for leaf in leaves if leaf["name"] == STATEMENT), None)
+    require_complete(proved, statement)
+    question = None if statement is None else _question(statement, files)
     disclosed = sum(_is_disclosed(leaf, files) for leaf in proved)
     names = {line.name for line in read_checkpoint(files[CHECKPOINT])[0].signatures} - {checkpoint.origin}
-    return BundleReport(
-        len(proved), checkpoint.size, trusted or told, disclosed, len(proved) != len(leaves), tuple(sorted(names))
-    )
+    return BundleReport(len(proved), checkpoint.size, trusted or told, disclosed, question, tuple(sorted(names)))
+
+
+def _question(statement: Mapping[str, Any], files: Files) -> str:
+    """What was asked, with the number's mask and keyed hash where they are disclosed."""
+    question = statement["detail"].get("question")
+    said = isinstance(question, str) and _QUESTION.fullmatch(question)
+    _require(bool(said), "the statement does not say what was asked")
+    if not _is_disclosed(statement, files):
+        return str(question)
+    disclosed = "".join(one for one in _text(files[STATEMENT + PERSON]) if one.isprintable())
+    return f"{question} {disclosed}"
 
 
 def _leaf(name: str, raw: bytes, files: Files, keys: LogKeys) -> dict[str, Any]:

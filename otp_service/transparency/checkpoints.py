@@ -16,6 +16,8 @@ NEXT_KEY = "next-key "
 """Begins the extension line that names the next key."""
 
 _SIZE = re.compile("0|[1-9][0-9]{0,18}", re.ASCII)
+SIZE_MAX = 2**63 - 1
+"""More records has no log, and a database holds no greater number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Checkpoint:
     def parse(cls, text: str) -> Self:
         """Read a note's text. Raises NoteError."""
         lines = text.split("\n")[:-1]
-        if len(lines) < 3 or not all(lines) or not _SIZE.fullmatch(lines[1]):
+        if len(lines) < 3 or not all(lines) or not _is_size(lines[1]):
             raise NoteError("it is no checkpoint: an origin, a size and a root, each in a line")
         root = unb64(lines[2])
         if len(root) != HASH_BYTES:
@@ -48,6 +50,10 @@ class Checkpoint:
         """The key that signs from this size on, if this is the old key's last checkpoint. Raises NoteError."""
         named = [line.removeprefix(NEXT_KEY) for line in self.extensions if line.startswith(NEXT_KEY)]
         return VerifierKey.parse(named[0]) if named else None
+
+
+def _is_size(text: str) -> bool:
+    return _SIZE.fullmatch(text) is not None and int(text) <= SIZE_MAX
 
 
 def read_checkpoint(raw: str | bytes) -> tuple[Note, Checkpoint]:

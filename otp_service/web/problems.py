@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ..domain.errors import InvalidRequest, Refusal, ServiceError
+from ..domain.errors import InvalidRequest, KeyUnknown, Refusal, ServiceError
 from .http import NO_STORE, Reply
 
 MEDIA = "application/problem+json"
@@ -63,6 +63,12 @@ _RETRY_S = {
     "resend_too_soon": 1,
 }
 
+_KEY_UNKNOWN = (
+    "It was made with a key that this process does not have. This is no verdict; try again. Operators: see "
+    "`otp-service keyring status`."
+)
+"""Which key stays inside: it is in the exception."""
+
 
 class Problems:
     """Builds problem documents; `base` is the public URL, whose /docs explains each code."""
@@ -114,6 +120,8 @@ class Problems:
 
     def error(self, error: ServiceError, request_id: str) -> Reply:
         """The problem document of an exception. One whose code has no status is an internal error without details."""
+        if isinstance(error, KeyUnknown):
+            return self.of(error.code, _KEY_UNKNOWN, request_id)
         if error.code not in STATUS or STATUS[error.code][0] >= 500:
             return self.hidden(error.code, request_id)
         return self.of(error.code, error.detail, request_id, fields=_form_errors(error))

@@ -17,7 +17,7 @@ class LogUnreachable(ServiceError):
 
 
 class RemoteLog:
-    """Reads a log. `url` is that of the service; `api_key` has the scope `audit:read`, "" for none."""
+    """Reads a log. `url` is that of the service; `api_key` has the scope `audit:all`, "" for none."""
 
     def __init__(self, url: str, api_key: str, client: httpx.Client | None = None) -> None:
         self._base = url.rstrip("/").removesuffix(_PREFIX) + _PREFIX

@@ -18,7 +18,12 @@ LOAD = 0.5
 """No core is planned to be busier than this: latency grows with load, and a peak or a lost machine needs room."""
 
 BUSY = "Others used the machine meanwhile, so speeds are too low and CPU times are too high: measure again."
-MINUTES_A_DAY, RETENTION_DAYS, CODE_TTL_MINUTES = 1_440, 90, 10
+MINUTES_A_DAY, RETENTION_DAYS, LEDGER_DAYS, CODE_TTL_MINUTES = 1_440, 2, 365, 10
+"""`[audit] retention` is 48 hours by default; the ledger keeps everything, and is planned for a year."""
+
+RECORDS_OF_A_LOGIN, RECORD_BYTES = 5, 920
+"""In the ledger: started, queued, sending, sent, approved; the first two are one event in the store. Bytes of one in
+SQLite with its indexes, measured by `python -m tests.ledger`."""
 
 
 class Costs(NamedTuple):
@@ -69,7 +74,7 @@ def _extra(legs: Sequence[Leg], row: str, name: str) -> float:
 
 
 class Need(NamedTuple):
-    """What so many logins a minute need: cores, processes of the worker, primaries, and bytes of the store."""
+    """What so many logins a minute need: cores, processes of the worker, primaries, bytes of store and ledger."""
 
     api_cores: float
     worker_cores: float
@@ -78,6 +83,7 @@ class Need(NamedTuple):
     primaries: int
     logins_bytes: float
     events_bytes: float
+    ledger_bytes: float
 
 
 def need(costs: Costs, logins_a_minute: float) -> Need:
@@ -94,6 +100,7 @@ def need(costs: Costs, logins_a_minute: float) -> Need:
         max(1, math.ceil(store_cores)),
         costs.login_bytes * a_day + costs.pending_bytes * logins_a_minute * CODE_TTL_MINUTES,
         costs.login_events * costs.event_bytes * a_day * RETENTION_DAYS,
+        RECORDS_OF_A_LOGIN * RECORD_BYTES * a_day * LEDGER_DAYS,
     )
 
 
@@ -125,8 +132,8 @@ def _needs(costs: Costs) -> list[str]:
         "### Logins a minute",
         "",
         "| logins a minute need | API cores | worker cores · processes | store cores · primaries "
-        f"| store memory: logins of a day | audit events of {RETENTION_DAYS} days |",
-        "|---|---|---|---|---|---|",
+        f"| store memory: logins of a day | audit events of {RETENTION_DAYS} days | ledger: a year |",
+        "|---|---|---|---|---|---|---|",
     ]
     for number in LOGINS_A_MINUTE:
         one = need(costs, number)
@@ -137,6 +144,7 @@ def _needs(costs: Costs) -> list[str]:
             f"{cores(one.store_cores)} · {one.primaries}",
             size(one.logins_bytes),
             size(one.events_bytes),
+            size(one.ledger_bytes),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
@@ -156,8 +164,11 @@ def _costs(costs: Costs) -> list[str]:
             "memory",
         ),
     ]
+    ledger = (
+        f"| ledger records of a login | {RECORDS_OF_A_LOGIN}, {RECORD_BYTES} bytes each | `python -m tests.ledger` |"
+    )
     head = ["### What one costs", "", "| | measured | again |", "|---|---|---|"]
-    return [*head, *(f"| {what} | {text} | `--rows {word}` |" for what, text, word in rows), ""]
+    return [*head, *(f"| {what} | {text} | `--rows {word}` |" for what, text, word in rows), ledger, ""]
 
 
 def _cluster(legs: Sequence[Leg]) -> list[str]:

@@ -1,11 +1,21 @@
 """What the doctor says of the signed log."""
 
+from pathlib import Path
+
 import pytest
 
-from otp_service.diagnosis.signed_log import LATE_MS, WITNESS_LATE, check_signed_log, judge_signed_log, judge_witnesses
+from otp_service.diagnosis.signed_log import (
+    LATE_MS,
+    WITNESS_LATE,
+    WITNESS_LATE_MS,
+    check_signed_log,
+    judge_signed_log,
+    judge_witnesses,
+)
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.ledger.database import Database
-from otp_service.signed_log.state import LogState
+from otp_service.signed_log.log_store import Followed
+from otp_service.signed_log.state import LogState, log_state
 from otp_service.transparency.checkpoints import read_checkpoint
 from otp_service.transparency.cosignatures import cosign
 
@@ -21,11 +31,11 @@ NOW_MS = 1_800_000_000_000
 @pytest.mark.parametrize(
     ("state", "kept", "ok", "words"),
     [
-        (LogState(5, 5, NOW_MS - 10 * LATE_MS, "o", {}), 5, True, "5 of 5"),
-        (LogState(6, 5, NOW_MS - LATE_MS + 1, "o", {}), 0, True, "5 of 6"),
-        (LogState(6, 5, NOW_MS - LATE_MS - 1, "o", {}), 5, False, "does a worker run"),
-        (LogState(6, 0, None, None, {}), 0, False, "nothing is signed"),
-        (LogState(5, 5, NOW_MS, "o", {}), 6, False, "rolled back"),
+        (LogState(5, 5, NOW_MS - 10 * LATE_MS, "o", []), 5, True, "5 of 5"),
+        (LogState(6, 5, NOW_MS - LATE_MS + 1, "o", []), 0, True, "5 of 6"),
+        (LogState(6, 5, NOW_MS - LATE_MS - 1, "o", []), 5, False, "does a worker run"),
+        (LogState(6, 0, None, None, []), 0, False, "nothing is signed"),
+        (LogState(5, 5, NOW_MS, "o", []), 6, False, "rolled back"),
     ],
 )
 def test_how_the_log_is_judged(state: LogState, kept: int, ok: bool, words: str) -> None:
@@ -48,8 +58,34 @@ def test_a_witness_that_stays_behind(signed: SignedHarness) -> None:
     results = {one.name: one for one in check_signed_log(lambda: signed.database, signed.now_ms, 0)}
     assert results["signed log"].ok
     assert results["witness witness.example"].ok
-    (late,) = judge_witnesses(LogState(WITNESS_LATE + 2, WITNESS_LATE + 2, NOW_MS, "o", {str(witness.key): 1}))
+    size = WITNESS_LATE + 2
+    (late,) = judge_witnesses(LogState(size, size, NOW_MS, "o", [Followed(str(witness.key), 1, NOW_MS)]), NOW_MS)
     assert (late.name, late.ok) == ("witness witness.example", False)
+
+
+def test_a_dead_witness_of_a_small_service(signed: SignedHarness) -> None:
+    """A few records that it lacks are told, once a checkpoint has waited for it."""
+    signed.append_many(2)
+    signed.signer.sign()
+    note, checkpoint = read_checkpoint(signed.reader.checkpoint() or "")
+    witness = witness_signer(3)
+    cosigned = note.with_signature(cosign(checkpoint.text, witness, 1))
+    signed.reader.take_cosignature(str(witness.key), str(cosigned), signed.now_ms)
+    signed.now_ms += 100 * WITNESS_LATE_MS
+
+    def result() -> tuple[bool, str]:
+        (found,) = judge_witnesses(log_state(signed.database), signed.now_ms)
+        return found.ok, found.detail
+
+    assert result()[0], "nothing is new, however long ago it cosigned"
+    signed.append_many(1)
+    signed.signer.sign()
+    assert result()[0]
+    signed.now_ms += WITNESS_LATE_MS + 1
+    signed.append_many(1)
+    signed.signer.sign()
+    ok, detail = result()
+    assert (ok, "2 came after, and 10 minutes ago" in detail) == (False, True), detail
 
 
 def test_no_ledger_and_a_ledger_that_refuses() -> None:
@@ -61,3 +97,14 @@ def test_no_ledger_and_a_ledger_that_refuses() -> None:
     assert list(check_signed_log(lambda: None, NOW_MS, 0)) == []
     (result,) = check_signed_log(refuses, NOW_MS, 0)
     assert (result.ok, result.detail) == (False, "it refuses")
+
+
+def test_a_checkpoint_that_cannot_be_kept(signed: SignedHarness, tmp_path: Path) -> None:
+    """Nothing else says that a rolled-back ledger would not be noticed."""
+
+    def names(kept: Path) -> list[str]:
+        return [one.name for one in check_signed_log(lambda: signed.database, signed.now_ms, 0, kept) if not one.ok]
+
+    signed.signer.sign()
+    assert names(tmp_path / "checkpoint") == []
+    assert names(tmp_path / "missing" / "checkpoint") == ["kept checkpoint"]

@@ -111,7 +111,8 @@ def test_the_record_is_read_page_by_page(service_client: ServiceClient) -> None:
             assert answer.status_code == 200, answer.text
             page = answer.json()
             assert len(page["events"]) <= limit
-            found += page["events"]
+            # Each way of reading is itself on record once a minute.
+            found += [event for event in page["events"] if event["type"] != "audit.read"]
             pages += 1
             if page["next_cursor"] is None:
                 return found
@@ -131,7 +132,9 @@ def test_the_record_is_read_page_by_page(service_client: ServiceClient) -> None:
         assert read(f"&verification={verification}", 1000) == expected
         assert read(f"&verification={verification}", 2) == expected
         timeline = service_client.show(verification)["timeline"]
-        assert [entry["event"] for entry in timeline] == [event["type"] for event in expected]
+        # A delivery report that moves nothing is on record alone.
+        recorded = [event["type"] for event in expected if event["type"] != "report.received"]
+        assert [entry["event"] for entry in timeline] == recorded
     mine = [event for event in whole if event["verification_id"] in verifications]
     assert read(of_number + window, 5) == mine
     assert all(event["to"] == f"+1******{number[-4:]}" for event in mine)

@@ -257,3 +257,12 @@ def test_a_record_names_the_configuration_that_decided(ledger: LedgerHarness) ->
     assert leaves[0]["detail"] == {"policy": policy}
     with ledger.database.reading() as connection:
         assert connection.execute(select(CONFIGURATIONS)).all() == [(policy, canonical(content).decode())]
+
+
+def test_no_record_is_longer_than_a_tile_holds(ledger: LedgerHarness) -> None:
+    """Its detail gives way; that it happened stays on record."""
+    for length in (100, 70_000):
+        ledger.store.audit.record(EventType.AUDIT_EXPORTED, {"why": "a" * length})
+    ledger.export_all()
+    details = [json.loads(leaf)["detail"] for leaf in ledger.leaves()]
+    assert details == [{"why": "a" * 100}, {"too_long": True}]

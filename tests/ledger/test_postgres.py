@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import create_engine, event, text
 
+from otp_service.bootstrap.signed_log import opening_of
 from otp_service.domain.audit import ZERO
 from otp_service.ledger import erasing, reading, writing
 from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
@@ -124,7 +125,7 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
         with suppress(LedgerUnavailable):
             log.sign()
     at_once([log.sign for log in logs])
-    own = OwnLog(ledger.database, signers, "")
+    own = OwnLog(ledger.database, signers, "", opening_of(harness.ring))
     report = own.verify(None, [], lambda _done, _total: None)
     assert (report.finding, report.signed) == (None, ledger.size())
     seqs = answering(ledger.database, Question(verification=ref.token))
@@ -134,5 +135,6 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
     witness = witness_signer(1)
     cosigned = note.with_signature(cosign(checkpoint.text, witness, 1))
     assert LogReader(ledger.database).take_cosignature(str(witness.key), str(cosigned), 1)
-    assert log_state(ledger.database).cosigned == {str(witness.key): report.signed}
+    (followed,) = log_state(ledger.database).witnesses
+    assert (followed.key, followed.size) == (str(witness.key), report.signed)
     assert [breach.promise for breach in check_promises(ledger.database, 0, None).breaches] == [Promise.SENT]

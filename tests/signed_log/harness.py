@@ -126,7 +126,7 @@ class SignedHarness:
             "app": event.get("app"),
             "verification": verification,
             "delivery": event.get("delivery"),
-            "message_id": None,
+            "message_id": event.get("message_id"),
             "number_hash": (values or {}).get("number_hash"),
             "person": seq if values else None,
         }

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from otp_service.ledger.tables import CONFIGURATIONS
 from otp_service.signed_log.checking import check_promises
-from otp_service.signed_log.promises import LIFETIME_MS, Promise
+from otp_service.signed_log.promises import LIFETIME_MS, Judge, Promise, Told
 
 from .harness import BEGAN_MS, SignedHarness
 
@@ -89,7 +89,10 @@ def test_a_promise_that_was_not_kept(
 
 
 def test_a_period(log: SignedHarness) -> None:
-    """A STOP of before counts; what began before is no start without an end; what comes later is not judged."""
+    """A STOP of before counts, also for a send of what began before, which is no start without an end.
+
+    What comes later is not judged.
+    """
     tell(log, STOP, of="")
     tell(log, "verification.started", "delivery.queued", of="before")
     since_ms = log.now_ms + 1
@@ -98,8 +101,34 @@ def test_a_period(log: SignedHarness) -> None:
     until_ms = log.now_ms + 1
     log.now_ms += LIFETIME_MS
     tell(log, "verification.started", of="later")
-    assert broken(log, since_ms, until_ms) == [(Promise.STOP, 7)]
+    assert broken(log, since_ms, until_ms) == [(Promise.STOP, 4), (Promise.STOP, 7)]
+    report = check_promises(log.database, since_ms, until_ms)
+    assert (report.started, report.records) == (1, 5)
     assert broken(log, BEGAN_MS + LIFETIME_MS) == []
+
+
+def test_what_began_before_the_period_is_known(log: SignedHarness) -> None:
+    """Its code was sent before: approving it is right. Approving it again is not. What was wrong before is not told."""
+    tell(log, *SENT, wrong(1))
+    tell(log, "verification.started", "verification.approved", of="v2")
+    since_ms = log.now_ms + 1
+    tell(log, "verification.approved", "verification.approved")
+    assert broken(log, since_ms) == [(Promise.ONCE, 9)]
+    assert broken(log) == [(Promise.SENT, 7), (Promise.ONCE, 9)]
+
+
+def test_memory_does_not_grow_with_the_period() -> None:
+    """What has ended is forgotten in time; what never ended is told."""
+    judge = Judge(lambda _policy, _sender: None)
+    seen = []
+    for number in range(2_000):
+        at_ms = number * LIFETIME_MS // 10
+        for kind in ("verification.started", "delivery.sending", *(["verification.approved"] if number else [])):
+            told = Told(number + 1, at_ms, kind, f"v{number}", "d", None, None, {})
+            assert list(judge.see(told)) == []
+        seen.append(judge.followed)
+    assert max(seen) <= 13
+    assert [(one.promise, one.seq) for one in judge.end()] == [(Promise.ENDED, 1)]
 
 
 def test_who_was_erased_is_passed_over(log: SignedHarness) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from otp_service.signed_log.evidence import Gathering, NoEvidence, Question, answering, gather, stated
+from otp_service.signed_log.timeline import timeline_text
 from otp_service.transparency import bundles
 from otp_service.transparency.checkpoints import read_checkpoint
 from otp_service.transparency.cosignatures import cosign
@@ -61,7 +62,9 @@ def bundle(log: SignedHarness, question: Question, *, state: bool = True) -> dic
     seqs = answering(log.database, question)
     statement = None
     if state:
-        log.append({"type": bundles.STATED, "detail": {"records": bundles.ranges_of(seqs), "token": "t"}})
+        detail = {"records": bundles.ranges_of(seqs), "token": "t", "question": question.sentence}
+        values = {"mask": question.mask, "number_hash": question.number_hash} if question.number_hash else {}
+        log.append({"type": bundles.STATED, "detail": detail, "values": values})
         log.signer.sign()
         statement = stated(log.database, "t")
     also = {"jwks.json": json.dumps(log.ring.jwks()).encode()}
@@ -107,6 +110,8 @@ def test_a_login_is_proved(log: SignedHarness, login: dict[str, bytes], tmp_path
     status, printed = run(tmp_path / "bundle", login, "--key", str(log.first_key))
     assert status == 0, printed
     assert printed.startswith("VERIFIED: 3 records of otp.example/audit")
+    assert "question: verification vrf_v1\n" in printed
+    assert report.question == "verification vrf_v1"
     assert "compare it" not in printed
     status, printed = run(tmp_path / "bundle", login, "--key", str(log.keys.newest))
     assert status == 0, printed
@@ -141,6 +146,52 @@ def test_a_cosigned_checkpoint_is_preferred(log: SignedHarness) -> None:
     files = bundle(log, Question(verification="v2"), state=False)
     report = bundles.verify_bundle(files, log.first_key)
     assert (report.size, report.cosigned_by, report.stated) == (checkpoint.size, ("witness.example",), False)
+
+
+def test_what_was_asked_is_told(log: SignedHarness, tmp_path: Path) -> None:
+    """The answer to one question passes as that to no other; which number it was can be erased."""
+    asked = Question(number_hash="aa", mask="+1******0143")
+    files = bundle(log, asked)
+    person = '{"mask":"+1******0143","number_hash":"aa"}'
+    assert bundles.verify_bundle(files).question == f"number {person}"
+    status, printed = run(tmp_path / "number", files)
+    assert (status, f"question: number {person}\n" in printed) == (0, True), printed
+    hidden = without(files, "statement.person", "statement.salt")
+    assert bundles.verify_bundle(hidden).question == "number"
+    status, printed = run(tmp_path / "hidden", hidden)
+    assert (status, "question: number\n" in printed) == (0, True), printed
+    forged = without({**files, "statement.person": person.replace("aa", "bb").encode()})
+    with pytest.raises(bundles.BundleRefused, match="not what the record commits to"):
+        bundles.verify_bundle(forged)
+    status, printed = run(tmp_path / "forged", forged)
+    assert (status, "not what the record commits to" in printed) == (1, True), printed
+    period = Question(since_ms=BEGAN_MS, until_ms=BEGAN_MS + 1)
+    assert period.sentence == "from 2026-09-21T14:13:20.000Z to 2026-09-21T14:13:20.001Z"
+
+
+def test_without_a_statement_it_is_no_answer(log: SignedHarness, tmp_path: Path) -> None:
+    """Also where the statement does not say what was asked. Whoever wants the records alone says so."""
+    files = bundle(log, Question(verification="v1"), state=False)
+    assert bundles.verify_bundle(files).question is None
+    status, printed = run(tmp_path / "one", files)
+    assert (status, "UNSTATED" in printed) == (1, True), printed
+    status, printed = run(tmp_path / "one", files, "--unstated", "--key", str(log.first_key))
+    assert (status, "does not say what was asked" in printed) == (0, True), printed
+    log.append({"type": bundles.STATED, "detail": {"records": bundles.ranges_of(seqs_of(files)), "token": "u"}})
+    log.signer.sign()
+    also = Gathering(log.keys, None, {})
+    unnamed = gather(log.database, seqs_of(files), stated(log.database, "u"), also)
+    with pytest.raises(bundles.BundleRefused, match="does not say what was asked"):
+        bundles.verify_bundle(unnamed)
+    status, printed = run(tmp_path / "two", unnamed)
+    assert (status, "does not say what was asked" in printed) == (1, True), printed
+
+
+def test_no_line_of_the_timeline_is_forged() -> None:
+    """What ends a line, or turns its direction, is told by its number."""
+    leaf = {"seq": 1, "at": "t", "type": "x", "app": None, "delivery_id": None, "verification_id": None}
+    text = timeline_text([{**leaf, "detail": {"reason": "a\n2  forged\x1b[2K\u2028\u202e\x85"}}])
+    assert text == "1  t  x  -  -  -  reason=a\\n2  forged\\x1b[2K\\u2028\\u202e\\x85\n"
 
 
 def test_a_thousand_omissions_are_named(log: SignedHarness) -> None:

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from otp_service.bootstrap.erasing import tombstone_of
+from otp_service.bootstrap.signed_log import opening_of
+from otp_service.ledger.erasing import erase
+from otp_service.ledger.tables import CONFIGURATIONS
 from otp_service.signed_log.inspection import Report, verify_ledger
 from otp_service.signed_log.own_keys import own_keys
 from otp_service.signed_log.signers import signers_of
@@ -46,7 +51,7 @@ def verified(log: SignedHarness, *older: Checkpoint) -> Report:
     """With the keys of the keyring."""
     with log.database.reading() as connection:
         keys = own_keys(connection, signers_of(lambda: log.ring), ORIGIN)
-    return verify_ledger(log.database, keys, older)
+    return verify_ledger(log.database, keys, opening_of(log.ring), older)
 
 
 def finding(log: SignedHarness) -> tuple[Tampering, int | None] | None:
@@ -163,6 +168,74 @@ def test_what_was_erased_breaks_nothing(signed: SignedHarness) -> None:
     signed.append({"type": "verification.started", "values": {"mask": "+1******0144", "number_hash": "bb"}})
     signed.signer.sign()
     signed.run("DELETE FROM persons WHERE number_hash = 'aa'")
+    assert finding(signed) == (Tampering.EDITED, 1), "its hash is there still: that is no erasure"
     signed.run("UPDATE records SET number_hash = NULL WHERE number_hash = 'aa'")
+    assert finding(signed) == (Tampering.EDITED, 1), "no erasure was done here"
+    signed.run("INSERT INTO erasures (tombstone, at_ms) VALUES ('t', 1790000000000)")
     report = verified(signed)
-    assert (report.erased, report.finding) == (1, None)
+    assert (report.erased, report.unopened, report.finding) == (1, 0, None)
+
+
+def test_an_erasure_is_that_of_the_verification_s_number(signed: SignedHarness) -> None:
+    """A tombstone of somebody else, or of another year, explains nothing."""
+    ids = signed.ring.ids
+    refs = [ids.new(ids.number_hash(number), b"0123456789") for number in ("+12025550143", "+12025550144")]
+    for ref in refs:
+        values = {"mask": "+1", "number_hash": ref.number_hash}
+        signed.append({"type": "verification.started", "verification": ref.token, "values": values})
+    signed.signer.sign()
+    assert finding(signed) is None
+    erase(signed.database, refs[1].number_hash, tombstone_of(ids, 2026, refs[1].number_hash), signed.now_ms)
+    assert (verified(signed).erased, finding(signed)) == (1, None)
+    erase(signed.database, refs[0].number_hash, tombstone_of(ids, 2025, refs[0].number_hash), signed.now_ms)
+    assert finding(signed) == (Tampering.EDITED, 1)
+
+
+POLICY = "sha256:" + hashlib.sha256(b"{}").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("damage", "seq", "words"),
+    [
+        ("UPDATE records SET number_hash = 'bb' WHERE seq = 1", 1, "number_hash"),
+        ("UPDATE records SET number_hash = NULL WHERE seq = 1", 1, "number_hash"),
+        ("UPDATE records SET number_hash = 'aa' WHERE seq = 3", 3, "number_hash"),
+        ("UPDATE records SET person = 2 WHERE seq = 1", 1, "identifies the person"),
+        ("UPDATE records SET person = NULL WHERE seq = 2", 2, "is missing"),
+        ("UPDATE records SET person = 1 WHERE seq = 3", 3, "person"),
+        ("UPDATE records SET message_id = 'other' WHERE seq = 3", 3, "message_id"),
+        ("UPDATE records SET message_id = NULL WHERE seq = 3", 3, "message_id"),
+        ("UPDATE persons SET number_hash = 'bb' WHERE id = 1", 1, "number_hash"),
+        ("UPDATE persons SET sealed = (SELECT sealed FROM persons WHERE id = 1)", 2, "identifies the person"),
+        ("UPDATE persons SET sealed = substr(sealed, 1, 30) WHERE id = 2", 2, "cannot be read"),
+        ("DELETE FROM persons WHERE id = 2", 2, "is missing"),
+        ("UPDATE configurations SET content = '[]'", None, "configuration"),
+    ],
+)
+def test_what_stands_beside_the_records(signed: SignedHarness, damage: str, seq: int | None, words: str) -> None:
+    """Columns by which they are found, who they are about, and the configuration that decided."""
+    with signed.database.writing() as connection:
+        connection.execute(insert(CONFIGURATIONS).values(hash=POLICY, content="{}"))
+    for number in ("aa", "bb"):
+        signed.append({"type": "check.failed", "values": {"mask": "+1", "number_hash": number}})
+    signed.append({"type": "delivery.sent", "detail": {"message_id": "m1"}, "message_id": "m1"})
+    signed.signer.sign()
+    assert finding(signed) is None
+    signed.run(damage)
+    found = verified(signed).finding
+    assert found is not None
+    assert (found.kind, found.seq, words in found.sentence) == (Tampering.EDITED, seq, True), found
+
+
+def test_a_key_that_the_keyring_has_not(signed: SignedHarness) -> None:
+    """It is told how many cannot be opened; the hash in the id is compared all the same."""
+    ids = signed.ring.ids
+    ref = ids.new(ids.number_hash("+12025550143"), b"0123456789")
+    values = {"mask": "+1", "number_hash": ref.number_hash}
+    signed.append({"type": "check.failed", "verification": ref.token, "values": values})
+    signed.signer.sign()
+    signed.run("UPDATE persons SET sealed = 'other:' || sealed")
+    report = verified(signed)
+    assert (report.unopened, report.finding) == (1, None)
+    signed.run("UPDATE records SET number_hash = 'aa'")
+    assert finding(signed) == (Tampering.EDITED, 1)

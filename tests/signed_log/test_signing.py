@@ -1,14 +1,18 @@
 """What is signed continues what was signed before; keys follow one another."""
 
+from pathlib import Path
+
 import pytest
 
-from otp_service.signed_log.signing import AT_ONCE, EVERY_MS, LogDamaged
+from otp_service.ledger import digests
+from otp_service.signed_log.signers import signers_of
+from otp_service.signed_log.signing import AT_ONCE, EVERY_MS, LogDamaged, LogSigner
 from otp_service.transparency.checkpoints import read_checkpoint
 from otp_service.transparency.proofs import Proof
 from otp_service.transparency.tiles import TiledHashes, entries_of, width_in
 from otp_service.transparency.tree import MemoryHashes, Tree, leaf_hash
 
-from .harness import ORIGIN, SignedHarness
+from .harness import BEGAN_MS, ORIGIN, SignedHarness
 
 
 def sizes(notes: list[str]) -> list[int]:
@@ -132,3 +136,40 @@ def test_the_origin_stays(signed: SignedHarness) -> None:
     moved._origin = "other.example/audit"
     signed.append_many(1)
     assert read_checkpoint(moved.sign()[0])[1].origin == ORIGIN
+
+
+def test_a_checkpoint_that_cannot_be_kept(
+    signed: SignedHarness, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Signing goes on, and it is told once: again when it could be kept in between."""
+    kept = tmp_path / "later" / "checkpoint"
+    signer = LogSigner(signed.database, ORIGIN, signers_of(lambda: signed.ring), lambda: signed.now_ms, kept)
+
+    def sign() -> int:
+        signed.append_many(AT_ONCE)
+        assert len(signer.sign_if_due()) == 1
+        return len([one for one in caplog.records if "cannot be kept" in one.message])
+
+    assert [sign(), sign()] == [1, 1]
+    kept.parent.mkdir()
+    assert (sign(), read_checkpoint(kept.read_bytes())[1].size) == (1, 3 * AT_ONCE)
+    kept.unlink()
+    kept.parent.rmdir()
+    assert [sign(), sign()] == [2, 2]
+
+
+def test_a_day_of_very_many_apps_fits_into_a_tile(signed: SignedHarness) -> None:
+    """Those that have no room of their own are counted together; what is too long all the same is no error."""
+    apps = [f"{number:04}{'a' * 60}" for number in range(900)]
+    signed.append(*({"type": kind, "app": app} for app in apps for kind in ("a.a", "a.b")))
+    (digest,) = digests.due(signed.database, BEGAN_MS + 86_400_000)
+    assert len(digest["counts"]) + digest["more"]["apps"] == len(apps)
+    assert sum(count for counts in digest["counts"].values() for count in counts.values()) > 100
+    left = digest["more"]["apps"]
+    assert digest["more"]["counts"] == {"a.a": left, "a.b": left}
+    signed.append({"type": "ledger.digest", "detail": digest})
+    signed.signer.sign()
+    assert len(all_entries(signed)) == signed.size == 1_801
+    signed.append({"type": "ledger.digest", "detail": {"counts": "a" * 70_000}})
+    signed.signer.sign()
+    assert signed.reader.entries(7, width_in(signed.size, 0, 7)) is None

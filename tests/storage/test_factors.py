@@ -22,7 +22,9 @@ from otp_service.domain.factor_checking import (
 )
 from otp_service.domain.factors import FactorStatus
 from otp_service.storage.schema import Keys
+from otp_service.storage.schema.encodings import SentCode as SentCodeText
 from otp_service.storage.schema.fields import StoreRun
+from otp_service.storage.schema.fields import Subject as SubjectField
 
 from .factors import active, codes, enroll, guess, new_reference, new_subject, operation, set_tries, step_of, tries
 from .harness import StoreHarness, Twice, at_once
@@ -160,6 +162,34 @@ def test_a_reply_that_was_lost_is_given_again(harness: StoreHarness) -> None:
     assert twice.factors.remove(operation(), subject, ref)
     assert len(twice.factors.read(subject).all) == 2
     assert not twice.factors.remove(operation(), subject, ref)
+
+
+def test_old_codes_for_many_purposes_are_forgotten(harness: StoreHarness) -> None:
+    """Purposes are the caller's words, and the hash of a subject with a factor stays: 200 of them leave nothing."""
+    subject = new_subject(harness)
+    active(harness, subject)
+    name = harness.keys.subject(subject.hash)
+
+    def note(purpose: str) -> None:
+        harness.factors.note_sent(SentCode(subject, purpose, new_reference(harness, subject), True))
+
+    def age(purpose: str) -> None:
+        *rest, at_ms = SentCodeText.parse(harness.raw.hget(name, f"{SubjectField.SENT}{purpose}") or "")
+        aged = SentCodeText.pack(*rest, int(at_ms) - 86_400_001)
+        harness.raw.hset(name, f"{SubjectField.SENT}{purpose}", aged)
+
+    for number in range(200):
+        note(f"p{number}")
+    assert len(harness.factors.read(subject).sent) == 200
+    for number in range(199):
+        age(f"p{number}")
+    note("new")
+    factors = harness.factors.read(subject)
+    assert (set(factors.sent), len(factors.authenticators)) == ({"p199", "new"}, 1)
+    assert harness.raw.ttl(name) == -1
+    age("p199")
+    note("new")
+    assert set(harness.factors.read(subject).sent) == {"p199", "new"}  # few cost nothing
 
 
 def test_confirmation_counts_before_it_compares(harness: StoreHarness) -> None:

@@ -10,9 +10,11 @@ from nacl.signing import SigningKey
 
 from otp_service import bootstrap, config
 from otp_service.bootstrap.signed_log import published
+from otp_service.bootstrap.witnesses import remove_witness
+from otp_service.signed_log.log_store import LogStore
 from otp_service.transparency.checkpoints import LogKeys, read_checkpoint
 from otp_service.transparency.cosignatures import cosign, cosignatures
-from otp_service.transparency.notes import VerifierKey
+from otp_service.transparency.notes import Note, Signer, VerifierKey
 from otp_service.transparency.proofs import Proof
 from otp_service.transparency.tiles import TiledHashes, entries_of, tile_path
 from otp_service.transparency.tree import Tree, leaf_hash
@@ -143,9 +145,47 @@ def test_a_cosignature_is_published(api: ApiHarness) -> None:
         ({**body, "checkpoint": str(note)}, 400),
         ({**body, "checkpoint": f"{other}\n{cosign(other, witness, 1_800_000_000)}"}, 404),
         ({"key": str(witness.key)}, 400),
+        *handed_in_for_nobody(witness),
     )
     for wrong, status in refused:
         assert api.call("POST", HANDED_IN, wrong).status == status, wrong
+
+
+def handed_in_for_nobody(witness: Signer) -> Iterator[tuple[dict[str, str], int]]:
+    """Checkpoints that no log of this name has, each cosigned well, and the answers that they get."""
+    root = "A" * 43 + "="
+    for origin, size, status in (
+        ("otp.example/audit", "9999999999999999999", 400),
+        ("otp.example/audit", str(2**63), 400),
+        ("otp.example/audit", str(2**63 - 1), 404),
+        ("other.example/audit", "300", 404),
+    ):
+        text = f"{origin}\n{size}\n{root}\n"
+        yield {"key": str(witness.key), "checkpoint": f"{text}\n{cosign(text, witness, 1_800_000_000)}"}, status
+
+
+def test_the_places_of_witnesses_are_not_for_every_app(api: ApiHarness, log: SignedHarness) -> None:
+    """Who sees one app alone adds none; one key in two spellings is one; nobody has the name of the log."""
+    note, checkpoint = read_checkpoint(api.call("GET", CHECKPOINT).body)
+
+    def handed_in(witness: Signer, key: str = "") -> dict[str, str]:
+        cosigned = Note(note.text, (cosign(checkpoint.text, witness, 1_800_000_000),))
+        return {"key": key or str(witness.key), "checkpoint": str(cosigned)}
+
+    first = witness_signer(9)
+    refused = api.call("POST", HANDED_IN, handed_in(first), key=api.key("default", "audit:read"))
+    assert refused.status == 403
+    for key in (f" {first.key}", f"{first.key}  ", str(first.key)):
+        assert api.call("POST", HANDED_IN, handed_in(first, key)).status == 200
+    with log.database.reading() as connection:
+        assert [one.key for one in LogStore(connection).witnesses()].count(str(first.key)) == 1
+    named_as_the_log = witness_signer(9, "otp.example/audit")
+    assert api.call("POST", HANDED_IN, handed_in(named_as_the_log)).status == 400
+    assert str(first.key) in remove_witness(api.settings, "witness.example")
+    assert read_checkpoint(api.call("GET", CHECKPOINT).body)[0].signatures == note.signatures[:1]
+    events = api.call("GET", "/audit/events?type=witness.removed").json["events"]
+    assert str(first.key) in [event["detail"]["key"] for event in events]
+    assert remove_witness(api.settings, "witness.example") == []
 
 
 def test_the_listener_beside_the_metrics_shows_hashes_alone(api: ApiHarness) -> None:

@@ -18,6 +18,8 @@ from .conftest import PUBLIC_URL, ApiHarness
 from .people import Person
 from .request_examples import UNKNOWN_FACTOR
 
+MISTYPED = "The recovery code was not typed as it was given."
+
 
 @pytest.fixture
 def ann(api: ApiHarness) -> Person:
@@ -221,9 +223,27 @@ def test_a_secret_whose_key_is_gone_is_no_wrong_code(ann: Person) -> None:
     ann.api.store.hdel(key, f"{token}:sealed:2")
     ann.api.store.hset(key, f"{token}:sealed", "kffffffff:AAAA")
     for _ in range(6):
-        ann.check(ann.wrong()).problem(503, "not_ready")
+        found = ann.check(ann.wrong())
+        detail = found.problem(503, "not_ready")["detail"]
+        assert "`otp-service keyring status`" in detail
+        assert "readyz" not in detail
+        assert b"ffffffff" not in found.body
     assert ann.check(ann.shown(kept)).status == 200
     ann.api.store.hdel(key, f"{token}:factor")
+    assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 4
+
+
+def test_a_recovery_code_with_a_mistake_is_told_as_one(ann: Person) -> None:
+    """A lost, an extra or a wrong character, a `U`, an en dash: what was typed says which code was meant. No try."""
+    ann.enrolled()
+    whole = next(code for code in ann.recovery_codes() if re.search("[A-Z]", code[1:-1]))
+    other = "A" if whole[-1] != "A" else "B"
+    texts = [whole[:-1], f"{whole}0", f"U{whole[1:]}", whole.replace("-", "\u2013"), f"{whole[:-1]}{other}"]
+    for text in texts:
+        found = ann.check(text).problem(400, "invalid_request")
+        assert (found["detail"], found["errors"][0]["pointer"]) == (MISTYPED, "/code")
+    for text in ("123", "12 34 56", "12345678901"):
+        assert "ASCII digits" in ann.check(text).problem(400, "invalid_request")["detail"]
     assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 4
 
 

@@ -221,9 +221,9 @@ FactorFacts = Encoding(UNIT_SEPARATOR, ("kind", "created_ms", "algorithm", "digi
 FactorReceipt = Encoding("|", ("run", "operation", "at_ms"))
 """The receipt of an approval by a factor: the run of the store, and what spent it and when; empty before that."""
 
-SentCode = Encoding("|", ("verification", "number_hash", "binds"))
-"""The code that was sent to a subject last for a purpose: the token of the verification, the number, and whether its
-approval may bind that number (1)."""
+SentCode = Encoding("|", ("verification", "number_hash", "binds", "at_ms"))
+"""The code that was sent to a subject last for a purpose: the token of the verification, the number, whether its
+approval may bind that number (1), and when it was sent."""
 
 GuardTimes = Encoding(":", ("known_ms", "counted_ms", "sends"))
 """How long a number is known after an approval, how long a count covers its sends, and how many sends."""

@@ -43,8 +43,9 @@ def recovery_candidates(
 ) -> Candidates:
     """The recovery codes, if there are any. Raises InvalidRequest for what no person meant to type."""
     typed = recovery.typed(code)
-    if typed is None:
+    if typed is None and not any(one.isalpha() for one in code):
         codes.require_typed(code)
+    # With a letter in it, it was meant for a recovery code, however long it is.
     if typed is None or not recovery.is_whole(typed):
         detail = "a recovery code with a mistake in it: compare each group; no try was spent"
         raise InvalidRequest("The recovery code was not typed as it was given.", [("/code", detail)])

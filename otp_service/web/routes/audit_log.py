@@ -50,7 +50,7 @@ _COSIGN = Doc(
     tag="audit",
     operation_id="addCosignature",
     description="C2SP tlog-cosignature of a checkpoint of this log; it is published with the checkpoint. At most "
-    "16 witnesses.",
+    "16 witnesses. Needs `audit:all`: the log is that of all apps.",
 )
 _TILE = Doc(
     "A tile of the log's tree",
@@ -109,7 +109,7 @@ class AuditLogRoutes:
         return [
             Route("GET", "/audit/log/checkpoint", self.checkpoint, "audit:read", _CHECKPOINT),
             Route("GET", "/audit/log/keys", self.keys, "audit:read", _KEYS),
-            Route("POST", "/audit/log/cosignatures", self.cosign, "audit:read", _COSIGN),
+            Route("POST", "/audit/log/cosignatures", self.cosign, EVERY_APP, _COSIGN),
             Route("GET", "/audit/log/tile/entries/{tile}", self.entries, EVERY_APP, _ENTRIES),
             Route("GET", tile, self.tile, "audit:read", _TILE),
             Route("GET", "/audit/events/{seq}/proof", self.proof, "audit:read", _PROOF),
@@ -136,7 +136,7 @@ class AuditLogRoutes:
         if is_new is None:
             return self._nothing(call)
         if is_new:
-            self._record(EventType.WITNESS_ADDED, {"witness": key.name, "key": body.key}, app=call.app)
+            self._record(EventType.WITNESS_ADDED, {"witness": key.name, "key": str(key)}, app=call.app)
         return reply(200, Witnessed(key.name, checkpoint.size))
 
     def tile(self, call: Call) -> Reply:

@@ -34,8 +34,9 @@ local function write_country()
   redis.call('PEXPIRE', country_key, KEPT_MS)
 end
 
--- How long a bucket may live, and how many are looked at for old ones each time.
-local BUCKET_MS, LOOKED_AT = 2 * DAY, 2
+-- How long a bucket may live, and how many are looked at for old ones each time: more than one write may add (two), or
+-- old ones would become ever more.
+local BUCKET_MS, LOOKED_AT = 2 * DAY, 4
 
 -- Write buckets of a hash (field, value ...), and drop some of those that have long been empty.
 local function write_buckets(key, fields, now)
