@@ -65,6 +65,8 @@ SYNC_PERIOD_S = 30.0
 FINISH_S = 2.0
 """How long an ending worker waits for callbacks that it is sending."""
 
+DAY_S = 86_400.0
+
 
 def build_worker(settings: Settings, *, concurrency: int, exports: bool = True) -> DeliveryWorker:
     """The delivery worker. `concurrency`: sends at once; `exports`: whether it also exports to the ledger."""
@@ -72,7 +74,6 @@ def build_worker(settings: Settings, *, concurrency: int, exports: bool = True) 
     tell_text_sizes(settings.policy)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
-    tell_guard(settings, stores)
     reading = read_in_background(stores, settings.policy, api_keys=False)
     gateway = Gateway(telnyx)
     health = senders.sender_health(settings, stores)
@@ -102,10 +103,19 @@ def build_worker(settings: Settings, *, concurrency: int, exports: bool = True) 
             PeriodicTask("fleet", EVERY_S, lambda _: announcer.announce()),
             *_periodic_tasks(settings, stores, keyring, gateway, health),
             *callback_tasks(callbacks),
-            *([*ledger_tasks(settings, stores, keyring), *signing_tasks(settings, keyring)] if exports else []),
+            *(_record_tasks(settings, stores, keyring) if exports else []),
         ],
         close=close,
         sends=sends,
+    )
+
+
+def _record_tasks(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -> tuple[PeriodicTask, ...]:
+    """What one process of a worker does for all of them."""
+    return (
+        *ledger_tasks(settings, stores, keyring),
+        *signing_tasks(settings, keyring),
+        PeriodicTask("guard", DAY_S, lambda _: tell_guard(settings, stores)),
     )
 
 

@@ -102,9 +102,9 @@ class DeliveryWorker:
         loops.append(self._thread(stop, partial(self._heartbeat, share, stop)))
         for loop in loops:
             loop.start()
+        _log.info("worker started")
         for task in self._periodic_tasks:
             tasks.start(task, stop, partial(self._end, stop))
-        _log.info("worker started")
         stop.wait()
         self._take_no_more(loops)
         self._finish(at_once or threading.Event())
