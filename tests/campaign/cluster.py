@@ -64,10 +64,6 @@ callback_allow_private = true
 sent_within = "{pace.sent_within_s}s"
 resend_after = {resend_after}
 
-# Hundreds of callers of four blocks of numbers who seldom log in are what it refuses.
-[apps.default.guard]
-mode = "monitor"
-
 [apps.other]
 brand = "Other"
 route = ["pool"]
