@@ -42,10 +42,14 @@ max_checks = 20
 
 [apps.default.guard]
 mode = "monitor"
+
+[apps.default.guessing]
+mode = "alert"
 """
 """The defaults, but for a sender without a rate and for more tries, so that fewer starts make more wrong checks.
 
-The pumping guard counts every start of an unknown number, and refuses none of them.
+The pumping guard counts every start of an unknown number, and refuses none of them; wrong codes are counted, and make
+no code harder to guess.
 """
 
 

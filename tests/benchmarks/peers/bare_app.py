@@ -69,6 +69,8 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     body = json.loads(environ["wsgi.input"].read())
     reply, answer = _start() if environ["PATH_INFO"] == "/start" else _check(body)
     data = json.dumps(answer).encode()
-    status = STATUS.get(reply[1], "500 Internal Server Error")
+    # A check's reply names the verification first.
+    told = reply[1] if environ["PATH_INFO"] == "/start" else reply[2]
+    status = STATUS.get(told, "500 Internal Server Error")
     start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])
     return [data]

@@ -72,7 +72,7 @@ class Bare:
         token = secrets.token_hex(len(template.token) // 2)
         number_hash = secrets.token_hex(len(template.number_hash) // 2)
         reply = self._call(template.fill(template.start, token.encode(), number_hash.encode()))
-        return _reply(reply, {"id": f"{shard}.{token}.{number_hash}", "code": script_calls.RIGHT})
+        return _reply(reply, 1, {"id": f"{shard}.{token}.{number_hash}", "code": script_calls.RIGHT})
 
     def check(
         self,
@@ -87,13 +87,14 @@ class Bare:
         shard, token, number_hash = asked["id"].split(".")
         template = self._templates[int(shard)]
         call = template.right if asked["code"] == script_calls.RIGHT else template.wrong
-        return _reply(self._call(template.fill(call, token.encode(), number_hash.encode())), {"code": "checked"})
+        return _reply(self._call(template.fill(call, token.encode(), number_hash.encode())), 2, {"code": "checked"})
 
 
-def _reply(told: Any, answer: dict[str, str]) -> Reply:
+def _reply(told: Any, outcome: int, answer: dict[str, str]) -> Reply:
+    """`outcome`: where the script's reply has it. That of a check names the verification first."""
     if isinstance(told, Exception):
         return Reply(503, HEADERS, b"{}")
-    return Reply(STATUS.get(told[1], 500), HEADERS, _encode(answer))
+    return Reply(STATUS.get(told[outcome], 500), HEADERS, _encode(answer))
 
 
 async def serve(listening: socket.socket) -> None:
