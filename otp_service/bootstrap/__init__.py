@@ -2,7 +2,7 @@
 
 Nothing is built at import, and only what is asked for is imported. All functions raise ConfigError, NotReady or
 StoreUnavailable, whose `detail` is for the operator. `stores` opens what everything needs; `web`, `front`,
-`worker`, `optouts` and `commands` build what is asked for here.
+`worker` and `commands` build what is asked for here, and the others a part each.
 """
 
 from importlib import import_module

@@ -9,8 +9,10 @@ import msgspec
 
 from ..config import Settings
 from ..domain import phone
+from ..domain.callback import Endpoint
 from ..domain.canonical_json import canonical
 from ..domain.errors import InvalidNumber
+from ..domain.risk import RiskHook
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
@@ -22,6 +24,8 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
         "apps": {name: _app(app) for name, app in policy.apps.items()},
         "senders": policy.senders,
         "per_number": policy.per_number,
+        "limits": policy.limits,
+        "retention": policy.retention,
         "audit_addresses": policy.audit_addresses,
         "audit_client_ips": policy.audit_client_ips,
         "service": {
@@ -54,13 +58,32 @@ def _plain(value: Any) -> Any:
 
 
 def _app(app: Any) -> dict[str, Any]:
+    # Nothing has a default here: what holds a secret and gets another name must fail, and not stand on record.
     members = {name: getattr(app, name) for name in app.__dataclass_fields__}
-    endpoint = members.pop("callback")
     route = [sender.name for sender in members.pop("route")]
-    members.pop("test_numbers", None)  # with their codes
-    # The path of the address may hold a token.
-    callback = endpoint and {"host": endpoint.host, "allow_private": endpoint.allow_private}
-    return {**members, "route": route, "callback": callback}
+    numbers, callback, risk = sorted(members.pop("test_codes")), members.pop("callback"), members.pop("risk")
+    return {
+        **members,
+        "route": route,
+        "test_numbers": numbers,
+        "callback": callback and _endpoint(callback),
+        "risk": risk and _risk(risk),
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    """Without its secrets, and without its path, which may hold a token."""
+    return {"host": endpoint.host, "allow_private": endpoint.allow_private}
+
+
+def _risk(hook: RiskHook) -> dict[str, Any]:
+    return {
+        "timeout_ms": hook.timeout_ms,
+        "on_failure": hook.on_failure,
+        "number": hook.number,
+        "client_ip": hook.client_ip,
+        "endpoint": _endpoint(hook.endpoint),
+    }
 
 
 def _masked(match: re.Match[str]) -> str:

@@ -40,7 +40,8 @@ def configuration_parts(settings: Settings, ids: Ids) -> dict[str, str]:
     parts: dict[str, object] = {
         "apps": dict(policy.apps),
         "senders": dict(policy.senders),
-        "numbers": (policy.per_number, str(policy.audit_addresses), str(policy.audit_client_ips)),
+        "numbers": (policy.per_number, policy.limits, str(policy.audit_addresses), str(policy.audit_client_ips)),
+        "retention": policy.retention,
         "service": (settings.shards, settings.queue_max, settings.optout_sync_ms),
         "audit": (settings.audit_retention_ms, settings.audit_backlog_max),
         "alerts": settings.on_call,

@@ -1,6 +1,8 @@
 """`otp-service audit checkpoint` and `audit verify`: the signed log from a shell."""
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +67,21 @@ def _verifier_key(text: str) -> "VerifierKey":
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+@contextlib.contextmanager
+def _followed() -> Iterator[None]:
+    """Around what follows the log's keys from one to the next. Raises UsageError where that cannot be done."""
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        yield
+    except NoteError as error:
+        raise UsageError(f"the keys of the log cannot be followed: {error}") from error
+
+
 def _checkpoint(args: argparse.Namespace) -> None:
     from ..bootstrap.signed_log import own_log  # noqa: PLC0415
 
-    with own_log(load_settings()) as own:
+    with own_log(load_settings()) as own, _followed():
         note, key = own.checkpoint(), str(own.keys().keys[0])
     if args.key:
         print_line(key)
@@ -104,7 +117,7 @@ def _verify(args: argparse.Namespace) -> int:
         return verify_bundle_file(args.bundle, args.key, as_json=args.json, unstated=args.unstated)
     settings = load_settings()
     older = [_read(path) for path in args.checkpoint]
-    with own_log(settings) as own, Progress("verifying", "records") as progress:
+    with own_log(settings) as own, _followed(), Progress("verifying", "records") as progress:
         kept = KeptCheckpoint(kept_checkpoint(settings)).read()
         same = [kept] if kept is not None and kept.origin == own.origin() else []
         report = own.verify(args.key, [*older, *same], progress.advance)

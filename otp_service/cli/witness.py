@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import ServiceError
-from .arguments import file_path
+from .arguments import file_path, web_address
 from .keys import at_shell
 from .output import note, print_line
 from .parser import UsageError, add_command, add_group
@@ -37,7 +37,7 @@ def register(groups: Any) -> None:
         "A forked or rolled-back log gets no cosignature, and the exit status is 1 with --once.",
         example="otp-service witness run --log https://otp.example --key witness.key --log-key 'otp.example/audit+…'",
     )
-    run.add_argument("--log", metavar="URL", required=True, help="the service whose log it is")
+    run.add_argument("--log", metavar="URL", type=web_address, required=True, help="the service whose log it is")
     run.add_argument("--key", metavar="FILE", required=True, type=file_path, help="the witness's key; made if missing")
     run.add_argument("--log-key", metavar="VKEY", help="the log's key, learnt elsewhere (default: what the log says)")
     run.add_argument("--name", default=socket.gethostname(), help="the witness's name in a new key (default: the host)")
@@ -75,8 +75,6 @@ def _run(args: argparse.Namespace) -> int:
     from ..witness.remote_log import RemoteLog  # noqa: PLC0415
 
     every_s = duration_ms(args.every, "--every") / 1000
-    if not args.log.startswith(("http://", "https://")):
-        raise UsageError("--log: http://… or https://…")
     signer = load_or_make(args.key, args.name)
     file = MemoryFile(Path(f"{args.key}.log"))
     log = RemoteLog(args.log, os.environ.get(KEY_VARIABLE, ""))

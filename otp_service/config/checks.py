@@ -87,12 +87,6 @@ def countries(values: Sequence[str]) -> None:
             )
 
 
-def known_for(value: Duration) -> None:
-    """How long a number is known to the pumping guard after an approval."""
-    if not 86_400_000 <= value <= 400 * 86_400_000:
-        raise ValueError("must be 1d to 400d")
-
-
 def priced(values: Mapping[str, object]) -> None:
     """Prices by ISO 3166 code."""
     for value in values:

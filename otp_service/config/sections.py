@@ -125,7 +125,7 @@ BudgetSize = Annotated[float, Meta(ge=1, le=1_000_000)]
 class GuardSection(Section):
     """`[apps.NAME.guard]`."""
 
-    checks: ClassVar[Mapping[str, Check]] = {"known_for": checks.known_for}
+    checks: ClassVar[Mapping[str, Check]] = {"known_for": checks.days(1, 400)}
 
     mode: Mode | None = None
     countries: dict[str, Mode] | None = None

@@ -51,7 +51,7 @@ class Report:
 class GuardVerdict:
     """What the budgets say of a start. `full`: those without room; the first is the reason of a refusal.
 
-    `taken`: what the send took, to be given back; "" of a look.
+    `taken`: what the send took, to be given back, or what it would take.
     """
 
     refused: bool

@@ -15,7 +15,6 @@ from ..domain.guard.policy import Budget, GuardPolicy
 from ..domain.guard.rules import Start
 
 SENT = (EventType.STARTED, EventType.RESENT)
-REFUSED_BY_GUARD = "guard_refused"
 
 
 @dataclass(slots=True)
@@ -53,7 +52,8 @@ class Replay:
         """The next event of the record, in order of time."""
         if event.type in SENT:
             self._start(event, refused=False)
-        elif event.type == EventType.REFUSED and event.detail.get("code") == REFUSED_BY_GUARD:
+        elif event.type == EventType.REFUSED and record.FIELD in event.detail:
+            # Only the guard's own: the risk hook refuses with the same code.
             self._start(event, refused=True)
         elif event.type == EventType.APPROVED:
             self._approved(event)

@@ -25,7 +25,6 @@ class Outcome:
 
     honest: int = 0
     honest_refused: int = 0
-    known: int = 0
     known_refused: int = 0
     attacks: int = 0
     pumped: dict[int, int] = field(default_factory=dict)
@@ -78,7 +77,6 @@ def _note_attack(outcome: Outcome, after_ms: int, *, sent: bool) -> None:
 
 def _note_honest(outcome: Outcome, *, known: bool, sent: bool) -> None:
     outcome.honest += 1
-    outcome.known += known
     outcome.honest_refused += not sent
     outcome.known_refused += known and not sent
 

@@ -1,4 +1,4 @@
-"""What a proof of the record reads: how many records there are, their bytes, and the hashes of these.
+"""How many records there are, their bytes, and the hashes of these.
 
 The bytes are canonical JSON (RFC 8785). A hash is that of a leaf (RFC 9162): SHA-256 of a zero byte and the bytes.
 """

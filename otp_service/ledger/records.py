@@ -17,6 +17,7 @@ from typing import Any
 from ..clock import rfc3339
 from ..domain.audit import POLICY_DIGITS, Event, EventField, EventType
 from ..domain.canonical_json import canonical
+from ..transparency.tree import leaf_hash
 
 VERSION = 1
 SALT_BYTES = 32
@@ -46,11 +47,6 @@ class Encoded:
     records: list[Row] = field(default_factory=list)
     persons: list[Row] = field(default_factory=list)
     configurations: dict[str, str] = field(default_factory=dict)
-
-
-def leaf_hash(leaf: bytes) -> bytes:
-    """The hash of a leaf (RFC 9162), 32 bytes."""
-    return hashlib.sha256(b"\x00" + leaf).digest()
 
 
 def detail_of(leaf: bytes) -> dict[str, Any]:

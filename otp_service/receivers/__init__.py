@@ -1,1 +1,1 @@
-"""The apps' own receivers: how callbacks are signed, where they may go, and how one is posted."""
+"""The apps' own receivers: how callbacks and risk questions are signed, where they may go, and how each is posted."""

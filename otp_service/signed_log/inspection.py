@@ -17,7 +17,7 @@ from ..transparency.findings import Finding, Tampering
 from ..transparency.inspecting import inspect, judge_older
 from ..transparency.notes import NoteError
 from ..transparency.tiles import hashes_of
-from ..transparency.tree import Tree, leaf_hash
+from ..transparency.tree import HASH_BYTES, Tree, leaf_hash
 from .log_store import LogStore
 from .personal import Beside, Opening, PersonalParts
 from .stored_tiles import StoredTiles
@@ -63,8 +63,9 @@ def verify_ledger(
         persons = PersonalParts(connection, opening)
         rows = _Rows(connection, persons, records, progress)
         tiles = StoredTiles(connection)
-        finding = finding or inspect(rows.leaves(), lambda number: hashes_of(tiles.tile(0, number)), checkpoints)
-        finding = rows.sooner(finding) or _judge_older(older, checkpoints, records, Tree(tiles))
+        finding = finding or inspect(rows.leaves(), lambda number: _hashes(tiles, number), checkpoints)
+        finding = rows.sooner(finding) or _tiles_fault(Tree(tiles), checkpoints)
+        finding = finding or _judge_older(older, checkpoints, records, Tree(tiles))
         finding = finding or _edited_configuration(connection)
         signed = max((one.size for one in checkpoints), default=0)
         return Report(records, signed, len(notes), persons.erased, persons.unopened, finding)
@@ -86,6 +87,23 @@ def _judged(notes: Sequence[str], keys: LogKeys) -> tuple[list[Checkpoint], Find
 
 def _named(note: str) -> str:
     return f"the checkpoint of {note.split(chr(10))[1]} records"
+
+
+def _hashes(tiles: StoredTiles, number: int) -> list[bytes]:
+    """Those of a tile of leaves. Of one that ends within a hash, the whole ones: the next is missing then."""
+    stored = tiles.tile(0, number)
+    return hashes_of(stored[: len(stored) - len(stored) % HASH_BYTES])
+
+
+def _tiles_fault(tree: Tree, own: Sequence[Checkpoint]) -> Finding | None:
+    """What is wrong with the tiles above the leaves: with them the newest checkpoint has another root, or none."""
+    newest = max(own, key=lambda one: one.size, default=None)
+    try:
+        if newest is None or tree.root(newest.size) == newest.root:
+            return None
+    except (LookupError, ValueError):
+        return Finding(Tampering.UNREADABLE, None, "stored tiles are missing or cannot be read")
+    return Finding(Tampering.EDITED, None, "the stored tiles are not those that were signed")
 
 
 def _judge_older(older: Sequence[Checkpoint], own: Sequence[Checkpoint], records: int, tree: Tree) -> Finding | None:

@@ -116,12 +116,16 @@ def _require_same(tree: Tree, newest: SignedCheckpoint | None) -> None:
     try:
         if newest is not None and tree.root(newest.size) != newest.checkpoint.root:
             raise LogDamaged("the stored tiles are not those that were signed; see: otp-service audit verify")
-    except (LookupError, NoteError) as error:
+    except (LookupError, ValueError) as error:
         raise LogDamaged("the stored tiles or the last checkpoint cannot be read") from error
 
 
 def _signed_by(signed: SignedCheckpoint, signer: Signer) -> bool:
-    return any(line.is_of(signer.key) for line in Note.parse(signed.note).signatures)
+    try:
+        lines = Note.parse(signed.note).signatures
+    except NoteError as error:
+        raise LogDamaged("the last checkpoint cannot be read") from error
+    return any(line.is_of(signer.key) for line in lines)
 
 
 def _last_of(newest: SignedCheckpoint, known: Sequence[Signer], active: Signer, checkpoint: Checkpoint) -> Note:

@@ -1,14 +1,17 @@
-"""What starts take apart from their numbers: each kind of it by a script of its own, all kinds in one round trip.
+"""What starts take apart from their numbers: each kind of it by a script of its own, all of it in one round trip.
 
 A crash between taking and giving back costs what was taken until it runs out by itself.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ..domain.admission import OuterAnswer, Wanted
+from ..domain.errors import StoreUnavailable
 from .scripts import NamedCall, Scripts
 
+_log = logging.getLogger("otp.limits")
 TAKE, LOOK, GIVE_BACK = "take", "look", "give_back"
 """What a script is to do with one thing that is wanted."""
 
@@ -42,9 +45,12 @@ class Outer:
         return self._run(LOOK, [(one, "") for one in wanted], repeat=True)
 
     def give_back(self, taken: Sequence[OuterAnswer]) -> None:
-        """Undo `take`. Raises StoreUnavailable."""
-        # Given back twice it would be one too many.
-        self._run(GIVE_BACK, [(one.wanted, one.mark) for one in taken if not one.wait_ms], repeat=False)
+        """Undo `take`. Never raises: the verdict is out, and what is not given back runs out by itself."""
+        try:
+            # Given back twice it would be one too many.
+            self._run(GIVE_BACK, [(one.wanted, one.mark) for one in taken if not one.wait_ms], repeat=False)
+        except StoreUnavailable:
+            _log.warning("slots of limits were not given back")
 
     def _run(self, action: str, wanted: Sequence[tuple[Wanted, str]], *, repeat: bool) -> list[OuterAnswer]:
         if not wanted:

@@ -60,10 +60,10 @@ class SafeListTable:
         return {name: (int(at_ms), reason) for name, (at_ms, reason) in entries.items()}
 
     def add(self, name: str, reason: str) -> bool:
-        """Add an entry; False if it was there. Raises StoreUnavailable."""
+        """Add an entry; False if it was there, and then nothing changes. Raises StoreUnavailable."""
         now_ms = self._store.time_ms(self._keys.safe_list())
         with answering():
-            return bool(self._client.hset(self._keys.safe_list(), name, SafeEntry.pack(now_ms, reason)))
+            return bool(self._client.hsetnx(self._keys.safe_list(), name, SafeEntry.pack(now_ms, reason)))
 
     def remove(self, name: str) -> bool:
         """Take an entry out; False if there was none. Raises StoreUnavailable."""

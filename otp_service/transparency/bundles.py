@@ -28,6 +28,8 @@ _QUESTION = re.compile(r"[ -~]{1,200}", re.ASCII)
 DIGITS = 9
 
 Files = Mapping[str, bytes]
+MOST_RECORDS = 1_000_000
+"""More than a bundle can hold: a statement that names more is not followed."""
 
 
 class BundleRefused(NoteError):
@@ -82,8 +84,11 @@ def ranges_of(numbers: Sequence[int]) -> str:
 
 def numbers_of(ranges: str) -> list[int]:
     """Undo `ranges_of`. Raises ValueError."""
-    pairs = [part.partition("-") for part in ranges.split(",")] if ranges else []
-    return [number for first, _, last in pairs for number in range(int(first), int(last or first) + 1)]
+    parts = [part.partition("-") for part in ranges.split(",")] if ranges else []
+    pairs = [(int(first), int(last or first)) for first, _, last in parts]
+    if sum(max(0, last - first + 1) for first, last in pairs) > MOST_RECORDS:
+        raise ValueError(f"more than {MOST_RECORDS} records")
+    return [number for first, last in pairs for number in range(first, last + 1)]
 
 
 def verify_bundle(files: Files, trusted: VerifierKey | None = None) -> BundleReport:
@@ -124,6 +129,8 @@ def _leaf(name: str, raw: bytes, files: Files, keys: LogKeys) -> dict[str, Any]:
         proof.verify(raw, keys)
         leaf: dict[str, Any] = {**json.loads(raw), "name": name}
         seq = int(leaf["seq"])
+        if not isinstance(leaf["type"], str) or not isinstance(leaf["detail"], dict):
+            raise TypeError("it is no record")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleRefused(f"{name}{LEAF} is not proved: {error}") from error
     _require(proof.index == seq - 1, f"{name}{LEAF} stands elsewhere in the log than it says")
@@ -139,7 +146,10 @@ def require_complete(proved: Sequence[Mapping[str, Any]], statement: Mapping[str
     seqs = {leaf["seq"] for leaf in proved}
     if statement is not None:
         _require(statement["type"] == STATED, "the statement is no record of evidence that was made")
-        stated = set(numbers_of(str(statement["detail"].get("records", ""))))
+        try:
+            stated = set(numbers_of(str(statement["detail"].get("records", ""))))
+        except ValueError as error:
+            raise BundleRefused("the statement does not say which records belong here") from error
         missing, more = sorted(stated - seqs), sorted(seqs - stated)
         _require(not missing, f"record {missing[0] if missing else 0} was left out: the log says that it belongs here")
         _require(not more, f"record {more[0] if more else 0} is not of those that the log says belong here")
@@ -152,7 +162,7 @@ def require_complete(proved: Sequence[Mapping[str, Any]], statement: Mapping[str
 def _counted(proved: Sequence[Mapping[str, Any]]) -> dict[str, set[int]]:
     counted: dict[str, set[int]] = {}
     for leaf in proved:
-        if leaf.get("verification_id") and leaf.get("n"):
+        if isinstance(leaf.get("verification_id"), str) and isinstance(leaf.get("n"), int) and leaf["n"] > 0:
             counted.setdefault(leaf["verification_id"], set()).add(leaf["n"])
     return counted
 

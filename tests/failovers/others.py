@@ -29,7 +29,9 @@ class ToldOthers:
 
     def __init__(self) -> None:
         self.receipts: dict[Reference, str] = {}
-        self.spent: Counter[Reference] = Counter()
+        self.spent: list[Reference] = []
+        """Each time that a receipt was redeemed for the first time."""
+
         self.ended: set[Reference] = set()
         """Canceled or denied."""
 
@@ -39,12 +41,7 @@ class ToldOthers:
 
     def spent_twice(self) -> int:
         """How many receipts were redeemed for the first time more than once."""
-        return sum(times > 1 for times in self.spent.values())
-
-    def text(self) -> str:
-        """How many of each."""
-        ended, keys = len(self.ended), len(self.keys) + len(self.revoked)
-        return f"receipts {len(self.spent)}, ended {ended}, opt-outs {len(self.opted_out)}, API keys {keys}"
+        return sum(times > 1 for times in Counter(self.spent).values())
 
 
 class Acts:
@@ -65,7 +62,7 @@ class Acts:
         harness, receipt = self._harness, self._told.receipts[ref]
         found = harness.verifications.redeem(word(), ref, "shop", receipt, harness.now() + RECEIPT_MS)
         if isinstance(found, Redeemed) and found.first:
-            self._told.spent[ref] += 1
+            self._told.spent.append(ref)
         return True
 
     def cancel(self, ref: Reference) -> bool:

@@ -35,7 +35,7 @@ def test_what_misses_an_aim_is_told() -> None:
     """Each aim by itself."""
     attack, innocent = ATTACKS[0], INNOCENT[0]
     pumped = row(attack, GUARD, [Outcome(honest=1_000, attacks=500, pumped={0: 251})])
-    known = row(attack, GUARD, [Outcome(honest=1_000, known=9, known_refused=1, honest_refused=1)])
+    known = row(attack, GUARD, [Outcome(honest=1_000, known_refused=1, honest_refused=1)])
     refused = row(innocent, GUARD, [Outcome(honest=1_000, honest_refused=1)])
     many = row(attack, GUARD, [Outcome(honest=1_000, honest_refused=4)])
     largest = row(ATTACKS[5], GUARD, [Outcome(honest=1_000, honest_refused=26), Outcome(honest=9_000)])

@@ -166,9 +166,11 @@ def replayed(harness: StoreHarness, settings: Settings, copy: Path, number_hash:
     stop = threading.Event()
     alone = threading.Thread(target=run_exporter, args=(settings, stop))
     alone.start()
-    wait_until(lambda: not found_in(settings.data_dir or copy, number_hash.encode()), 30, "the erasure")
-    stop.set()
-    alone.join(30)
+    try:
+        wait_until(lambda: not found_in(settings.data_dir or copy, number_hash.encode()), 30, "the erasure")
+    finally:
+        stop.set()
+        alone.join(30)
 
 
 def test_what_happens_meanwhile_is_erased_too(harness: StoreHarness, settings: Settings) -> None:

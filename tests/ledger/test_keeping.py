@@ -19,6 +19,7 @@ from otp_service.ledger.migrations import migrate, steps
 from otp_service.ledger.pages import page_query
 from otp_service.ledger.records import detail_of
 from otp_service.ledger.tables import METADATA, PERSONS
+from otp_service.signed_log.tables import METADATA as LOG_METADATA
 from otp_service.storage.schema.encodings import AuditCaller, AuditEvent, AuditSubject
 from otp_service.storage.schema.fields import AuditEntry
 
@@ -37,7 +38,7 @@ def test_each_step_leads_to_the_next(tmp_path: Path) -> None:
     for database in (one_by_one, at_once):
         with database.reading() as connection:
             made.append(connection.execute(text("SELECT type, name, sql FROM sqlite_master ORDER BY name")).all())
-            for table in METADATA.tables.values():
+            for table in (*METADATA.tables.values(), *LOG_METADATA.tables.values()):
                 columns = {column["name"] for column in inspect(connection).get_columns(table.name)}
                 assert columns == {column.name for column in table.columns}, table.name
         database.close()

@@ -112,6 +112,26 @@ def test_what_was_done_is_named(log: SignedHarness, damage: str, kind: Tampering
     assert finding(log) == (kind, seq)
 
 
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        ("DELETE FROM log_tiles WHERE level = 1", Tampering.UNREADABLE),
+        ("UPDATE log_tiles SET hashes = zeroblob(length(hashes)) WHERE level = 1", Tampering.EDITED),
+    ],
+)
+def test_stored_tiles_that_are_not_those_of_the_records(log: SignedHarness, damage: str, kind: Tampering) -> None:
+    """The signer refuses to go on over them, and says that this command tells why."""
+    log.run(damage)
+    assert finding(log) == (kind, None)
+
+
+def test_a_tile_that_ends_within_a_hash(log: SignedHarness) -> None:
+    """A verdict, and no exception."""
+    log.run("UPDATE log_tiles SET hashes = substr(hashes, 1, 33) WHERE level = 0 AND number = 0")
+    found = verified(log).finding
+    assert found is not None
+
+
 def test_hashes_that_were_computed_anew_do_not_help(log: SignedHarness) -> None:
     """Record, stored hash and tile say the same; the signed roots do not."""
     leaf = b'{"seq":450}'

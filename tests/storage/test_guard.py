@@ -186,6 +186,7 @@ def test_the_safe_list_and_the_modes_leave_numbers_alone(app: GuardedApp, monkey
     for entry in (app.safe_list.number(number(77)), app.safe_list.block("+12025553"), "country:CA"):
         assert app.safe_table.add(entry, "test")
         assert not app.safe_table.add(entry, "again")
+        assert app.safe_table.all()[entry][1] == "test"
     assert isinstance(app.start(number(77)), Started)
     assert sent(app, 9, 0, "2025553") == 9
     assert all(isinstance(app.start(number(line, "4165550"), "CA"), Started) for line in range(9))

@@ -117,5 +117,5 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     novelty_refuses: bool = False
 
     def mode_in(self, country: str) -> Mode:
-        """The mode for numbers of this ISO 3166 country; "" where a number has none."""
+        """The mode for numbers of this ISO 3166 country; `ZZ` where a number has none."""
         return self.countries.get(country, self.mode)

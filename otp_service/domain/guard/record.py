@@ -2,8 +2,8 @@
 
 `verification.started`, `verification.resent` and a `verification.refused` by the guard have it in `detail.guard`:
 `country|block_10k|block_1k|address:cost:flags`. Blocks and address are keyed hashes, `-` for no address. Flags are
-those of the store: `w` for a warm block, `o` in an outage, `c` and `t` for probes. A start without it was of a known
-number, or paid for by an earlier count.
+those of the store: `n`, then `w` for a warm block, `o` in an outage, `a` if it took from the total, `c` and `t` for
+probes. A start without it was of a known number, or paid for by an earlier count.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Whether the guard lets a start pass: one function of (counters, start, now, policy), which changes nothing.
 
-How a store runs it: each record of `counters` is judged by itself, since a start takes from each of its buckets or from
-none. So a script for each shard can take, answer which buckets were full, and give back where another one refuses.
+How a store runs it: all budgets of an app are in one slot, and one script (`guard/take`) judges and fills them. A
+number is judged on its own shard.
 """
 
 from dataclasses import dataclass

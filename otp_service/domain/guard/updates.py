@@ -1,7 +1,6 @@
 """How the guard's counters change: after a start that was judged, an approval, and a send that was never accepted.
 
-Each function changes the counters in place and returns what is worth an event. Each record is changed by itself, so a
-store may do them one after the other.
+Each function changes the counters in place and returns what is worth an event.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 
 from ...domain.audit import EventType
 from ...domain.errors import StoreUnavailable
-from ...domain.guard.policy import Mode
 from ...domain.guarding import GuardPlace, GuardVerdict, Report
 from .. import ports
 
@@ -43,10 +42,12 @@ class GuardReports:
 
     def judged(self, app: str, place: GuardPlace, verdict: GuardVerdict) -> None:
         """A start was judged by the budgets."""
-        outcome = "refused" if verdict.refused else "monitored" if verdict.full else "passed"
+        probed = any(one.what == "probed" for one in verdict.reports)
+        monitored = bool(verdict.full) and not verdict.refused and not probed
+        outcome = "refused" if verdict.refused else "monitored" if monitored else "passed"
         for budget in verdict.full or ("none",):
             self._count(app, budget, outcome)
-        self._tell(app, verdict.reports, place, monitored=not verdict.refused and place.mode is not Mode.OFF)
+        self._tell(app, verdict.reports, place, monitored=monitored)
 
     def happened(self, app: str, reports: Iterable[Report]) -> None:
         """Something happened to budgets beside a start."""

@@ -18,7 +18,7 @@ class OuterStore(Protocol):
         ...
 
     def give_back(self, taken: Sequence[OuterAnswer]) -> None:
-        """Undo `take` for these answers. What was not taken is left out."""
+        """Undo `take` for these answers. What was not taken is left out. Never raises: the rest runs out by itself."""
         ...
 
 

@@ -1,7 +1,7 @@
 """What a start takes apart from its number: all of it in one round trip before the number's step.
 
-Each part (limits, budgets) says what it wants, and writes into the command what the answers mean. The step of the
-number decides; what was taken for a start that it refuses is given back.
+Each part says what it wants, and writes into the command what the answers mean. The step of the number decides; what
+was taken for a start that it refuses is given back. The budgets of the pumping guard are asked by `GuardedStarts`.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -6,6 +6,7 @@ import msgspec
 
 from ...domain import optout
 from ...domain.errors import Refusal
+from ...domain.limits import RESERVED
 from ...domain.starting import StartRefused
 from .refusals import seconds, too_many_wrong_codes
 
@@ -53,7 +54,7 @@ def _queue_full(_: StartRefused) -> Refusal:
 
 def _rate_limited(refused: StartRefused) -> Refusal:
     wait = seconds(refused.wait_ms)
-    if refused.limit.endswith("_per_number"):
+    if refused.limit in RESERVED and refused.limit.endswith("_per_number"):
         detail = f"This number has been sent as many codes as it may get for now. Try again in {wait} seconds."
         return Refusal("rate_limited", detail, wait)
     return Refusal("rate_limited", f"Too many requests. Try again in {wait} seconds.", wait)

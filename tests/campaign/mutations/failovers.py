@@ -1,7 +1,9 @@
 """Services without what makes a failover harmless: the epoch, the guard, the wait. `tests.failovers` must see each."""
 
 import asyncio
+import contextlib
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -86,7 +88,12 @@ async def _row(code: Path, options: Sequence[str]) -> Mapping[str, Any]:
         out, err = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
     finally:
         if process.returncode is None:
-            process.kill()
+            # It ends its servers itself, if it is let.
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 30)
+            if process.returncode is None:
+                process.kill()
     if not out:
         raise ChildProcessError(err.decode(errors="replace").strip().rpartition("\n")[2])
     row: Mapping[str, Any] = json.loads(out.splitlines()[-1])

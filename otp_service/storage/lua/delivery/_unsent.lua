@@ -26,11 +26,6 @@ local function has_lost_answer(c, send, deliveries)
   return false
 end
 
--- A send that ended without ever having been accepted does not count on the number's ladder and caps, also when its
--- verification has ended meanwhile. The verification's latest send does not count for its cool-down and its number of
--- sends either (bounded, so that a caller in a loop cannot grow the record for ever).
-local GREATEST_UNCOUNTED = 20
-
 -- The limits that the send took a slot of lie on other shards: a worker gives them back.
 local function return_slots(c, n, send, slots)
   redis.call('HSET', c.who.record, Record.RETURNED .. n, slots)
@@ -62,6 +57,10 @@ local function return_guarded(c, n, send, app, times, sent_at)
     string.format(GuardedNumber.PACK, approved, counted, int(sends), started, region, block))
 end
 
+-- A send that ended without ever having been accepted does not count on the number's ladder and caps, also when its
+-- verification has ended meanwhile. The verification's latest send does not count for its cool-down and its number of
+-- sends either (bounded, so that a caller in a loop cannot grow the record for ever).
+local GREATEST_UNCOUNTED = 20
 local function uncount_send(c, n)
   local _, _, send = delivery_facts(redis.call('HGET', c.who.record, n .. Delivery.FACTS))
   if not send then return end
