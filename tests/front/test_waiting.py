@@ -104,7 +104,7 @@ def test_more_are_watched_than_one_round_trip_asks_for(front: Running) -> None:
     count = WATCHED_AT_ONCE + 10
     replies = front.run([cases.start(sample(number)) for number in range(count)], {})
     started = [json.loads(body_of(reply)) for reply in replies]
-    waiting = [_wait(front, one["verification_id"], cases, after=one["version"], wait=8) for one in started]
+    waiting = [_wait(front, one["verification_id"], cases, after=one["version"], wait=25) for one in started]
     try:
         time.sleep(3 * EVERY_S)
         _check(front, started[-1]["verification_id"], cases)

@@ -153,7 +153,8 @@ def test_a_witness_over_http(log: SignedHarness, served: str, capsys: pytest.Cap
     log.run("DELETE FROM log_checkpoints WHERE size = 310")
     status, printed = run(capsys, *words)
     assert (status, "NOT COSIGNED (409)" in printed) == (1, True), printed
-    status, printed = run(capsys, *words[:3], "ftp://nowhere", *words[4:])
-    assert (status, "--log: http" in printed) == (1, True)
+    with pytest.raises(SystemExit, match="2"):
+        run(capsys, *words[:3], "ftp://nowhere", *words[4:])
+    assert "'ftp://nowhere' is not an http or https URL" in capsys.readouterr().err
     status, printed = run(capsys, *words[:3], "http://127.0.0.1:1", *words[4:])
     assert (status, "does not answer" in printed) == (1, True), printed

@@ -36,7 +36,8 @@ def watched(api: ApiHarness) -> Iterator[Watched]:
         def make(rule: GuessingRule) -> tuple[ApiHarness, Callable[[], None]]:
             policy = api.settings.policy
             app = replace(policy.apps["default"], guessing=rule, guard=GuardPolicy(mode=Mode.OFF))
-            apps = MappingProxyType({**policy.apps, "default": app})
+            other = replace(policy.apps["other"], guessing=GuessingRule())
+            apps = MappingProxyType({**policy.apps, "default": app, "other": other})
             on_call = OnCall("+18445550001", ("+14165550123",))
             settings = replace(api.settings, policy=replace(policy, apps=apps), on_call=on_call)
             bootstrap.accept_keyring(settings)
