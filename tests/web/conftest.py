@@ -133,11 +133,9 @@ number_types = ["mobile", "toll_free"]
 """
 
 
-# The tests' wrong codes of an hour would make the codes of later tests harder; tests/web/test_guessing watches by itself.
-UNWATCHED = "".join(
-    f'\n[apps.{name}.guessing]\nmode = "off"\n'
-    for name in re.findall(r"^\[apps\.(\w+)\]$", CONFIG + LIMITS, re.MULTILINE)
-)
+# Else wrong codes of one test would make the codes of later tests harder; tests/web/test_guessing watches by itself.
+APPS = re.findall(r"^\[apps\.(\w+)\]$", CONFIG + LIMITS, re.MULTILINE)
+UNWATCHED = "".join(f'\n[apps.{name}.guessing]\nmode = "off"\n' for name in APPS)
 
 
 @dataclass(frozen=True)
