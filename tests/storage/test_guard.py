@@ -60,14 +60,15 @@ def test_a_refusal_names_the_budget_and_is_on_record(app: GuardedApp) -> None:
 
 
 def test_old_buckets_are_dropped_faster_than_new_ones_come(app: GuardedApp) -> None:
-    """A start adds two at most. Of 200 that are long empty, 60 starts leave few: two for each would leave 80."""
+    """A start adds two at most. Of 200 that are long empty, 150 starts in new blocks leave few."""
     blocks, raw = app.harness.keys.blocks("shop", "US"), app.harness.raw
     long_ago = int(raw.get(CLOCK) or 0) - 3 * DAY_MS
     old = {f"old-{number}" for number in range(200)}
     raw.hset(blocks, mapping=dict.fromkeys(old, GuardBucket.pack("1", long_ago, 0)))
-    sent(app, 60)
+    watched = GuardedApp(app.harness, GuardPolicy(mode=Mode.MONITOR))
+    assert sum(sent(watched, 1, block=f"202{block:03d}1") for block in range(200, 350)) == 150
     left = set(raw.hkeys(blocks))
-    assert len(left - old) == 2
+    assert len(left - old) == 300
     assert len(left & old) < 80
 
 

@@ -89,6 +89,7 @@ taken = places(of_10k, of_1k, from, way, limits_now(now))
 local function begin_row(probes)
   if not in_row(probes) then probes.gap, probes.next_at = p.probe_first_ms, now + p.probe_first_ms end
   probes.refused = now
+  changed[probes] = true
 end
 -- Two that have no bucket of their own: an address shares the time of its last refusal, a country has another field.
 local function press_others()
@@ -123,6 +124,7 @@ end
 local function send_probe(probes, budget)
   probes.gap = math.min(2 * probes.gap, p.probe_last_ms)
   probes.next_at = now + probes.gap
+  changed[probes] = true
   report('probed', budget)
 end
 
@@ -149,6 +151,6 @@ if passes or text_1k then
 end
 write_buckets(blocks_key, written, now)
 if from and (passes or from.bucket.at > 0) then write_buckets(addresses_key, {address, pack_address(from)}, now) end
-write_total()
+write_total(country.is_new)
 write_country()
 return answer()
