@@ -120,7 +120,7 @@ def lived(app: GuardedApp) -> list[str]:
         outcomes.append(app.starts.start(replace(made, guard_place=place)))
         tried = app.harness.start_command(number(11, block), app.app, per_number=UNCAPPED)
         outcomes.append(app.starts.would_start(replace(tried, guard_place=place)))
-    return [getattr(one, "limit", None) or getattr(one, "guarded", "would pass") for one in outcomes]
+    return [str(getattr(one, "limit", "") or getattr(one, "guarded", "would pass")) for one in outcomes]
 
 
 @pytest.mark.parametrize("kept", [KeptClientIp.NONE, KeptClientIp.HASHED])
