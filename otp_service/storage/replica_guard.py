@@ -29,10 +29,13 @@ class ReplicaGuard:
     def __init__(self) -> None:
         self.on = False
         self.expected = 0
+        self.has_news = False
+        """Whether another number was learned since somebody said False here."""
         self._counts: dict[str, int | None] = {}
 
     def learn(self, run_key: str, count: int | None) -> None:
         """So many follow the server that holds this shard's run. None: too few."""
+        self.has_news = self.has_news or self._counts.get(run_key) != count
         self._counts[run_key] = count
 
     def learn_counted(self, run_key: str, follow: int, need: int) -> None:

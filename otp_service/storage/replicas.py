@@ -26,8 +26,8 @@ ASK_AGAIN_S = 1.0
 """Between two questions whether somebody takes over."""
 
 CLUSTER_LOOK_S = 1.0
-"""Between two looks at the shards of a Cluster while none of them lacks a replica: a script that finds another number
-than its process knows says so at once."""
+"""Between two looks at the shards of a Cluster where nothing is new and none lacks a replica. A script that finds
+another number than its process knows says so at once."""
 
 RUN_LENGTH = 12
 """Of a run's name, as the scripts have it."""
@@ -69,10 +69,12 @@ class Replicas:
         if not self._guard.on or self._has_just_looked():
             return
         self._next_look = time.monotonic() + CLUSTER_LOOK_S
+        self._guard.has_news = False
         self._do_without(self._count("", ""))
 
     def _has_just_looked(self) -> bool:
-        return self._store.is_cluster and not self._guard.missing and time.monotonic() < self._next_look
+        calm = not self._guard.missing and not self._guard.has_news
+        return self._store.is_cluster and calm and time.monotonic() < self._next_look
 
     def counted(self) -> list[Counted]:
         """What each server has, in the order of their shards; those that do not answer are left out.
