@@ -79,6 +79,14 @@ def host_name(text: str) -> str:
     return text
 
 
+def host_and_port(text: str) -> tuple[str, int]:
+    """`127.0.0.1:8500` or `[::1]:8500`."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address with a port such as 127.0.0.1:8500")
+    return host_name(host.removeprefix("[").removesuffix("]")), port_number(port)
+
+
 def e164(text: str) -> str:
     """A number in E.164. Whether the number exists is the carrier's to decide."""
     from ..domain.phone import is_e164  # noqa: PLC0415
