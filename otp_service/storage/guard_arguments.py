@@ -1,4 +1,4 @@
-"""What the scripts of numbers are told of the pumping guard, and what they answer."""
+"""What the scripts of numbers are told of the pumping guard and of the day's spending, and what they answer."""
 
 from functools import cache
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from ..domain.guard.policy import GuardPolicy
 from ..domain.guarding import Converted, GuardPlace
 from ..domain.starting import StartCommand
+from .arguments import spend_text
 from .schema.encodings import GuardedApproval, GuardJudged, GuardTaken, GuardTimes
 from .schema.encodings import GuardPlace as PackedPlace
 
@@ -29,6 +30,7 @@ def guard_arguments(command: StartCommand) -> dict[str, Any]:
         "guard_place": "" if place is None else _packed(place),
         "guard_taken": command.guard_taken,
         "guard_judged": "" if place is None else _judged(place, command.guard_taken),
+        "spend": spend_text(command.spend),
     }
 
 
