@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from ..domain.errors import ConfigError
 from ..domain.outlets import Outlets
 from ..domain.policy import OnCall, Policy
-from ..domain.text_sizes import Prices
+from ..domain.prices import Prices
 from ..telnyx import BASE_URL
 
 LEDGER_FILE = "ledger.db"

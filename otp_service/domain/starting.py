@@ -36,6 +36,7 @@ class StartCommand:
     code, and no code approves it.
     `guard_place`: where the number is, None if the pumping guard leaves this start alone; `guard`: what its budgets
     said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was taken.
+    `spend`: whether the expected price was taken of what the app may spend today; None where it may spend any amount.
     `refused_before`: what a look at the start found. There is no room in the queue for it, then.
     """
 
@@ -71,6 +72,7 @@ class StartCommand:
     guard_place: GuardPlace | None = None
     guard: str = ASK
     guard_taken: str = ""
+    spend: OuterAnswer | None = None
     refused_before: "StartRefused | None" = None
 
 

@@ -1,4 +1,4 @@
-"""What the scripts of numbers are told of the pumping guard, and what they answer."""
+"""What the scripts of numbers are told of the pumping guard and of the day's spending, and what they answer."""
 
 from functools import cache
 from typing import Any
@@ -8,6 +8,7 @@ import msgspec
 from ..domain.guard.policy import GuardPolicy
 from ..domain.guarding import Converted, GuardPlace, GuardVerdict, Report
 from ..domain.starting import StartCommand
+from .arguments import spend_text
 from .schema import Keys
 from .schema.encodings import GuardedApproval, GuardJudged, GuardReport, GuardStart, GuardTaken, GuardTimes, flag
 from .schema.encodings import GuardPlace as PackedPlace
@@ -45,6 +46,7 @@ def guard_arguments(command: StartCommand, *, asks_guard: bool) -> dict[str, Any
         "guard_judged": "" if place is None else _judged(place, command.guard_taken),
         "guard_policy": policy_json(policy) if asks_guard else "",
         "guard_start": _start(place) if asks_guard and place is not None else "",
+        "spend": spend_text(command.spend),
     }
 
 

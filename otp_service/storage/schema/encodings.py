@@ -275,3 +275,19 @@ SafeEntry = Encoding("|", ("at_ms", "reason"))
 
 GuardReport = Encoding(":", ("what", "budget", "region"))
 """What happened to a budget. Region: empty for the total over all countries."""
+
+SpendTaken = Encoding("|", ("day", "micros", "region"))
+"""The expected price of a delivery's message: millionths of the currency, and the UTC day (days since 1970) of which
+they were taken; empty as long as they were not."""
+
+SpendPlace = Encoding(":", ("day", "region"))
+"""A UTC day (days since 1970) and a country, `ZZ` for none."""
+
+SettledPlace = Encoding(":", ("day", "region", "currency"))
+"""The same, and the currency of a cost."""
+
+DeliveryCost = Encoding("|", ("micros", "currency"))
+"""What the carrier says that a delivery's message cost, in millionths."""
+
+SettledCost = Encoding("|", ("app", "day", "expected", "before"))
+"""What a report's cost corrects: `domain.prices.Settlement`. Each part but the first may be empty."""

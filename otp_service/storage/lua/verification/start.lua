@@ -19,7 +19,7 @@
 --      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
 --      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
 --      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run send_slots
---      guard guard_rules guard_place guard_taken guard_judged guard_policy guard_start
+--      guard guard_rules guard_place guard_taken guard_judged guard_policy guard_start spend
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
@@ -34,7 +34,8 @@
 --       'looked' where it would let it pass, 'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken` ·
 --       guard_judged: `GuardJudged` as events may hold it · guard_policy: JSON of `GuardPolicy` where the app's budgets are on
 --       this server and are to be asked here, or '' · guard_start: what they look at, `GuardStart`; without a policy the four
---       keys of budgets stand for nothing
+--       keys of budgets stand for nothing · spend: the expected price that was taken, as `SpendTaken`;
+--       'full' where the app has spent what it may spend today, '' where it may spend any amount
 -- Reply {operation, 'created', token, ms, guarded, end of the code, next send, sender, its kind, verdict} ·
 --       {operation, 'resent', token, ms, guarded, the record, verdict} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
@@ -128,7 +129,7 @@ local function refuse(code, retry_ms, left, limit)
         {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash},
         audit_event('verification.refused', nil, cjson.encode({code = code, skipped = skipped,
           limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil,
-          guard = code == 'guard_refused' and guard_judged or nil})))
+          guard = code == 'guard_refused' and limit ~= 'spend_limit' and guard_judged or nil})))
     else
       redis.call('HINCRBY', start_refusals_key, code .. Refused.SKIPPED, 1)
     end
@@ -138,6 +139,7 @@ local function refuse(code, retry_ms, left, limit)
     asks_here and '' or number.guarded, verdict}
 end
 
+if spend == 'full' then return refuse('guard_refused', 0, nil, 'spend_limit') end
 if guard ~= '' and guard ~= 'ask' and guard ~= 'looked' and guard ~= 'pass' and not number.known and not number.covered then
   return refuse('guard_refused', 0, nil, guard)
 end
@@ -211,7 +213,11 @@ end
 table.insert(counted.own, 1, now)
 local next_send = int(ladder_opens(counted.own, waits, now))
 
-local function add_slots(fields, send)
+local function add_slots(fields, send, n)
+  if spend ~= '' then
+    fields[#fields + 1] = n .. Delivery.SPEND
+    fields[#fields + 1] = spend
+  end
   if guard ~= '' and not number.known then
     fields[#fields + 1] = Record.GUARDED .. send
     fields[#fields + 1] = guard_rules
@@ -235,7 +241,7 @@ if pending then
   local fields = {Record.EXPIRES, int(expires), Record.SENDING,
     string.format(Sending.PACK, sends, n, channel, next_send), Record.METADATA, metadata,
     Record.SENT_AT .. sends, int(now)}
-  add_slots(fields, sends)
+  add_slots(fields, sends, n)
   -- Whoever asks for the code has a verifier of their own, and the earlier one still counts.
   if challenge ~= '' and not string.find(old.challenges or '', challenge, 1, true) then
     fields[#fields + 1] = Record.CHALLENGES
@@ -264,7 +270,7 @@ if subject ~= '' then
   fields[#fields + 1] = Record.SUBJECT
   fields[#fields + 1] = subject
 end
-add_slots(fields, '1')
+add_slots(fields, '1', '1')
 if c.test then
   fields[#fields + 1] = Record.TEST
   fields[#fields + 1] = test
