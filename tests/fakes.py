@@ -1046,10 +1046,18 @@ class FakeDeliveries:
         return self.pending
 
     def begin_send(
-        self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
+        self,
+        job: Job,
+        app: str,
+        sealed_body: str,
+        wrong_limits: Sequence[Limit],
+        all_wrong_limits: Sequence[Limit],
+        *,
+        spend: OuterAnswer | None = None,
     ) -> SendPermit | None:
         """Count the try and keep its bytes, if anything is to be sent."""
-        self._step("begin_send", app, sealed_body, tuple(wrong_limits), tuple(all_wrong_limits))
+        asked = [] if spend is None else [spend]
+        self._step("begin_send", app, sealed_body, tuple(wrong_limits), tuple(all_wrong_limits), *asked)
         if self.pending is None or self._is_late():
             return None
         left_ms = self.pending.expires_ms - self.pending.now_ms
@@ -1058,6 +1066,9 @@ class FakeDeliveries:
                 self.status = DeliveryStatus.UNKNOWN
             else:
                 self._end(DeliveryStatus.EXPIRED if left_ms <= MARGIN_MS else DeliveryStatus.SUPPRESSED)
+            return None
+        if spend is not None and spend.wait_ms:
+            self._end(DeliveryStatus.SUPPRESSED)
             return None
         self.body = self.body or sealed_body or None
         if self.body is None:

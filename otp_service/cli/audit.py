@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import audit_check, audit_erase, audit_export, audit_log, evidence
+from . import audit_check, audit_erase, audit_export, audit_log, audit_verify, evidence
 from .keys import at_shell
 from .output import cell, note, print_line
 from .parser import add_command, add_group, json_option
@@ -36,6 +36,7 @@ def register(groups: Any) -> None:
     json_option(tail)
     audit_export.register(audit)
     audit_log.register(audit)
+    audit_verify.register(audit)
     audit_erase.register(audit)
     evidence.register(audit)
     audit_check.register(audit)
