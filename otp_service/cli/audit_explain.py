@@ -28,15 +28,13 @@ def register(audit: Any) -> None:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from ..bootstrap.explaining import refusal_of  # noqa: PLC0415
-    from ..bootstrap.signed_log import own_log  # noqa: PLC0415
-    from ..signed_log.explaining import NotExplained, explain_record  # noqa: PLC0415
+    from ..bootstrap.explaining import explain_decision  # noqa: PLC0415
+    from ..signed_log.explaining import NotExplained  # noqa: PLC0415
 
-    with own_log(load_settings()) as own:
-        try:
-            found = explain_record(own.database, args.seq, refusal_of)
-        except NotExplained as error:
-            raise UsageError(str(error)) from error
+    try:
+        found = explain_decision(load_settings(), args.seq)
+    except NotExplained as error:
+        raise UsageError(str(error)) from error
     if found is None:
         raise UsageError(f"the ledger has no record {args.seq}: what is new comes into it within seconds")
     if args.json:

@@ -124,12 +124,12 @@ class _Policies:
         known = self._contents.get((policy or "")[:_SHOWN])
         if known is not None:
             is_it = f"sha256:{hashlib.sha256(canonical(json.loads(known[1]))).hexdigest()}" == known[0]
-            yield checked(f"the configuration {known[0]}", "its content has this hash", holds=is_it)
+            yield checked("the configuration", "its content has the hash that the record names", holds=is_it)
 
 
 def _as_hashed(row: Any) -> Step:
     is_it = leaf_hash(bytes(row.leaf)) == bytes(row.leaf_hash)
-    return checked(f"record {row.seq}", "its bytes have the hash that was signed", holds=is_it)
+    return checked(f"record {row.seq}", "its bytes have the hash that the log has", holds=is_it)
 
 
 def _person(row: Any) -> Iterable[Step]:

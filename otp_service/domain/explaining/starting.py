@@ -39,7 +39,7 @@ class _Refusal:
 def explain_start(event: Happened, history: History, everywhere: NumberLimits) -> Explanation:
     """A start that was accepted: a new verification, or the code of the pending one again."""
     start = _Start(event, history, everywhere)
-    steps = [_guard(event), *start.steps()]
+    steps = [_guard(event, history), *start.steps()]
     refusal = next(start.refusals(None), None)
     kind = "resent" if start.pending is not None else "started"
     recomputed = f"accepted: {kind}" if refusal is None else str(refusal)
@@ -67,16 +67,22 @@ def _recorded(event: Happened) -> _Refusal:
     return _Refusal(str(detail.get("code")), str(detail.get("limit") or ""), int(detail.get("wait_ms") or 0))
 
 
-def _guard(event: Happened) -> Step:
+def _guard(event: Happened, history: History) -> Step:
+    if _is_known(event, history):
+        return Step("the guard against pumping", "a number that was approved lately passes", "passes")
     judged = event.detail.get("guard")
     rule = "the guard's budgets have room" if judged else "a known number, a count that covers it, or no guard"
     return taken("the guard against pumping", rule)
 
 
-def _by_guard(event: Happened, history: History, recorded: _Refusal) -> Explanation:
+def _is_known(event: Happened, history: History) -> bool:
     app = history.app_of(event)
     approved = history.approved.get(app.name)
-    known = approved is not None and event.at_ms < approved + app.guard.known_for_ms
+    return approved is not None and event.at_ms < approved + app.guard.known_for_ms
+
+
+def _by_guard(event: Happened, history: History, recorded: _Refusal) -> Explanation:
+    known = _is_known(event, history)
     steps = (
         checked("the number", "no number that was approved lately is refused by the guard", holds=not known),
         taken(f"the budget {recorded.limit}", "it has no room: `otp-service guard replay` judges all of an app"),
@@ -175,7 +181,7 @@ def _worst(found: Sequence[Budget]) -> Budget | None:
 
 
 def _budget(one: Budget) -> Step:
-    rule = f"at most {one.limit} in {one.per_ms / 1000:g} s"
+    rule = f"at most {one.limit} in {one.per_ms // 1000} s"
     result = f"refuses for {one.wait_ms} ms" if one.wait_ms else "passes"
     return Step(f"{one.name}: {one.used}", rule, result)
 
