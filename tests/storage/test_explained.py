@@ -97,7 +97,7 @@ def test_every_decision_explains_to_its_outcome(server_harness: StoreHarness) ->
         pass
 
     Bound.harness, Bound.seen = server_harness, set()
-    run_state_machine_as_test(Bound, settings=settings(max_examples=8, stateful_step_count=40, derandomize=True))
+    run_state_machine_as_test(Bound, settings=settings(max_examples=16, stateful_step_count=45, derandomize=True))
     assert Bound.seen >= {
         "verification.started",
         "verification.resent",
