@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import audit_check, audit_erase, audit_export, audit_log, audit_verify, evidence
+from . import audit_check, audit_erase, audit_explain, audit_export, audit_log, audit_verify, evidence
 from .keys import at_shell
 from .output import cell, note, print_line
 from .parser import add_command, add_group, json_option
@@ -40,6 +40,7 @@ def register(groups: Any) -> None:
     audit_erase.register(audit)
     evidence.register(audit)
     audit_check.register(audit)
+    audit_explain.register(audit)
 
 
 def _tail(args: argparse.Namespace) -> None:

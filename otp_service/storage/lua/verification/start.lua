@@ -128,6 +128,7 @@ local function refuse(code, retry_ms, left, limit)
       append_audit(audit_key,
         {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash},
         audit_event('verification.refused', nil, cjson.encode({code = code, skipped = skipped,
+          purpose = purpose, channel = channel,
           limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil,
           guard = code == 'guard_refused' and limit ~= 'spend_limit' and guard_judged or nil})))
     else
