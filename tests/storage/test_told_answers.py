@@ -34,7 +34,7 @@ def test_a_lift_or_a_completed_login_is_refused_while_no_replica_has_it(harness:
         lambda: guarded.complete(ref, "shop", GuardPolicy()),
     ]
     guard = harness.scripts.guard = ReplicaGuard()
-    guard.on = True
+    guard.on, guard.expected = True, 1
     before = written(harness)
     for act in acts:
         for run in map(harness.keys.run, range(harness.keys.shards)):

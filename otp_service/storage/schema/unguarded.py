@@ -63,6 +63,8 @@ UNGUARDED: Mapping[str, str] = {
     "sealed/replace": "`keyring status` counts it under the old key again, and `keyring retire` refuses",
     "sender/count_result": "the rates of a sender are of a moment earlier",
     "sender/take_rate_slot": _LIMITS,
+    "spend/settle": "the day's sum has the expected price of a message in place of its cost",
+    "spend/take": "the day's sum is short of what was taken in the last moment",
     "store/beat": "what a new run has lost is judged by what every process remembers, and by a WAIT of its own",
     "store/count_replicas": "the new primary counts anew",
     "store/note_run": "the new primary notes its own",
