@@ -34,6 +34,7 @@ from ..usecases.verify import Exceeded, SlotsOfStarts, StartLimits, Verify
 from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
+from ..web.kept_webhooks import KeepWebhooks
 from ..web.problems import Problems
 from ..web.readiness import Judgement, Readiness
 from ..web.refused_keys import RefusedKeys
@@ -191,6 +192,7 @@ class WebParts:
             unseal=keyring.open,
             jwks=keyring.jwks,
             webhook_keys=webhook_keys(settings),
+            keep_webhooks=self._keep_webhooks(),
             verdicts=self._verdicts,
             now_s=lambda: keyring.clock_ms() / 1000,
             readiness=self._readiness,
@@ -285,6 +287,11 @@ class WebParts:
             policy=self._settings.policy,
             sender_health=self._health,
         )
+
+    def _keep_webhooks(self) -> KeepWebhooks | None:
+        keys = webhook_keys(self._settings)
+        kept = self._settings.keep_webhooks
+        return KeepWebhooks(keys, self._keyring.seal, self._chance.token_bytes) if kept else None
 
     def webhook_facts(self) -> Facts:
         """What this process knows of webhooks, for the others (see `fleet`)."""

@@ -55,6 +55,14 @@ def register(audit: Any) -> None:
     verify.add_argument(
         "--unstated", action="store_true", help="with --bundle: good although the log does not say what was asked"
     )
+    verify.add_argument(
+        "--carrier-key",
+        metavar="KEY",
+        type=_carrier_key,
+        action="append",
+        default=[],
+        help="with --bundle: the carrier's public key as its portal shows it; may be repeated",
+    )
     json_option(verify)
 
 
@@ -63,6 +71,16 @@ def _verifier_key(text: str) -> "VerifierKey":
 
     try:
         return VerifierKey.parse(text)
+    except NoteError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _carrier_key(text: str) -> bytes:
+    from ..transparency.bundled_webhooks import carrier_key  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        return carrier_key(text)
     except NoteError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -114,7 +132,7 @@ def _verify(args: argparse.Namespace) -> int:
     from ..signed_log.kept_checkpoint import KeptCheckpoint  # noqa: PLC0415
 
     if args.bundle is not None:
-        return verify_bundle_file(args.bundle, args.key, as_json=args.json, unstated=args.unstated)
+        return verify_bundle_file(args.bundle, args.key, args.carrier_key, as_json=args.json, unstated=args.unstated)
     settings = load_settings()
     older = [_read(path) for path in args.checkpoint]
     with own_log(settings) as own, _followed(), Progress("verifying", "records") as progress:

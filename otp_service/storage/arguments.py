@@ -4,8 +4,12 @@ from collections.abc import Iterable
 from functools import cache
 
 from ..domain.admission import OuterAnswer
+from ..domain.denial import Denial
 from ..domain.policy import Limit, Sender, Slot
 from .schema.encodings import LimitRule, RouteSender, SendSlot
+
+CLOCKS_APART_MS = 5_000
+"""How much the carrier's clock may be behind ours when it says when a person wrote."""
 
 MOST_SLOTS = 64
 """Of more than so many slots that a send takes the others are not given back."""
@@ -35,6 +39,16 @@ def slots_text(taken: Iterable[OuterAnswer]) -> str:
 def read_slots(text: str) -> list[OuterAnswer]:
     """Undo `slots_text`."""
     return [_taken(*SendSlot.parse(one)) for one in text.split(",") if one]
+
+
+def denial_arguments(denial: Denial) -> dict[str, str | int]:
+    """A "that wasn't me" as the script takes it."""
+    return {
+        "apps": ",".join(sorted(denial.apps)),
+        "senders": ",".join(sorted(denial.senders)),
+        # An event that is posted again says nothing about a code that was sent after it first came.
+        "before_ms": min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
+    }
 
 
 def _taken(name: str, limit: str, per_ms: str, subject: str, mark: str) -> OuterAnswer:

@@ -11,6 +11,7 @@ from ..domain.policy import Sender
 from ..domain.retention import Retention
 from .answering import answering
 from .arguments import route_text
+from .callers import webhook
 from .deliveries import FIRST_POLL_MS
 from .schema import Keys
 from .schema.encodings import MessageEntry, flag
@@ -93,6 +94,7 @@ class DeliveryReports:
             recipient=number_hash,
             first_poll_ms=FIRST_POLL_MS,
             sticky_ttl_ms=self._last_senders_ms,
+            **webhook(),
         )
         return ReportOutcome(*reply)
 
@@ -108,6 +110,7 @@ class DeliveryReports:
             "secrets": k.secrets(ref),
             "sticky": k.sticky(number),
             "opted_out": k.opted_out(shard),
+            "webhooks": k.webhooks(shard),
         }
 
     def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
@@ -117,6 +120,7 @@ class DeliveryReports:
             "record": k.record(ref),
             "audit": k.audit(shard),
             "event": k.event(ref.number_hash, event_id),
+            "webhooks": k.webhooks(shard),
         }
         reply = self._scripts.call(
             "delivery/record_click",
@@ -125,5 +129,6 @@ class DeliveryReports:
             number_hash=ref.number_hash,
             ordinal=ordinal,
             event_ttl_ms=EVENT_TTL_MS,
+            **webhook(),
         )
         return str(reply)

@@ -17,7 +17,8 @@ from ..domain.starting import StartAnswer, StartCommand, Started, StartRefused, 
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
-from .arguments import route_text, rules_text, slots_text
+from .arguments import denial_arguments, route_text, rules_text, slots_text
+from .callers import webhook
 from .guard_arguments import converted_of, guard_arguments, guard_times
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
@@ -31,9 +32,6 @@ from .store import Store, fields_of
 from .told import Told
 
 EVENT_TTL_MS = 24 * 3_600_000
-CLOCKS_APART_MS = 5_000
-"""How much the carrier's clock may be behind ours when it says when a person wrote."""
-
 REFUSAL_GAP_MS = 1_000
 """Of the refusals of one kind to one number, one in this time goes on record."""
 
@@ -337,13 +335,11 @@ class Verifications:
         """End the verification if this "that wasn't me" is about it: `denied` or `no`. Raises StoreUnavailable."""
         reply = self._scripts.call(
             "verification/deny",
-            self._ending_keys(ref),
+            self._ending_keys(ref) | {"webhooks": self._keys.webhooks(self._keys.shard(ref.number_hash))},
             token=ref.token,
             number_hash=ref.number_hash,
-            apps=",".join(sorted(denial.apps)),
-            senders=",".join(sorted(denial.senders)),
-            # An event that is posted again says nothing about a code that was sent after it first came.
-            before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
+            **denial_arguments(denial),
+            **webhook(),
         )
         if reply == Status.DENIED:
             self._told.add(self._keys.record(ref), Record.STATUS, Status.DENIED)

@@ -20,16 +20,19 @@ from otp_service.bootstrap.stores import open_stores
 from otp_service.config import Settings
 from otp_service.domain.errors import NotReady
 from otp_service.domain.guarding import Places
+from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import Policy
+from otp_service.domain.signed_webhook import SignedWebhook
 from otp_service.keyring import create
 from otp_service.ledger import database as database_module
 from otp_service.ledger import erasing as ledger_erasing
 from otp_service.ledger import reading
 from otp_service.ledger.backup import back_up
 from otp_service.ledger.database import LedgerUnavailable, open_database
-from otp_service.ledger.tables import PERSONS
+from otp_service.ledger.tables import PERSONS, WEBHOOKS
 from otp_service.storage.audit_consumer import AuditConsumer
+from otp_service.storage.callers import caused_by
 from otp_service.storage.safe_list import KnownSafeList, SafeListTable
 from otp_service.usecases.guard import SafeList
 from otp_service.usecases.guard.edit_safe_list import EditSafeList
@@ -83,10 +86,26 @@ def salts(ledger: LedgerHarness) -> list[bytes]:
     return [base64.b64decode(json.loads(ledger.store.ring.open(row.sealed))["salt"]) for row in sealed]
 
 
+def report(harness: StoreHarness, ref: Reference, number: str) -> None:
+    """The carrier reports that the message was delivered, and signs that."""
+    webhook = SignedWebhook(number.encode().ljust(32), bytes(32), bytes(64), f"1700000000|{number}".encode())
+    with caused_by(webhook.commitment, harness.ring.seal(webhook.packed())):
+        assert harness.apply(ref, "delivered") == "moved"
+
+
+def webhooks(ledger: LedgerHarness, number: str) -> list[bytes]:
+    """What is left of the number's webhooks, as it stands in a file: sealed, and what is within."""
+    with ledger.database.reading() as connection:
+        sealed = [row.sealed for row in connection.execute(WEBHOOKS.select()).all()]
+    own = [one for one in sealed if number.encode() in SignedWebhook.unpack(ledger.store.ring.open(one)).signed]
+    return [needle for one in own for needle in (one.encode(), ledger.store.ring.open(one), number.encode().ljust(32))]
+
+
 def live(harness: StoreHarness, number: str) -> str:
-    """A person's day: logged in, a wrong code, an unclear reply. The number's hash."""
+    """A person's day: a code that was delivered, a wrong one, a login, an unclear reply. The number's hash."""
     ref = harness.start(number).reference
     harness.send(ref)
+    report(harness, ref, number)
     harness.check(ref, "000000")
     harness.check(ref, CODE)
     harness.start(number, purpose="pay")
@@ -113,6 +132,9 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
         ledger.export_all()
         before = reading.leaf_hashes(ledger.database, 1, ledger.size())
         needles = [PERSON[1:].encode(), b"+1******8899", number_hash.encode(), *salts(ledger)]
+        kept = webhooks(ledger, PERSON)
+        assert len(kept) == 3
+        needles += kept
         back_up(ledger.database, tmp_path / "copy.db")
     harness.start(PERSON, purpose="sign-up")
     harness.check(harness.start(PERSON, purpose="move").reference, "000000")

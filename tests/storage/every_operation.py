@@ -20,6 +20,7 @@ from otp_service.domain.policy import Limit, Slot
 from otp_service.storage.alerts import Alerts
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
+from otp_service.storage.callers import caused_by
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.dead_letters import DeadLetters
 from otp_service.storage.fleet import Fleet
@@ -81,8 +82,9 @@ def operations(harness: StoreHarness) -> Iterator[Reference]:
     second = harness.requeue(ref, 2)
     harness.must_begin(second, app)
     harness.deliveries.record_accepted(second, Accepted("m2", "queued"))
-    for status in ("sent", "delivery_failed", "delivered"):
-        harness.apply(ref, status, "m2", 2)
+    with caused_by("sha256:00", "k1:AA=="):
+        for status in ("sent", "delivery_failed", "delivered"):
+            harness.apply(ref, status, "m2", 2)
     harness.apply(ref, "delivered", "foreign", 2)
     harness.reports.record_click(ref, 2, word("evt"))
     yield ref

@@ -9,8 +9,10 @@
 -- `opted_out` '1' if the person is on the carrier's block list, `blamed` as in record_refused.lua.
 --
 -- KEYS record! outbox! audit! timers! optouts! number! secrets! sticky! opted_out!
+--      webhooks!
 -- ARGV token number_hash ordinal senders message_id carrier_status carrier_rank status code title blamed opted_out
---      recipient first_poll_ms sticky_ttl_ms
+--      recipient first_poll_ms sticky_ttl_ms webhook sealed_webhook
+-- Where webhook: the commitment to the webhook that says so, or '' · sealed_webhook: its bytes
 -- Reply {'moved', sender} · {'same'} · {'foreign'}: not this delivery's message
 -- Holds a report that comes again changes nothing; the delivery never moves backwards, in whatever order reports
 --       come; a failed one claims the next sender exactly once; the verification itself never changes here.
@@ -80,6 +82,7 @@ local function record_status()
   append_event(audit_key, c.who, 'delivery.' .. status, now, ordinal, cjson.encode(detail), kept)
 end
 
+who.webhook = {key = webhooks_key, commitment = webhook, sealed = sealed_webhook}
 if not known_id then record_acceptance() end
 local is_news = tonumber(carrier_rank) > tonumber(known_rank or -1)
 if is_news then record_carrier_status() end
