@@ -177,7 +177,7 @@ def _webhooks(connection: Connection, seqs: Sequence[int], gathering: Gathering)
     if gathering.unseal is None:
         return {}
     made: dict[str, bytes] = {}
-    keys = set()
+    keys: set[bytes] = set()
     for seq in seqs:
         webhook = webhook_of(connection, seq, gathering.unseal, gathering.now_ms)
         if webhook is not None:

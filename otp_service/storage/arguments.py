@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 from ..domain.admission import OuterAnswer
 from ..domain.denial import Denial
@@ -41,7 +42,7 @@ def read_slots(text: str) -> list[OuterAnswer]:
     return [_taken(*SendSlot.parse(one)) for one in text.split(",") if one]
 
 
-def denial_arguments(denial: Denial) -> dict[str, str | int]:
+def denial_arguments(denial: Denial) -> dict[str, Any]:
     """A "that wasn't me" as the script takes it."""
     return {
         "apps": ",".join(sorted(denial.apps)),

@@ -7,6 +7,7 @@ greenlet have a value of their own each. Work without a request has none of the 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from ..domain.audit import POLICY_DIGITS
 from .schema.encodings import AuditCaller
@@ -55,7 +56,7 @@ def caused_by(commitment: str, sealed: str) -> Iterator[None]:
         _webhook.reset(token)
 
 
-def webhook() -> dict[str, str]:
+def webhook() -> dict[str, Any]:
     """The webhook that causes what is done here now, as the arguments of a script; empty if none does."""
     commitment, sealed = _webhook.get()
     return {"webhook": commitment, "sealed_webhook": sealed}

@@ -142,7 +142,7 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
 
     erased = erase_person(settings, PERSON, lambda *_: None)
 
-    assert erased.records == 15
+    assert erased.records == 16
     assert erased.in_store > 10
     for needle in needles:
         assert found_in(settings.data_dir, needle) == []
@@ -152,7 +152,7 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
         assert ledger.export_all() == 0
         assert [row.type for row in ledger.rows()].count("person.erased") == 1
         assert not [row for row in ledger.rows() if row.number_hash == number_hash]
-        assert len([row for row in ledger.rows() if row.number_hash == other]) == 9
+        assert len([row for row in ledger.rows() if row.number_hash == other]) == 10
         listed = [event.detail for event in ledger.events(type="guard.safe_listed")]
         assert {detail["entry"] for detail in listed} == {"number", "country:CA"}
         assert "+1******7766" in {event.mask for event in ledger.events(number_hash=other)}
@@ -182,7 +182,7 @@ def replayed(harness: StoreHarness, settings: Settings, copy: Path, number_hash:
     stores.store.close()
     assert found_in(settings.data_dir, number_hash.encode()) == []
     database = open_database(f"sqlite:///{settings.data_dir}/ledger.db")
-    assert reading.size(database) == 20
+    assert reading.size(database) == 22
     database.close()
     restore(settings, copy, number_hash)
     stop = threading.Event()
@@ -203,7 +203,8 @@ def test_what_happens_meanwhile_is_erased_too(harness: StoreHarness, settings: S
 
     erased = erase_person(settings, PERSON, lambda *_: replies.pop()() if replies else None)
 
-    assert (erased.records, erased.rewritten) == (10, True)
+    assert (erased.records, erased.rewritten) == (11, True)
+    assert list(harness.raw.scan_iter("*:webhooks")) == []
     assert settings.data_dir is not None
     assert found_in(settings.data_dir, number_hash.encode()) == []
     assert found_in(file_of_the_store(harness), number_hash.encode()) == []
@@ -220,7 +221,7 @@ def test_callbacks_that_were_switched_off_hold_nothing_up(
         erase_person(settings, PERSON, lambda *_: None)
     monkeypatch.setattr(erasing, "WAIT_S", 30.0)
     policy = Policy(apps={"shop": SHOP})
-    assert erase_person(replace(settings, policy=policy), PERSON, lambda *_: None).records == 9
+    assert erase_person(replace(settings, policy=policy), PERSON, lambda *_: None).records == 10
     assert found_in(file_of_the_store(harness), number_hash.encode()) == []
 
 

@@ -26,15 +26,16 @@ end
 local function append_audit(audit, who, events, n)
   local about = string.format(AuditSubject.PACK, who.token or '', who.app or '', who.mask or '', who.number_hash or '',
     n and int(n) or '', caller)
-  local kept = who.webhook
+  local kept = who.webhook or {commitment = ''}
+  local key = kept.key
   who.webhook = nil
-  if not kept or kept.commitment == '' or redis.call('HLEN', kept.key) >= 5000 then
+  if kept.commitment == '' or redis.call('HLEN', key) >= 5000 then
     redis.call('XADD', audit, '*', AuditEntry.ABOUT, about, AuditEntry.EVENTS, events)
     return
   end
   local entry = redis.call('XADD', audit, '*', AuditEntry.ABOUT, about, AuditEntry.EVENTS, events, AuditEntry.WEBHOOK,
     kept.commitment)
-  redis.call('HSET', kept.key, entry, kept.sealed)
+  redis.call('HSET', key, entry, kept.sealed)
 end
 
 -- Add a value to what will be written to a hash, in as many pieces as it needs: a hash is kept compact as long as none
