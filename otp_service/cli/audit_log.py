@@ -56,6 +56,9 @@ def register(audit: Any) -> None:
         "--unstated", action="store_true", help="with --bundle: good although the log does not say what was asked"
     )
     verify.add_argument(
+        "--open", action="store_true", help="with --bundle: good although the end of a verification is missing"
+    )
+    verify.add_argument(
         "--carrier-key",
         metavar="KEY",
         type=_carrier_key,
@@ -132,7 +135,14 @@ def _verify(args: argparse.Namespace) -> int:
     from ..signed_log.kept_checkpoint import KeptCheckpoint  # noqa: PLC0415
 
     if args.bundle is not None:
-        return verify_bundle_file(args.bundle, args.key, args.carrier_key, as_json=args.json, unstated=args.unstated)
+        return verify_bundle_file(
+            args.bundle,
+            args.key,
+            args.carrier_key,
+            as_json=args.json,
+            unstated=args.unstated,
+            may_be_open=args.open,
+        )
     settings = load_settings()
     older = [_read(path) for path in args.checkpoint]
     with own_log(settings) as own, _followed(), Progress("verifying", "records") as progress:

@@ -72,7 +72,7 @@ def _verified(files: Mapping[str, bytes], own: "OwnLog") -> "BundleReport":
     from ..transparency.notes import NoteError  # noqa: PLC0415
 
     try:
-        return verify_bundle(files, own.keys().keys[0])
+        return verify_bundle(files, own.keys().keys[0], may_be_open=True)
     except NoteError as error:
         raise UsageError(f"the ledger does not prove this: {error}; see: otp-service audit verify") from error
 
@@ -108,6 +108,7 @@ def described(report: "BundleReport") -> dict[str, Any]:
         "key": str(report.key),
         "key_fingerprint": report.key.fingerprint,
         "cosigned_by": list(report.cosigned_by),
+        "unended": list(report.unended),
         "webhooks": len(report.carrier_keys),
         "carrier_keys": carriers(report),
     }
@@ -124,21 +125,31 @@ def sentence(report: "BundleReport") -> str:
     """A report of a bundle in words."""
     asked = f"the question was: {report.question}; none is missing"
     stated = asked if report.stated else "the log does not say what was asked, nor whether one is missing"
+    stated += f"; without the end of {', '.join(report.unended)}" if report.unended else ""
     signed = f"; {len(report.carrier_keys)} webhooks were signed by the carrier" if report.carrier_keys else ""
     return f"{report.records} records are proved under a checkpoint of {report.size}; {stated}{signed}"
 
 
 def verify_bundle_file(
-    path: Path, key: "VerifierKey | None", carrier_keys: Sequence[bytes] = (), *, as_json: bool, unstated: bool
+    path: Path,
+    key: "VerifierKey | None",
+    carrier_keys: Sequence[bytes] = (),
+    *,
+    as_json: bool,
+    unstated: bool,
+    may_be_open: bool = False,
 ) -> int:
-    """Verify a bundle and print what was found; the exit status. `unstated`: it is good without a statement."""
+    """Verify a bundle and print what was found; the exit status.
+
+    `unstated`: it is good without a statement; `may_be_open`: and without the end of a verification.
+    """
     from ..signed_log.archives import read_archive  # noqa: PLC0415
     from ..transparency.bundles import verify_bundle  # noqa: PLC0415
     from ..transparency.notes import NoteError  # noqa: PLC0415
 
     files = read_archive(path)
     try:
-        report = verify_bundle(files, key, carrier_keys)
+        report = verify_bundle(files, key, carrier_keys, may_be_open=may_be_open)
     except NoteError as error:
         if as_json:
             print_json({"refused": str(error)})

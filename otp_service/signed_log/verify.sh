@@ -5,19 +5,22 @@
 #   --carrier-key KEY         KEY: the carrier's public key as its portal shows it; may be repeated. Without it the
 #                             script tells which key signed the carrier's webhooks: compare it
 #   --unstated                good (exit status 0) although the log does not say what was asked
+#   --open                    good although the end of a verification is missing
 set -u
 LC_ALL=C
 export LC_ALL
 cd "$(dirname "$0")" || exit 2
 key=
 unstated=
+open=
 carrier_keys=
 while [ $# -gt 0 ]; do
   case $1 in
     --key) key=${2:?--key needs a verifier key}; shift 2 ;;
     --carrier-key) carrier_keys="$carrier_keys ${2:?--carrier-key needs a key}"; shift 2 ;;
     --unstated) unstated=1; shift ;;
-    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--unstated]' >&2; exit 2 ;;
+    --open) open=1; shift ;;
+    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--unstated] [--open]' >&2; exit 2 ;;
   esac
 done
 work=$(mktemp -d) || exit 2
@@ -145,7 +148,7 @@ proved() {
   if [ "$last" != 0 ] || [ "$reached" != "$root" ]; then refuse "$1 is not in the log as it was signed"; fi
 }
 
-# Members of a record: number, n, verification, person, type, webhook, and of a statement its records and its question.
+# Members of a record: number, n, verification, person, type, webhook, time, and of a statement its records and its question.
 members() {
   awk '
     function member(text, wanted,    i, c, depth, inside, escaped, begin, name, value) {
@@ -173,7 +176,7 @@ members() {
     { whole = whole $0 }
     END {
       print bare(member(whole, "seq")), bare(member(whole, "n")), bare(member(whole, "verification_id")), \
-        bare(member(whole, "person")), bare(member(whole, "type")), bare(member(whole, "webhook")), \
+        bare(member(whole, "person")), bare(member(whole, "type")), bare(member(whole, "webhook")), bare(member(whole, "at")), \
         bare(member(member(whole, "detail"), "records")), bare(member(member(whole, "detail"), "question"))
     }
   ' "$1"
@@ -253,6 +256,7 @@ done
 # ---- 4. None was left out --------------------------------------------------------------------------------------------
 
 question=
+asked_at=
 if [ -f statement.leaf ]; then
   proved statement.leaf statement.tlog-proof
   set -f
@@ -260,9 +264,10 @@ if [ -f statement.leaf ]; then
   set +f
   [ "$1" = $((index + 1)) ] || refuse 'the statement stands elsewhere in the log than it says'
   [ "$5" = evidence.made ] || refuse 'the statement is no record of evidence that was made'
-  printf '%s\n' "$7" > "$work/stated"
+  asked_at=$7
+  printf '%s\n' "$8" > "$work/stated"
   number_of=$4
-  shift 7
+  shift 8
   question=$*
   case $question in '' | null | *[!\ -~]*) refuse 'the statement does not say what was asked' ;; esac
   if disclosed_of statement "$number_of"; then question="$question $(tr -cd '[:print:]' < statement.person)"; fi
@@ -291,6 +296,33 @@ awk -v stated="$work/stated" '
 ' "$work/records" > "$work/missing"
 if [ -s "$work/missing" ]; then refuse "$(cat "$work/missing")"; fi
 
+# Every code ends by itself, and its end is an event: after 15 minutes it is on record. What was asked about a time may
+# begin or end within a verification.
+: > "$work/unended"
+case $question in
+  '' | verification\ * | number*)
+    awk -v asked="$asked_at" '
+      function seconds(time,    year, month) {
+        year = substr(time, 1, 4) + 0
+        month = substr(time, 6, 2) + 0
+        if (month <= 2) { year--; month += 12 }
+        return 86400 * (365 * year + int(year / 4) - int(year / 100) + int(year / 400) + int((153 * month - 457) / 5) + \
+          substr(time, 9, 2)) + 3600 * substr(time, 12, 2) + 60 * substr(time, 15, 2) + substr(time, 18, 6)
+      }
+      $2 != "null" && $3 != "null" {
+        if (!($3 in first) || $2 + 0 < first[$3]) { first[$3] = $2 + 0; began[$3] = seconds($7) }
+        if ($5 ~ /^verification\.(approved|exhausted|expired|canceled|denied)$/) ended[$3] = 1
+      }
+      END {
+        for (one in began)
+          if (!(one in ended) && (asked == "" || began[one] + 900 <= seconds(asked))) print one
+      }
+    ' "$work/records" | sort > "$work/unended" ;;
+esac
+if [ -s "$work/unended" ] && [ -z "$open" ]; then
+  refuse "the end of $(head -n 1 "$work/unended") was left out, or it never came"
+fi
+
 # ---- What was found --------------------------------------------------------------------------------------------------
 
 printf 'VERIFIED: %s records of %s, under a checkpoint of %s records\n' "$count" "$name" "$size"
@@ -304,6 +336,7 @@ if [ -z "$key" ]; then
   printf 'The bundle brings its own key, which proves nothing: compare it with one that you learnt elsewhere.\n'
   printf '  key: %s\n  SHA-256: %s\n' "$trusted" "$(printf '%s' "$trusted" | digest)"
 fi
+while read -r line; do printf 'The end of %s is missing.\n' "$line"; done < "$work/unended"
 if [ "$webhooks" != 0 ]; then
   printf 'webhooks: %s, as the carrier signed them\n' "$webhooks"
   if [ -z "$carrier_keys" ]; then
