@@ -42,8 +42,8 @@ class BundleRefused(NoteError):
 class BundleReport:
     """What a bundle proves.
 
-    `unended`: verifications without their end. `carrier_keys`: the carrier's keys (Ed25519), one for each of its webhooks
-    that is there and verified.
+    `unended`: verifications without their end. `carrier_keys`: the carrier's keys (Ed25519), one for each webhook of
+    it that was verified.
     `question`: what the records answer, as the log says; None if it does not say which records belong to an answer.
     """
 
