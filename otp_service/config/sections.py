@@ -117,6 +117,7 @@ class AppSection(Section):
     risk: dict[str, Any] | None = None
     guessing: dict[str, Any] | None = None
     guard: dict[str, Any] | None = None
+    daily_spend_limit: Annotated[float, Meta(gt=0, le=10_000_000)] | None = None
 
 
 BudgetSize = Annotated[float, Meta(ge=1, le=1_000_000)]
@@ -234,13 +235,18 @@ class RetentionSection(Section):
     last_senders: Duration | None = None
 
 
+Price = Annotated[float, Meta(ge=0, le=100)]
+
+
 class PricesSection(Section):
     """`[prices]`."""
 
-    checks: ClassVar[Mapping[str, Check]] = {"segments": checks.priced}
+    checks: ClassVar[Mapping[str, Check]] = {"segments": checks.priced, "whatsapp": checks.priced}
 
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
-    segments: dict[str, Annotated[float, Meta(ge=0, le=100)]] | None = None
+    segments: dict[str, Price] | None = None
+    whatsapp: dict[str, Price] | None = None
+    default: Price | None = None
 
 
 class AlertsSection(Section):
