@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .guard import open_guard
     from .ledger import accept_gaps, back_up_ledger, build_record, export_records, run_exporter
     from .optouts import sync_optouts
+    from .spending import open_spending
     from .stores import open_keyring, open_stores
     from .support import open_support
     from .web import build_web
@@ -48,6 +49,7 @@ __all__ = [
     "lift_subject",
     "open_guard",
     "open_keyring",
+    "open_spending",
     "open_stores",
     "open_support",
     "run_exporter",
@@ -66,6 +68,7 @@ _PLACES = {
     "build_worker": "worker",
     "open_guard": "guard",
     "open_keyring": "stores",
+    "open_spending": "spending",
     "open_stores": "stores",
     "open_support": "support",
     "sync_optouts": "optouts",

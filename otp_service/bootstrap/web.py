@@ -30,7 +30,7 @@ from ..usecases.guard.completed import CompleteLogin
 from ..usecases.guess_watch import GuessWatch
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
-from ..usecases.verify import Exceeded, SlotsOfStarts, StartLimits, Verify
+from ..usecases.verify import Exceeded, SlotsOfStarts, Spending, StartLimits, Verify
 from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
@@ -54,6 +54,7 @@ from .outer import outer_of
 from .required import require_for_web
 from .risk import ask_risk, risk_receivers
 from .signed_log import LogLook
+from .spending import settle_costs
 from .stores import Stores, open_keyring, open_stores
 from .support import support_of
 
@@ -221,7 +222,10 @@ class WebParts:
         return Verify(
             store=self._verifications,
             outer=outer_of(stores),
-            parts=[StartLimits(SlotsOfStarts(settings.policy, self._keyring.ids.digest), self._exceeded)],
+            parts=[
+                StartLimits(SlotsOfStarts(settings.policy, self._keyring.ids.digest), self._exceeded),
+                Spending(settings.prices),
+            ],
             exceeded=self._exceeded,
             sender_health=self._health,
             vault=self._keyring,
@@ -284,6 +288,7 @@ class WebParts:
             vault=self._keyring,
             policy=self._settings.policy,
             sender_health=self._health,
+            settle=settle_costs(self._settings, self.stores),
         )
 
     def webhook_facts(self) -> Facts:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .admission import OuterAnswer
-from .guarding import ASK, GuardNeeded, GuardPlace
+from .guarding import ASK, GuardNeeded, GuardPlace, GuardVerdict
 from .ids import Reference
 from .policy import TOMBSTONE_MS, App, Channel, NumberLimits, Sender
 from .view import VerificationView
@@ -36,6 +36,7 @@ class StartCommand:
     code, and no code approves it.
     `guard_place`: where the number is, None if the pumping guard leaves this start alone; `guard`: what its budgets
     said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was taken.
+    `spend`: whether the expected price was taken of what the app may spend today; None where it may spend any amount.
     `refused_before`: what a look at the start found. There is no room in the queue for it, then.
     """
 
@@ -71,6 +72,7 @@ class StartCommand:
     guard_place: GuardPlace | None = None
     guard: str = ASK
     guard_taken: str = ""
+    spend: OuterAnswer | None = None
     refused_before: "StartRefused | None" = None
 
 
@@ -80,11 +82,13 @@ class Started(VerificationView):
 
     `resent`: the code of an earlier verification was queued again. `replayed`: this operation ran before.
     `guarded`: `counted` if what the guard took is kept, `known` for a start of a known number that counts as one.
+    `verdict`: what the guard's budgets said, where the store asked them by itself.
     """
 
     resent: bool
     replayed: bool = False
     guarded: str = ""
+    verdict: GuardVerdict | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class StartRefused:
     """Nothing was queued. `wait_ms` until it may pass; `sends_left` of the pending verification, or of a new one.
 
     `limit` names the limit that refuses, as the configuration does; "" where none does. `verification_id`: the pending
-    one, for the log. `unguarded`: the guard's budgets were not asked, and would be.
+    one, for the log. `unguarded`: the guard's budgets were not asked, and would be. `verdict` as in `Started`.
     """
 
     code: str
@@ -101,6 +105,7 @@ class StartRefused:
     limit: str = ""
     verification_id: str | None = field(default=None, compare=False)
     unguarded: bool = field(default=False, compare=False)
+    verdict: GuardVerdict | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

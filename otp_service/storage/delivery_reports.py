@@ -8,12 +8,13 @@ from ..domain.failover import blamed
 from ..domain.ids import Ids, Reference
 from ..domain.outbox import ReportOutcome
 from ..domain.policy import Sender
+from ..domain.prices import Settlement
 from ..domain.retention import Retention
 from .answering import answering
 from .arguments import route_text
 from .deliveries import FIRST_POLL_MS
 from .schema import Keys
-from .schema.encodings import MessageEntry, flag
+from .schema.encodings import MessageEntry, SettledCost, flag
 from .schema.fields import Number
 from .scripts import Scripts
 from .store import Store
@@ -74,7 +75,7 @@ class DeliveryReports:
         status = from_carrier(report.status)
         if status is None:
             return ReportOutcome("same")
-        error = report.error
+        error, cost = report.error, report.cost
         reply = self._scripts.call(
             "delivery/apply_report",
             self._report_keys(ref),
@@ -93,8 +94,10 @@ class DeliveryReports:
             recipient=number_hash,
             first_poll_ms=FIRST_POLL_MS,
             sticky_ttl_ms=self._last_senders_ms,
+            cost=cost.micros if cost else "",
+            currency=cost.currency if cost else "",
         )
-        return ReportOutcome(*reply)
+        return _outcome(*reply)
 
     def _report_keys(self, ref: Reference) -> dict[str, str]:
         k, number, shard = self._keys, ref.number_hash, self._keys.shard(ref.number_hash)
@@ -127,3 +130,10 @@ class DeliveryReports:
             event_ttl_ms=EVENT_TTL_MS,
         )
         return str(reply)
+
+
+def _outcome(outcome: str, sender: str = "", settled: str = "") -> ReportOutcome:
+    if not settled:
+        return ReportOutcome(outcome, sender)
+    app, day, expected, before = SettledCost.parse(settled)
+    return ReportOutcome(outcome, sender, Settlement(app, day, int(expected), int(before) if before else None))

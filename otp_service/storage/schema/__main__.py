@@ -34,6 +34,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "sender_stats": (fields.SenderResult,),
     "timers": (fields.TimerKind,),
     "total": (guard_fields.Guard,),
+    "spend": (guard_fields.Spend,),
 }
 """The names that stand in a key: fields of a hash or stream entry, or the beginnings of the members of a set."""
 

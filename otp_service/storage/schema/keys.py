@@ -362,6 +362,10 @@ class Keys:
         """Hash: keyed hash of an end user's address -> its bucket and countries. TTL: 2 days."""
         return self._guard(app, "addresses")
 
+    def spend(self, app: str) -> str:
+        """Hash: what the app's messages cost in the last 14 days, by day and country. TTL: 16 days."""
+        return self._guard(app, "spend")
+
     def sender_rate(self, sender: str, place: int = 0) -> str:
         """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it.
 
