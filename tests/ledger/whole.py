@@ -29,9 +29,10 @@ ENDS_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a command took: seconds and megabytes at most."""
+    """What a command took: seconds, those of them of the processor, and megabytes at most."""
 
     seconds: float
+    cpu_s: float
     megabytes: float
     status: int
 
@@ -68,7 +69,8 @@ class Installation:
         """Run it to its end."""
         began = time.perf_counter()
         _, status, usage = os.wait4(self.command(*words).pid, 0)
-        return Spent(time.perf_counter() - began, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+        seconds, cpu_s = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
+        return Spent(seconds, cpu_s, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
 
     @contextmanager
     def exporter(self) -> Iterator[None]:
@@ -106,7 +108,8 @@ def _in_process(here: Installation) -> Iterator[str]:
 
 def _commands(here: Installation) -> Iterator[str]:
     usual = _read_and_hashed(here.directory / "ledger.db")
-    yield f"{'every record read and hashed':44} {usual:8.1f} s"
+    yield f"\n{'':36} seconds     CPU  of that  MB at most"
+    yield f"{'every record read and hashed':36} {usual.seconds:7.1f} {usual.cpu_s:7.1f}"
     for name, words in _long(here.directory).items():
         yield _told(name, here.spent(*words), usual)
     with here.exporter():
@@ -116,20 +119,20 @@ def _commands(here: Installation) -> Iterator[str]:
         (here.directory / copy).unlink(missing_ok=True)
 
 
-def _told(name: str, spent: Spent, usual: float) -> str:
+def _told(name: str, spent: Spent, usual: Spent) -> str:
     failed = f"  status {spent.status}" if spent.status else ""
-    ratio = spent.seconds / usual
-    return f"{name:44} {spent.seconds:8.1f} s {ratio:7.2f} x {spent.megabytes:7.0f} MB at most{failed}"
+    ratio = spent.cpu_s / usual.cpu_s
+    return f"{name:36} {spent.seconds:7.1f} {spent.cpu_s:7.1f} {ratio:7.2f} x {spent.megabytes:7.0f}{failed}"
 
 
-def _read_and_hashed(path: Path) -> float:
-    """Seconds for the least that whoever verifies has to do."""
-    began = time.perf_counter()
+def _read_and_hashed(path: Path) -> Spent:
+    """The least that whoever verifies has to do."""
+    began, used = time.perf_counter(), time.process_time()
     connection = sqlite3.connect(path)
     for (leaf,) in connection.execute("SELECT leaf FROM records ORDER BY seq"):
         hashlib.sha256(b"\0" + leaf).digest()
     connection.close()
-    return time.perf_counter() - began
+    return Spent(time.perf_counter() - began, time.process_time() - used, 0, 0)
 
 
 def _long(directory: Path) -> dict[str, Sequence[str]]:
