@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from otp_service.domain.ending import Redeemed
+from otp_service.domain.ending import NotFound, Redeemed
 from otp_service.domain.factor_checking import (
     ApprovedCode,
     CodeUsed,
@@ -115,12 +115,13 @@ def test_whoever_confirmed_is_told_so_again(server_harness: StoreHarness) -> Non
 
 
 def test_a_redeemed_receipt_is_on_record_once(server_harness: StoreHarness) -> None:
-    """By whom it was spent first; others are told when that was."""
+    """By whom it was spent first, in its time; others are told when that was."""
     harness, subject = server_harness, new_subject(server_harness)
     app, receipt = active(harness, subject), operation()
     approved = guess(harness, subject, steps=[(app.token, step_of(harness) + 1)], receipt_id=receipt)
     assert isinstance(approved, FactorApproved)
     ends, spending = harness.now() + 60_000, operation()
+    assert harness.factors.redeem(operation(), subject, app, receipt, harness.now() - 1) == NotFound()
     first = harness.factors.redeem(spending, subject, app, receipt, ends)
     assert isinstance(first, Redeemed)
     assert harness.factors.redeem(spending, subject, app, receipt, ends) == first
