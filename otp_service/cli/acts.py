@@ -12,7 +12,6 @@ from .settings import load_settings
 
 if TYPE_CHECKING:
     from ..config import Settings
-    from ..domain.audit import EventType
 
 
 def known_settings() -> "Settings":
@@ -32,14 +31,18 @@ def names_store() -> bool:
     return bool(environ.get("OTP_REDIS_URL") or environ.get("OTP_REDIS_URL_FILE"))
 
 
-def put_on_record(kind: "EventType", detail: Mapping[str, int | str], number: str | None = None) -> None:
-    """Record an act. `number`: the person it is about, in E.164; it stands in the record masked, and can be erased."""
+def put_on_record(kind: str, detail: Mapping[str, int | str], number: str | None = None) -> None:
+    """Record an act, by the name of its event.
+
+    `number`: the person it is about, in E.164; it stands in the record masked, and can be erased.
+    """
     from ..bootstrap.acts import record_act  # noqa: PLC0415
+    from ..domain.audit import EventType  # noqa: PLC0415
     from ..domain.errors import ServiceError  # noqa: PLC0415
 
     if not names_store():
         return
     try:
-        record_act(known_settings(), kind, detail, number)
+        record_act(known_settings(), EventType(kind), detail, number)
     except ServiceError as error:
         note(f"this is not on record ({kind}): {error.detail}")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
-from ..domain.audit import EventType
 from .acts import put_on_record
 from .output import note, print_json, print_line, print_table
 from .parser import UsageError, add_command, add_group, json_option
@@ -124,7 +123,7 @@ def _replay(args: argparse.Namespace) -> None:
         raise UsageError("--app goes with --dead")
     queues, configured = _open()
     apps = _apps(args, configured)
-    put_on_record(EventType.CALLBACKS_REPLAYED, {"apps": ",".join(apps), "id": args.id or "all"})
+    put_on_record("callbacks.replayed", {"apps": ",".join(apps), "id": args.id or "all"})
     count = sum(queues.replay(app, args.id) for app in apps)
     if args.id is not None and not count:
         raise UsageError(f"there is no callback {args.id!r}; see: otp-service callbacks list --dead")

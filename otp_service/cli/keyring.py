@@ -6,7 +6,6 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from ..clock import clock_ms, rfc3339
-from ..domain.audit import EventType
 from ..domain.errors import ServiceError
 from . import keyring_use
 from .acts import put_on_record
@@ -79,7 +78,7 @@ def _accept(args: argparse.Namespace) -> None:
     from ..bootstrap import accept_keyring  # noqa: PLC0415
 
     fingerprint = accept_keyring(load_settings())
-    put_on_record(EventType.KEYRING_ACCEPTED, {"index_fingerprint": fingerprint})
+    put_on_record("keyring.accepted", {"index_fingerprint": fingerprint})
     if args.json:
         print_json({"index_fingerprint": fingerprint})
     else:
@@ -121,7 +120,7 @@ def _rotate(args: argparse.Namespace) -> None:
 def _record_rotated(ring: "Keyring", active_from: str | None) -> None:
     new = ring.states()[-1][0]
     told = {"kid": new.kid, "fingerprint": new.fingerprint, **({"active_from": active_from} if active_from else {})}
-    put_on_record(EventType.KEYRING_ROTATED, told)
+    put_on_record("keyring.rotated", told)
 
 
 def _store_clock_ms() -> int:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..clock import clock_ms
-from ..domain.audit import EventType
 from ..domain.errors import ServiceError
 from .acts import names_store, put_on_record
 from .keyring_file import path_argument, readable, replace
@@ -147,7 +146,7 @@ def _reseal(args: argparse.Namespace) -> int:
     with Progress("sealing anew", "keys") as progress:
         result = key_use.reseal(load_settings(), ring, progress.advance)
     told: dict[str, int | str] = {"resealed": result.done, "unreadable": result.unreadable}
-    put_on_record(EventType.KEYRING_RESEALED, told)
+    put_on_record("keyring.resealed", told)
     if args.json:
         print_json({"resealed": result.done, "changed_meanwhile": result.changed, "unreadable": result.unreadable})
     else:
@@ -175,7 +174,7 @@ def _retire(args: argparse.Namespace) -> None:
         raise UsageError(f"the key {args.id} cannot be retired yet: {'; '.join(found)}{hint}")
     with readable(args, "retire a key in"):
         replace(args.path, raw)
-    put_on_record(EventType.KEYRING_RETIRED, {"kid": args.id})
+    put_on_record("keyring.retired", {"kid": args.id})
     if args.json:
         print_json({"path": str(args.path), "retired": args.id, "active_kid": ring.active_kid})
     else:

@@ -7,7 +7,6 @@ STOP and START count.
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ..domain.audit import EventType
 from .acts import put_on_record
 from .arguments import moment
 from .output import print_json, print_table
@@ -61,7 +60,7 @@ def _add_list(groups: Any) -> None:
 def _list(args: argparse.Namespace) -> None:
     from .carrier import carrier, clock, masked  # noqa: PLC0415
 
-    put_on_record(EventType.CARRIER_READ, {"command": "optouts list", "profile": args.profile or "all"})
+    put_on_record("carrier.read", {"command": "optouts list", "profile": args.profile or "all"})
     blocks: list[OptOut] = []
     with Progress("Reading the list", "people") as progress, carrier() as client:
         for block in client.list_opt_outs(messaging_profile_id=args.profile, since=args.since):

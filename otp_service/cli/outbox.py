@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
-from ..domain.audit import EventType
 from .acts import put_on_record
 from .output import print_json, print_line, print_table
 from .parser import UsageError, add_command, add_group, json_option
@@ -47,7 +46,7 @@ def _dead(args: argparse.Namespace) -> None:
     if not args.replay:
         _show(found, as_json=args.json)
         return
-    put_on_record(EventType.OUTBOX_REPLAYED, {"letters": len(found), "id": args.id or "all"})
+    put_on_record("outbox.replayed", {"letters": len(found), "id": args.id or "all"})
     count = letters.replay(found)
     if args.json:
         print_json({"replayed": count})

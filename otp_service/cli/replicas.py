@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..domain.audit import EventType
 from .acts import put_on_record
 from .output import note, print_json, print_table
 from .parser import add_command, add_group, json_option
@@ -57,7 +56,7 @@ def _lower(args: argparse.Namespace) -> None:
 
     replicas = build_replicas(load_settings())
     told = {server.run: f"{server.follow} of {server.need}" for server in replicas.counted()}
-    put_on_record(EventType.REPLICAS_LOWERED, told)
+    put_on_record("replicas.lowered", told)
     servers = replicas.lower()
     _show(servers, as_json=args.json)
     if any(server.need and not server.follow for server in servers):
