@@ -67,6 +67,9 @@ def register(audit: Any) -> None:
         default=[],
         help="with --bundle: the carrier's public key as its portal shows it; may be repeated",
     )
+    verify.add_argument(
+        "--tsa-ca", metavar="FILE", type=file_path, help="with --bundle: whose timestamps count (certificates, PEM)"
+    )
     json_option(verify)
 
 
@@ -112,6 +115,7 @@ def _verify(args: argparse.Namespace) -> int:
             as_json=args.json,
             unstated=args.unstated,
             may_be_open=args.open,
+            authorities=args.tsa_ca,
         )
     span = (args.from_seq or 1, args.to_seq)
     older = [_read(path) for path in args.checkpoint]

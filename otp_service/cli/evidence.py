@@ -111,6 +111,7 @@ def described(report: "BundleReport") -> dict[str, Any]:
         "unended": list(report.unended),
         "webhooks": len(report.carrier_keys),
         "carrier_keys": carriers(report),
+        "stamped": report.stamped,
     }
 
 
@@ -138,10 +139,12 @@ def verify_bundle_file(
     as_json: bool,
     unstated: bool,
     may_be_open: bool = False,
+    authorities: Path | None = None,
 ) -> int:
     """Verify a bundle and print what was found; the exit status.
 
     `unstated`: it is good without a statement; `may_be_open`: and without the end of a verification.
+    `authorities`: certificates of those whose timestamps count.
     """
     from ..signed_log.archives import read_archive  # noqa: PLC0415
     from ..transparency.bundles import verify_bundle  # noqa: PLC0415
@@ -150,6 +153,7 @@ def verify_bundle_file(
     files = read_archive(path)
     try:
         report = verify_bundle(files, key, carrier_keys, may_be_open=may_be_open)
+        stamped_at = _stamped_at(files, authorities)
     except NoteError as error:
         if as_json:
             print_json({"refused": str(error)})
@@ -157,12 +161,32 @@ def verify_bundle_file(
             print_line(f"refused: {error}")
         return 1
     if as_json:
-        print_json(described(report))
+        print_json(described(report) | {"stamped_at": stamped_at})
     else:
         print_line(sentence(report))
+        if stamped_at is not None:
+            print_line(f"the first {report.stamped} records were there on {stamped_at}, as the timestamp says")
+    if report.stamped is not None and stamped_at is None:
+        note(f"there is a timestamp of the first {report.stamped} records: verify it with --tsa-ca FILE")
     if key is None:
         note(f"the bundle brings its own key, which proves nothing: compare {report.key.fingerprint} (SHA-256)")
     if not carrier_keys:
         for brought in carriers(report):
             note(f"the bundle brings the carrier's key: compare it with the one in the carrier's portal: {brought}")
     return 0 if report.stated or unstated else 1
+
+
+def _stamped_at(files: Mapping[str, bytes], authorities: Path | None) -> str | None:
+    """The time of the bundle's timestamp; None if nobody is trusted with it. Raises NoteError where it is not good."""
+    from ..signed_log.openssl_ts import verify_timestamp  # noqa: PLC0415
+    from ..transparency.bundled_timestamp import RESPONSE, STAMPED  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    if authorities is None:
+        return None
+    if STAMPED not in files:
+        raise NoteError("there is no timestamp in the bundle")
+    fault, at = verify_timestamp(files[STAMPED], files[RESPONSE], authorities)
+    if fault is not None:
+        raise NoteError(f"the timestamp is not good: {fault}")
+    return at

@@ -17,13 +17,17 @@ from ..domain.ids import VERIFICATION_PREFIX
 from ..ledger.database import Database
 from ..ledger.tables import PERSONS, RECORDS
 from ..transparency import bundles
+from ..transparency.bundled_timestamp import timestamp_files
 from ..transparency.bundled_webhooks import keys_file, webhook_files
 from ..transparency.bundles import record_name
 from ..transparency.checkpoints import LogKeys, read_checkpoint
+from ..transparency.tree import Tree
 from .beside_webhooks import webhook_of
 from .log_store import LogStore, SignedCheckpoint
 from .reading import for_proofs, prove
+from .stored_tiles import StoredTiles
 from .timeline import timeline_html, timeline_text
+from .timestamps import timestamp_for
 
 RECORDS_MAX = 10_000
 
@@ -116,6 +120,7 @@ def gather(
         if statement is not None:
             made |= _shown(connection, statement, bundles.STATEMENT, signed, gathering.unseal)
         made |= _webhooks(connection, seqs, gathering)
+        made |= _timestamp(connection, max(seqs), signed)
         note = log.published(signed).encode()
         rotations = _rotations(log, gathering.keys, signed)
     leaves = [json.loads(made[record_name(seq) + bundles.LEAF]) for seq in seqs]
@@ -184,6 +189,15 @@ def _webhooks(connection: Connection, seqs: Sequence[int], gathering: Gathering)
             name, keys = f"{seq:0{bundles.DIGITS}}", keys | {webhook.key}
             made |= webhook_files(name, salt=webhook.salt, signature=webhook.signature, signed=webhook.signed)
     return {**made, **keys_file(keys)}
+
+
+def _timestamp(connection: Connection, last_seq: int, signed: SignedCheckpoint) -> dict[str, bytes]:
+    """What somebody else says of when the records were there, if anybody was asked."""
+    found = timestamp_for(connection, last_seq, signed.size)
+    if found is None:
+        return {}
+    path = Tree(StoredTiles(connection)).consistency(found.size, signed.size)
+    return timestamp_files(found.note, found.response, path)
 
 
 def _rotations(log: LogStore, keys: LogKeys, signed: SignedCheckpoint) -> dict[str, bytes]:

@@ -4,13 +4,16 @@
 #   sh verify.sh              tells which key the bundle brings: compare it, or the bundle proves nothing
 #   --carrier-key KEY         KEY: the carrier's public key as its portal shows it; may be repeated. Without it the
 #                             script tells which key signed the carrier's webhooks: compare it
+#   --tsa-ca FILE             FILE: certificates (PEM) of those whose timestamps count; verifies the bundle's timestamp
 #   --unstated                good (exit status 0) although the log does not say what was asked
 #   --open                    good although the end of a verification is missing
 set -u
 LC_ALL=C
 export LC_ALL
+from=$PWD
 cd "$(dirname "$0")" || exit 2
 key=
+tsa_ca=
 unstated=
 open=
 carrier_keys=
@@ -18,9 +21,10 @@ while [ $# -gt 0 ]; do
   case $1 in
     --key) key=${2:?--key needs a verifier key}; shift 2 ;;
     --carrier-key) carrier_keys="$carrier_keys ${2:?--carrier-key needs a key}"; shift 2 ;;
+    --tsa-ca) tsa_ca=${2:?--tsa-ca needs a file}; shift 2 ;;
     --unstated) unstated=1; shift ;;
     --open) open=1; shift ;;
-    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--unstated] [--open]' >&2; exit 2 ;;
+    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--tsa-ca FILE] [--unstated] [--open]' >&2; exit 2 ;;
   esac
 done
 work=$(mktemp -d) || exit 2
@@ -323,6 +327,60 @@ if [ -s "$work/unended" ] && [ -z "$open" ]; then
   refuse "the end of $(head -n 1 "$work/unended") was left out, or it never came"
 fi
 
+# ---- 5. A timestamp of somebody else: RFC 3161; and that the log continues what was stamped: RFC 9162, section 2.1.4.2
+
+# continues SIZE ROOT PROOF: the log of that size and root is the beginning of the one of the checkpoint.
+continues() {
+  case $1 in '' | 0* | *[!0-9]*) refuse 'the checkpoint that was stamped has no size' ;; esac
+  [ "$1" -le "$size" ] || refuse 'the checkpoint that was stamped is of a longer log'
+  old=
+  if [ $(($1 & ($1 - 1))) = 0 ]; then old=$2; fi
+  if [ "$1" = "$size" ]; then old=$2; fi
+  new=$old
+  at=$(($1 - 1))
+  last=$((size - 1))
+  while [ $((at & 1)) = 1 ]; do at=$((at >> 1)) last=$((last >> 1)); done
+  if [ "$1" = "$size" ]; then last=0; fi
+  while read -r line; do
+    is_base64 "$line" || refuse "$3 has a hash that cannot be read"
+    sibling=$(printf '%s' "$line" | base64 -d | xxd -p -c 64)
+    if [ -z "$old" ]; then old=$sibling new=$sibling; continue; fi
+    [ "$last" != 0 ] || refuse "$3 has too many hashes"
+    if [ $((at & 1)) = 1 ] || [ "$at" = "$last" ]; then
+      node "$sibling" "$old"
+      old=$reached
+      node "$sibling" "$new"
+      new=$reached
+      while [ $((at & 1)) = 0 ] && [ "$at" != 0 ]; do at=$((at >> 1)) last=$((last >> 1)); done
+    else
+      node "$new" "$sibling"
+      new=$reached
+    fi
+    at=$((at >> 1)) last=$((last >> 1))
+  done < "$3"
+  if [ "$last" != 0 ] || [ "$old" != "$2" ] || [ "$new" != "$root" ]; then
+    refuse 'the log does not continue the checkpoint that was stamped'
+  fi
+}
+
+stamped=
+if [ -f timestamp.checkpoint ] || [ -f timestamp.tsr ] || [ -f timestamp.proof ]; then
+  if [ ! -f timestamp.checkpoint ] || [ ! -f timestamp.tsr ] || [ ! -f timestamp.proof ]; then
+    refuse 'a file of the timestamp is missing'
+  fi
+  split_note timestamp.checkpoint
+  [ "$(head -n 1 "$work/text")" = "$name" ] || refuse 'the checkpoint that was stamped is of another log'
+  stamped=$(awk 'NR == 2' "$work/text")
+  decode "$(awk 'NR == 3' "$work/text")" "$work/stamped_root" || refuse 'the checkpoint that was stamped has no root'
+  continues "$stamped" "$(xxd -p -c 64 "$work/stamped_root")" timestamp.proof
+fi
+if [ -n "$tsa_ca" ]; then
+  [ -n "$stamped" ] || refuse 'there is no timestamp in the bundle'
+  case $tsa_ca in /*) ;; *) tsa_ca=$from/$tsa_ca ;; esac
+  openssl ts -verify -data timestamp.checkpoint -in timestamp.tsr -CAfile "$tsa_ca" > /dev/null 2>&1 ||
+    refuse 'the timestamp is not good'
+fi
+
 # ---- What was found --------------------------------------------------------------------------------------------------
 
 printf 'VERIFIED: %s records of %s, under a checkpoint of %s records\n' "$count" "$name" "$size"
@@ -335,6 +393,12 @@ fi
 if [ -z "$key" ]; then
   printf 'The bundle brings its own key, which proves nothing: compare it with one that you learnt elsewhere.\n'
   printf '  key: %s\n  SHA-256: %s\n' "$trusted" "$(printf '%s' "$trusted" | digest)"
+fi
+if [ -n "$tsa_ca" ]; then
+  stamped_at=$(openssl ts -reply -in timestamp.tsr -text 2> /dev/null | awk 'sub(/^Time stamp: /, "")')
+  printf 'timestamp: the first %s records were there on %s\n' "$stamped" "$stamped_at"
+elif [ -n "$stamped" ]; then
+  printf 'There is a timestamp of the first %s records: verify it with --tsa-ca FILE.\n' "$stamped"
 fi
 while read -r line; do printf 'The end of %s is missing.\n' "$line"; done < "$work/unended"
 if [ "$webhooks" != 0 ]; then

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from .bundled_ends import unended
+from .bundled_timestamp import stamped_size
 from .bundled_webhooks import verify_webhooks
 from .checkpoints import LogKeys, read_checkpoint
 from .notes import NoteError, VerifierKey
@@ -43,7 +44,7 @@ class BundleReport:
     """What a bundle proves.
 
     `unended`: verifications without their end. `carrier_keys`: the carrier's keys (Ed25519), one for each webhook of
-    it that was verified.
+    it that was verified. `stamped`: how many records were there at the time of the timestamp, None without one.
     `question`: what the records answer, as the log says; None if it does not say which records belong to an answer.
     """
 
@@ -55,6 +56,7 @@ class BundleReport:
     cosigned_by: tuple[str, ...]
     unended: tuple[str, ...] = ()
     carrier_keys: tuple[bytes, ...] = ()
+    stamped: int | None = None
 
     @property
     def stated(self) -> bool:
@@ -121,9 +123,9 @@ def verify_bundle(
     disclosed = sum(_is_disclosed(leaf, files) for leaf in proved)
     names = {line.name for line in read_checkpoint(files[CHECKPOINT])[0].signatures} - {checkpoint.origin}
     carriers = verify_webhooks(proved, files, carrier_keys)
-    cosigned = tuple(sorted(names))
+    cosigned, stamped = tuple(sorted(names)), stamped_size(files, checkpoint)
     return BundleReport(
-        len(proved), checkpoint.size, trusted or told, disclosed, question, cosigned, tuple(missing), carriers
+        len(proved), checkpoint.size, trusted or told, disclosed, question, cosigned, tuple(missing), carriers, stamped
     )
 
 
