@@ -166,6 +166,8 @@ def _verify_ledger(args: argparse.Namespace, span: tuple[int, int | None], older
                 raise UsageError(f"a checkpoint is of another log: {one.origin}; this one is {own.origin()}")
         kept = KeptCheckpoint(kept_checkpoint(settings)).read()
         same = [kept] if kept is not None and kept.origin == own.origin() else []
+        if kept is not None and not same:
+            note(f"the data directory keeps a checkpoint of another log, {kept.origin}: it was compared with nothing")
         report = own.verify(args.key, [*older, *same], progress.advance, None if whole else span)
     if args.json:
         print_json(_as_json(report))
