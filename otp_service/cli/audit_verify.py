@@ -4,11 +4,10 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import file_path, record_number, web_address
-from .evidence import verify_bundle_file
+from .evidence import kept_note, verify_bundle_file
 from .output import note, print_json, print_line
 from .parser import UsageError, add_command, json_option
 from .progress import Progress
@@ -107,7 +106,12 @@ def followed() -> Iterator[None]:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
+
+    older = [read_checkpoint(kept_note(path))[1] for path in args.checkpoint]
     if args.bundle is not None:
+        if len(older) > 1:
+            raise UsageError("--bundle: a bundle continues one --checkpoint that was kept")
         return verify_bundle_file(
             args.bundle,
             args.key,
@@ -116,9 +120,9 @@ def _verify(args: argparse.Namespace) -> int:
             unstated=args.unstated,
             may_be_open=args.open,
             authorities=args.tsa_ca,
+            kept=older[0] if older else None,
         )
     span = (args.from_seq or 1, args.to_seq)
-    older = [_read(path) for path in args.checkpoint]
     if args.log is not None or args.tiles is not None:
         return _verify_published(args, span, older)
     return _verify_ledger(args, span, older)
@@ -174,16 +178,6 @@ def _verify_ledger(args: argparse.Namespace, span: tuple[int, int | None], older
     else:
         print_line(_sentence(report))
     return 1 if report.finding else 0
-
-
-def _read(path: Path) -> "Checkpoint":
-    from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
-    from ..transparency.notes import NoteError  # noqa: PLC0415
-
-    try:
-        return read_checkpoint(path.read_bytes())[1]
-    except (OSError, NoteError) as error:
-        raise UsageError(f"{path} cannot be read as a checkpoint: {error}") from error
 
 
 def _finding_as_json(found: "Finding | None") -> dict[str, Any] | None:

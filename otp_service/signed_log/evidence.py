@@ -17,7 +17,7 @@ from ..domain.ids import VERIFICATION_PREFIX
 from ..ledger.database import Database
 from ..ledger.tables import PERSONS, RECORDS
 from ..transparency import bundles
-from ..transparency.bundled_timestamp import timestamp_files
+from ..transparency.bundled_older import kept_files, timestamp_files
 from ..transparency.bundled_webhooks import keys_file, webhook_files
 from ..transparency.bundles import record_name
 from ..transparency.checkpoints import LogKeys, read_checkpoint
@@ -94,13 +94,15 @@ def stated(database: Database, token: str) -> int | None:
 class Gathering:
     """What a bundle is made with. `unseal` opens what identifies somebody, None discloses nothing.
 
-    `also`: further files by name, such as the keys of receipts. `now_ms`: Unix milliseconds.
+    `also`: further files by name, such as the keys of receipts. `now_ms`: Unix milliseconds. `kept`: the note of an
+    older checkpoint, which who asks has kept; "" for none.
     """
 
     keys: LogKeys
     unseal: Callable[[str], bytes] | None
     also: Mapping[str, bytes]
     now_ms: int = 0
+    kept: str = ""
 
 
 def gather(
@@ -120,7 +122,7 @@ def gather(
         if statement is not None:
             made |= _shown(connection, statement, bundles.STATEMENT, signed, gathering.unseal)
         made |= _webhooks(connection, seqs, gathering)
-        made |= _timestamp(connection, max(seqs), signed)
+        made |= _timestamp(connection, max(seqs), signed) | _kept(connection, gathering.kept, signed)
         note = log.published(signed).encode()
         rotations = _rotations(log, gathering.keys, signed)
     leaves = [json.loads(made[record_name(seq) + bundles.LEAF]) for seq in seqs]
@@ -198,6 +200,16 @@ def _timestamp(connection: Connection, last_seq: int, signed: SignedCheckpoint) 
         return {}
     path = Tree(StoredTiles(connection)).consistency(found.size, signed.size)
     return timestamp_files(found.note, found.response, path)
+
+
+def _kept(connection: Connection, note: str, signed: SignedCheckpoint) -> dict[str, bytes]:
+    """That the log continues what was kept."""
+    if not note:
+        return {}
+    older = read_checkpoint(note)[1]
+    if not 0 < older.size <= signed.size:
+        raise NoEvidence(f"the checkpoint that was kept is of {older.size} records, and the evidence of {signed.size}")
+    return kept_files(note, Tree(StoredTiles(connection)).consistency(older.size, signed.size))
 
 
 def _rotations(log: LogStore, keys: LogKeys, signed: SignedCheckpoint) -> dict[str, bytes]:

@@ -4,6 +4,7 @@
 #   sh verify.sh              tells which key the bundle brings: compare it, or the bundle proves nothing
 #   --carrier-key KEY         KEY: the carrier's public key as its portal shows it; may be repeated. Without it the
 #                             script tells which key signed the carrier's webhooks: compare it
+#   --checkpoint FILE         FILE: a checkpoint that you kept; the bundle has to say that the log continues it
 #   --tsa-ca FILE             FILE: certificates (PEM) of those whose timestamps count; verifies the bundle's timestamp
 #   --unstated                good (exit status 0) although the log does not say what was asked
 #   --open                    good although the end of a verification is missing
@@ -14,6 +15,7 @@ from=$PWD
 cd "$(dirname "$0")" || exit 2
 key=
 tsa_ca=
+kept=
 unstated=
 open=
 carrier_keys=
@@ -21,10 +23,11 @@ while [ $# -gt 0 ]; do
   case $1 in
     --key) key=${2:?--key needs a verifier key}; shift 2 ;;
     --carrier-key) carrier_keys="$carrier_keys ${2:?--carrier-key needs a key}"; shift 2 ;;
+    --checkpoint) kept=${2:?--checkpoint needs a file}; shift 2 ;;
     --tsa-ca) tsa_ca=${2:?--tsa-ca needs a file}; shift 2 ;;
     --unstated) unstated=1; shift ;;
     --open) open=1; shift ;;
-    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--tsa-ca FILE] [--unstated] [--open]' >&2; exit 2 ;;
+    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--checkpoint FILE] [--tsa-ca FILE] [--unstated] [--open]' >&2; exit 2 ;;
   esac
 done
 work=$(mktemp -d) || exit 2
@@ -334,12 +337,12 @@ if [ -s "$work/unended" ] && [ -z "$open" ]; then
   refuse "the end of $(head -n 1 "$work/unended") was left out, or it never came"
 fi
 
-# ---- 5. A timestamp of somebody else: RFC 3161; and that the log continues what was stamped: RFC 9162, section 2.1.4.2
+# ---- 5. The log continues what was kept, and what somebody else stamped: RFC 9162, section 2.1.4.2; RFC 3161 ----------
 
-# continues SIZE ROOT PROOF: the log of that size and root is the beginning of the one of the checkpoint.
+# continues SIZE ROOT PROOF NAME: the log of that size and root is the beginning of the one of the checkpoint.
 continues() {
-  case $1 in '' | 0* | *[!0-9]*) refuse 'the checkpoint that was stamped has no size' ;; esac
-  [ "$1" -le "$size" ] || refuse 'the checkpoint that was stamped is of a longer log'
+  case $1 in '' | 0* | *[!0-9]*) refuse "$4 has no size" ;; esac
+  [ "$1" -le "$size" ] || refuse "$4 is of a longer log"
   old=
   if [ $(($1 & ($1 - 1))) = 0 ]; then old=$2; fi
   if [ "$1" = "$size" ]; then old=$2; fi
@@ -366,21 +369,36 @@ continues() {
     at=$((at >> 1)) last=$((last >> 1))
   done < "$3"
   if [ "$last" != 0 ] || [ "$old" != "$2" ] || [ "$new" != "$root" ]; then
-    refuse 'the log does not continue the checkpoint that was stamped'
+    refuse "the log does not continue $4"
   fi
 }
 
-stamped=
-if [ -f timestamp.checkpoint ] || [ -f timestamp.tsr ] || [ -f timestamp.proof ]; then
-  if [ ! -f timestamp.checkpoint ] || [ ! -f timestamp.tsr ] || [ ! -f timestamp.proof ]; then
-    refuse 'a file of the timestamp is missing'
-  fi
-  split_note timestamp.checkpoint
-  [ "$(head -n 1 "$work/text")" = "$name" ] || refuse 'the checkpoint that was stamped is of another log'
-  stamped=$(awk 'NR == 2' "$work/text")
-  decode "$(awk 'NR == 3' "$work/text")" "$work/stamped_root" || refuse 'the checkpoint that was stamped has no root'
-  continues "$stamped" "$(xxd -p -c 64 "$work/stamped_root")" timestamp.proof
+# older NAME: the log continues the checkpoint of that name, if it is there; sets `older_size`, empty without one.
+older() {
+  older_size=
+  if [ ! -f "$1.checkpoint" ] && [ ! -f "$1.proof" ]; then return; fi
+  if [ ! -f "$1.checkpoint" ] || [ ! -f "$1.proof" ]; then refuse "a file beside $1.checkpoint is missing"; fi
+  split_note "$1.checkpoint"
+  [ "$(head -n 1 "$work/text")" = "$name" ] || refuse "$1.checkpoint is of another log"
+  older_size=$(awk 'NR == 2' "$work/text")
+  decode "$(awk 'NR == 3' "$work/text")" "$work/older_root" || refuse "$1.checkpoint has no root"
+  continues "$older_size" "$(xxd -p -c 64 "$work/older_root")" "$1.proof" "$1.checkpoint"
+}
+
+older kept
+continued=$older_size
+if [ -n "$kept" ]; then
+  [ -n "$continued" ] || refuse 'the bundle does not say that the log continues the checkpoint that you kept'
+  case $kept in /*) ;; *) kept=$from/$kept ;; esac
+  split_note "$kept"
+  cat "$work/text" > "$work/kept"
+  split_note kept.checkpoint
+  same "$work/text" "$work/kept" || refuse 'kept.checkpoint is not the checkpoint that you kept'
 fi
+older timestamp
+stamped=$older_size
+if [ -n "$stamped" ] && [ ! -f timestamp.tsr ]; then refuse 'a file beside timestamp.checkpoint is missing'; fi
+if [ -z "$stamped" ] && [ -f timestamp.tsr ]; then refuse 'a file beside timestamp.tsr is missing'; fi
 if [ -n "$tsa_ca" ]; then
   [ -n "$stamped" ] || refuse 'there is no timestamp in the bundle'
   case $tsa_ca in /*) ;; *) tsa_ca=$from/$tsa_ca ;; esac
@@ -400,6 +418,11 @@ fi
 if [ -z "$key" ]; then
   printf 'The bundle brings its own key, which proves nothing: compare it with one that you learnt elsewhere.\n'
   printf '  key: %s\n  SHA-256: %s\n' "$trusted" "$(printf '%s' "$trusted" | digest)"
+fi
+if [ -n "$kept" ]; then
+  printf 'kept: the log continues the checkpoint of %s records that you kept\n' "$continued"
+elif [ -n "$continued" ]; then
+  printf 'The log continues a checkpoint of %s records: compare it with yours by --checkpoint FILE.\n' "$continued"
 fi
 if [ -n "$tsa_ca" ]; then
   stamped_at=$(openssl ts -reply -in timestamp.tsr -text 2> /dev/null | awk 'sub(/^Time stamp: /, "")')

@@ -10,12 +10,13 @@ from sqlalchemy import insert
 from otp_service.cli.main import main
 from otp_service.receivers.outgoing import Outgoing
 from otp_service.signed_log.archives import write_archives
-from otp_service.signed_log.evidence import Gathering, Question, answering, gather
+from otp_service.signed_log.evidence import Gathering, NoEvidence, Question, answering, gather
 from otp_service.signed_log.log_store import LogStore, SignedCheckpoint
 from otp_service.signed_log.tables import TIMESTAMPS
 from otp_service.signed_log.timestamps import ToTimestamping
 from otp_service.transparency import bundles
-from otp_service.transparency.bundled_timestamp import PATH, RESPONSE, STAMPED
+from otp_service.transparency.bundled_older import KEPT, KEPT_PATH, RESPONSE, STAMPED, STAMPED_PATH
+from otp_service.transparency.checkpoints import read_checkpoint
 from otp_service.transparency.notes import NoteError
 from tests.conftest import needs_program
 
@@ -62,10 +63,10 @@ def stamp(log: SignedHarness, size: int, authority: TimestampingAuthority) -> No
         ToTimestamping(log.database, post, authority.authorities, lambda: 1).bring(signed)
 
 
-def bundle(log: SignedHarness, size: int) -> dict[str, bytes]:
+def bundle(log: SignedHarness, size: int, kept: str = "") -> dict[str, bytes]:
     """The files about the record that came with the checkpoint of this size."""
     seqs = answering(log.database, Question(verification=f"v{size}"))
-    return gather(log.database, seqs, None, Gathering(log.keys, None, {}))
+    return gather(log.database, seqs, None, Gathering(log.keys, None, {}, kept=kept))
 
 
 def resummed(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -120,16 +121,16 @@ def test_what_does_not_fit_is_refused(log: SignedHarness, authority: Timestampin
     """A file is missing, another log's checkpoint or another history was stamped, a hash too few or too many."""
     stamp(log, 5, authority)
     files = bundle(log, 1)
-    lines = files[PATH].splitlines(keepends=True)
+    lines = files[STAMPED_PATH].splitlines(keepends=True)
     other = SmallLog(5, origin=log.origin)
     changes: list[dict[str, bytes | None]] = [
         {STAMPED: other.checkpoint().encode()},
-        {PATH: b"".join(lines[:-1])},
-        {PATH: b"".join([*lines, lines[-1]])},
+        {STAMPED_PATH: b"".join(lines[:-1])},
+        {STAMPED_PATH: b"".join([*lines, lines[-1]])},
         {RESPONSE: None},
         {STAMPED: SmallLog(5, origin="other.example").checkpoint().encode()},
-        {STAMPED: SmallLog(0, origin=log.origin).checkpoint().encode(), PATH: b""},
-        {PATH: b"nothing\n"},
+        {STAMPED: SmallLog(0, origin=log.origin).checkpoint().encode(), STAMPED_PATH: b""},
+        {STAMPED_PATH: b"nothing\n"},
     ]
     for number, change in enumerate(changes):
         changed = {name: raw for name, raw in {**files, **change}.items() if raw is not None}
@@ -139,3 +140,40 @@ def test_what_does_not_fit_is_refused(log: SignedHarness, authority: Timestampin
             continue
         status, printed = run(tmp_path / str(number), resummed(changed), "--unstated", "--open")
         assert (status, "REFUSED" in printed) == (1, True), printed
+
+
+def test_the_log_continues_what_was_kept(
+    log: SignedHarness, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By both verifiers, if it is the checkpoint that somebody kept; without it they say that it is to be compared."""
+    notes = {int(one.split("\n")[1]): one for one in log.notes()}
+    kept, another, forked = tmp_path / "kept", tmp_path / "another", SmallLog(5, origin=log.origin).checkpoint()
+    kept.write_text(notes[5])
+    another.write_text(notes[8])
+    files = bundle(log, 5, notes[5])
+    assert bundles.verify_bundle(files, log.first_key, may_be_open=True).continues == 5
+    zipped, _ = write_archives(tmp_path / "e.zip", files)
+    words = ("audit", "verify", "--bundle", str(zipped), "--unstated", "--open", "--key", str(log.first_key))
+    assert (main([*words, "--checkpoint", str(kept)]), "checkpoint of 5 records" in capsys.readouterr().out) == (
+        0,
+        True,
+    )
+    assert (main([*words, "--checkpoint", str(another)]), "you kept" in capsys.readouterr().out) == (1, True)
+    assert main([*words, "--checkpoint", str(kept), "--checkpoint", str(another)]) == 1
+    options = ("--key", str(log.first_key), "--unstated", "--open")
+    for more, expected, sentence in (
+        (("--checkpoint", str(kept)), 0, "kept: the log continues the checkpoint of 5 records that you kept"),
+        ((), 0, "compare it with yours by --checkpoint FILE"),
+        (("--checkpoint", str(another)), 1, "REFUSED: kept.checkpoint is not the checkpoint that you kept"),
+    ):
+        status, printed = run(tmp_path / "bundle", files, *options, *more)
+        assert (status, sentence in printed) == (expected, True), printed
+    without = resummed({name: raw for name, raw in files.items() if name not in {KEPT, KEPT_PATH}})
+    changed = resummed({**files, KEPT: forked.encode()})
+    for number, one in enumerate((without, changed)):
+        with pytest.raises(NoteError):
+            bundles.verify_bundle(one, may_be_open=True, kept=read_checkpoint(notes[5])[1])
+        status, printed = run(tmp_path / str(number), one, *options, "--checkpoint", str(kept))
+        assert (status, "REFUSED" in printed) == (1, True), printed
+    with pytest.raises(NoEvidence, match="is of 300 records"):
+        bundle(log, 5, SmallLog(300, origin=log.origin).checkpoint())
