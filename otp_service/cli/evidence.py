@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .acts import known_settings
 from .arguments import e164, file_path, moment
 from .output import note, print_json, print_line
 from .parser import UsageError, add_command, json_option
 from .progress import Progress
-from .settings import load_settings
 
 if TYPE_CHECKING:
     from ..bootstrap.evidence import Evidence
@@ -56,7 +56,7 @@ def _evidence(args: argparse.Namespace) -> None:
         raise UsageError("--out: a name that ends in .zip")
     if (args.since is None) != (args.until is None):
         raise UsageError("--from and --to belong together")
-    settings = load_settings()
+    settings = known_settings()
     kept = "" if args.checkpoint is None else kept_note(args.checkpoint)
     with own_log(settings) as own, Progress("packing", "records") as progress:
         evidence = Evidence(settings, own)

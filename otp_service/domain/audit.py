@@ -86,6 +86,16 @@ class EventType(StrEnum):
     AUDIT_READ = "audit.read"
     AUDIT_EXPORTED = "audit.exported"
     SERVICE_STARTED = "service.started"
+    KEYRING_ROTATED = "keyring.rotated"
+    KEYRING_RETIRED = "keyring.retired"
+    KEYRING_RESEALED = "keyring.resealed"
+    KEYRING_ACCEPTED = "keyring.accepted"
+    CALLBACKS_REPLAYED = "callbacks.replayed"
+    OUTBOX_REPLAYED = "outbox.replayed"
+    REPLICAS_LOWERED = "replicas.lowered"
+    CARRIER_SENT = "carrier.sent"
+    CARRIER_CHANGED = "carrier.changed"
+    CARRIER_READ = "carrier.read"
     CONFIGURATION_LOADED = "configuration.loaded"
 
 

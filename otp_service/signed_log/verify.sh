@@ -333,7 +333,7 @@ case $question in
       }
     ' "$work/records" | sort > "$work/unended" ;;
 esac
-if [ -s "$work/unended" ] && [ -z "$open" ]; then
+if [ -s "$work/unended" ] && [ -n "$question" ] && [ -z "$open" ]; then
   refuse "the end of $(head -n 1 "$work/unended") was left out, or it never came"
 fi
 

@@ -126,7 +126,8 @@ def verify_bundle(
     statement = next((leaf for leaf in leaves if leaf["name"] == STATEMENT), None)
     require_complete(proved, statement)
     missing = unended(proved, statement)
-    _require(may_be_open or not missing, f"the end of {', '.join(missing[:1])} was left out, or it never came")
+    is_good = may_be_open or statement is None or not missing
+    _require(is_good, f"the end of {', '.join(missing[:1])} was left out, or it never came")
     question = None if statement is None else _question(statement, files)
     disclosed = sum(_is_disclosed(leaf, files) for leaf in proved)
     names = {line.name for line in read_checkpoint(files[CHECKPOINT])[0].signatures} - {checkpoint.origin}
