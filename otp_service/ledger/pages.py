@@ -178,5 +178,6 @@ def _event(row: Any, values: Mapping[str, str]) -> Event:
         EventField.POLICY: leaf["policy"] or "",
         EventField.N: str(leaf["n"] or ""),
         EventField.DETAIL: json.dumps({**leaf["detail"], **personal}),
+        EventField.WEBHOOK: leaf.get("webhook") or "",
     }
     return Event(row.shard, Position(row.at_ms, row.counter), leaf["type"], fields)
