@@ -90,7 +90,7 @@ def seqs_of(files: Mapping[str, bytes]) -> list[int]:
     return [int(name.removeprefix(bundles.RECORDS).removesuffix(bundles.LEAF)) for name in names]
 
 
-COREUTILS = ("base64", "cat", "cut", "dirname", "head", "mktemp", "rm", "sha256sum", "tail", "tr", "wc")
+COREUTILS = ("base64", "cat", "cut", "dirname", "head", "mktemp", "rm", "sha256sum", "sort", "tail", "tr", "wc")
 """What of the coreutils the script uses."""
 
 SHELLS = ("dash", "bash", "busybox sh")
