@@ -111,8 +111,8 @@ def verify_bundle(
 ) -> BundleReport:
     """Verify every file. `trusted` and `carrier_keys` are keys that were learnt elsewhere: the log's, the carrier's.
 
-    `kept`: a checkpoint that was kept, and that the bundle's has to continue. `may_be_open`: it is good although the end
-    of a verification is missing. Raises BundleRefused, NoteError.
+    `kept`: one that was kept, and that the bundle's checkpoint has to continue. `may_be_open`: it is good although the
+    end of a verification is missing. Raises BundleRefused, NoteError.
     """
     _require(files.get(SUMS) == sums_of(files), "the files are not those of SHA256SUMS")
     _require(CHECKPOINT in files and KEY in files, "the bundle has no checkpoint or no key")
