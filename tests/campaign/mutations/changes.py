@@ -204,7 +204,7 @@ MUTATIONS: Sequence[Mutation] = (
         breaches.FORGED,
         opt_out_and_in,
         "telnyx/signatures.py",
-        "    if not any(_is_of(key, raw_signature, signed) for key in keys):\n        return Verdict.BAD_SIGNATURE\n",
+        "    if not any(is_by(key, raw_signature, signed) for key in keys):\n        return Verdict.BAD_SIGNATURE\n",
     ),
     _one(
         "callbacks of approvals are lost",
