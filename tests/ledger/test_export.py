@@ -76,6 +76,10 @@ def test_an_export_goes_on_where_it_was_cut_off(commands: Commands, tmp_path: Pa
         file.write("half a li")
     assert "0 records" in commands.run("audit", "export", "--format", "csv", "--out", str(out), "--resume")[2]
     assert out.read_text() == whole
+    assert "go on with --format csv" in commands.refused("audit", "export", "--out", str(out), "--resume")
+    out.write_text("another")
+    assert "another file" in commands.refused("audit", "export", "--format", "csv", "--out", str(out), "--resume")
+    assert out.read_text() == "another"
     assert "say nothing" in commands.refused("audit", "export", "--out", f"{out}.other", "--resume")
     assert "--out" in commands.refused("audit", "export", "--resume")
 
