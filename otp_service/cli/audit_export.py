@@ -48,9 +48,10 @@ def _export(args: argparse.Namespace) -> None:
     position, after = _position(args)
     written = 0
     with _opened(args) as file, Progress("exporting", "records") as progress:
-        line = _liner(args.format, file, new=not args.resume)
-        # From now on it can be gone on with, also if nothing more is written.
-        _keep(file, position, after, args.format)
+        if not args.resume:
+            # From now on it can be gone on with, also if nothing more is written.
+            _keep(file, position, after, args.format)
+        line = _liner(args.format, file, new=args.out is None or file.tell() == 0)
         since, until = _ms(args.since), _ms(args.until)
         for done, size, lines in export_records(settings, args.format, after, since, until):
             for one in lines:
