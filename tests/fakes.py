@@ -371,6 +371,7 @@ class FakeAuditReader:
     events: list[Event] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     shards: int = SHARDS
+    dead: frozenset[int] = frozenset()
 
     def shard_of(self, number_hash: str) -> int:
         """The shard of a number's events."""
@@ -393,6 +394,7 @@ class FakeAuditReader:
             event
             for event in sorted(self.events, key=lambda event: (event.position, event.shard))
             if event.shard in shards
+            and event.shard not in self.dead
             and event.position > positions[event.shard]
             and (until_ms is None or event.position.ms <= until_ms)
         ]
@@ -401,7 +403,7 @@ class FakeAuditReader:
             after[event.shard] = event.position
             if all(event.fields.get(name, "") in values for name, values in wanted.items()):
                 found.append(event)
-        return EventPage(found, after, at_end=not coming)
+        return EventPage(found, after, at_end=not coming, unread=self.dead & frozenset(shards))
 
 
 @dataclass

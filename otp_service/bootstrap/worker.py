@@ -40,6 +40,7 @@ from .carrier import telnyx_client
 from .fleet import Announcer
 from .guard import build_guard, tell_guard
 from .ledger import ledger_tasks
+from .log_outlets import outlet_tasks
 from .optouts import optout_sync
 from .outer import outer_of
 from .required import require_for_worker
@@ -119,6 +120,7 @@ def _record_tasks(settings: Settings, stores: Stores, keyring: ReloadedKeyring) 
     return (
         *ledger_tasks(settings, stores, keyring),
         *signing_tasks(settings, keyring),
+        *outlet_tasks(settings, keyring),
         PeriodicTask("guard", DAY_S, lambda _: tell_guard(settings, stores)),
         PeriodicTask("guard gauges", guard_gauges.EVERY_S, lambda _: guard_gauges.show_guard(settings, stores)),
         PeriodicTask("spending", SPEND_PERIOD_S, lambda _: watch.look()),

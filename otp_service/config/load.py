@@ -15,6 +15,7 @@ from ..domain.policy import OnCall, Policy
 from ..telnyx import BASE_URL
 from . import file, variables
 from .apps import build_app, given_only, number_limits
+from .audit import read_outlets
 from .callbacks import check_variables, secret_variable
 from .faults import Faults
 from .limits import read_limits
@@ -58,6 +59,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         "queue_max": service.queue_max,
         "audit_retention_ms": audit.retention,
         "audit_backlog_max": audit.backlog_max,
+        "outlets": read_outlets(audit, faults),
         "optout_sync_ms": service.optout_sync,
         "on_call": _on_call(document, faults),
         "prices": prices,

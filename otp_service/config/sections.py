@@ -199,13 +199,26 @@ class StoreSection(Section):
     replicas: Annotated[int, Meta(ge=0, le=8)] | None = None
 
 
+class WitnessEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One of `witnesses = [{url = "https://…", key = "…"}]`."""
+
+    url: str
+    key: str
+
+
 class AuditSection(Section):
     """`[audit]`."""
 
-    checks: ClassVar[Mapping[str, Check]] = {"retention": checks.retention}
+    checks: ClassVar[Mapping[str, Check]] = {"retention": checks.retention, "checkpoint_every": checks.interval}
 
     retention: Duration | None = None
     backlog_max: Annotated[int, Meta(ge=1_000, le=100_000_000)] | None = None
+    checkpoint_url: str | None = None
+    checkpoint_every: Duration | None = None
+    timestamp_url: str | None = None
+    timestamp_ca_file: Annotated[str, Meta(min_length=1)] | None = None
+    witnesses: Annotated[list[WitnessEntry], Meta(max_length=16)] | None = None
+    allow_private: bool | None = None
 
 
 class RetentionSection(Section):

@@ -230,11 +230,20 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events in order of time, the positions after them, and whether the end was reached."""
+    """Events in order of time, the positions after them, and whether the end of what can be read was reached.
+
+    `unread`: shards that do not answer now. What they still have comes later, behind their positions, which stay.
+    """
 
     events: list[Event]
     positions: list[Position]
     at_end: bool
+    unread: frozenset[int] = frozenset()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether there is nothing to show, and nobody can say that there is nothing more."""
+        return self.at_end and bool(self.unread) and not self.events
 
 
 _CURSOR_POSITION = struct.Struct(">QQ")

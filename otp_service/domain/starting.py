@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .admission import OuterAnswer
-from .guarding import ASK, GuardNeeded, GuardPlace
+from .guarding import ASK, GuardNeeded, GuardPlace, GuardVerdict
 from .ids import Reference
 from .policy import TOMBSTONE_MS, App, Channel, NumberLimits, Sender
 from .view import VerificationView
@@ -82,11 +82,13 @@ class Started(VerificationView):
 
     `resent`: the code of an earlier verification was queued again. `replayed`: this operation ran before.
     `guarded`: `counted` if what the guard took is kept, `known` for a start of a known number that counts as one.
+    `verdict`: what the guard's budgets said, where the store asked them by itself.
     """
 
     resent: bool
     replayed: bool = False
     guarded: str = ""
+    verdict: GuardVerdict | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class StartRefused:
     """Nothing was queued. `wait_ms` until it may pass; `sends_left` of the pending verification, or of a new one.
 
     `limit` names the limit that refuses, as the configuration does; "" where none does. `verification_id`: the pending
-    one, for the log. `unguarded`: the guard's budgets were not asked, and would be.
+    one, for the log. `unguarded`: the guard's budgets were not asked, and would be. `verdict` as in `Started`.
     """
 
     code: str
@@ -103,6 +105,7 @@ class StartRefused:
     limit: str = ""
     verification_id: str | None = field(default=None, compare=False)
     unguarded: bool = field(default=False, compare=False)
+    verdict: GuardVerdict | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class AuditSource:
 
     def record(self, kind: EventType, detail: Mapping[str, Any], mark: str) -> None:
         """Record an event of no number, once for each mark. Raises StoreUnavailable."""
-        self._audit.record(kind, detail, ONCE_MS, mark=mark)
+        # On one shard alone: what is recorded again elsewhere would be there twice.
+        self._audit.record(kind, detail, ONCE_MS, mark=mark, shard=0)
 
     def trim(self, reached: Mapping[int, Reached]) -> None:
         """Drop what was kept long enough, up to what is in the ledger. Raises StoreUnavailable if no shard answers."""

@@ -116,7 +116,7 @@ def test_what_becomes_of_codes_when_the_store_was_restarted(tmp_path: Path) -> N
     text = SENDERS + APP
     for url, ended in (("redis://h", False), ("unix:///s", False), ("rediss+sentinel://h/m", True)):
         assert (read(tmp_path, text, OTP_REDIS_URL=url).after_restart == "end_codes") is ended
-    for url, replicas in (("redis://h", 0), ("redis+sentinel://h/m", 1), ("redis+cluster://h", 0)):
+    for url, replicas in (("redis://h", 0), ("redis+sentinel://h/m", 1), ("redis+cluster://h", None)):
         assert read(tmp_path, text, OTP_REDIS_URL=url).expected_replicas == replicas
     waiting = read(tmp_path, f"{text}[store]\nreplicas = 2")
     assert (waiting.expected_replicas, waiting.after_restart) == (2, "end_codes")

@@ -36,7 +36,7 @@ from otp_service.usecases.guard.edit_safe_list import EditSafeList
 from tests.conftest import wait_until
 
 from ..storage.harness import CODE, SHOP, StoreHarness, keyring
-from .harness import LedgerHarness, ledger_over
+from .harness import LedgerHarness, leaf_hashes, ledger_over
 
 PERSON = "+13125558899"
 
@@ -111,7 +111,7 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
     list_as_safe(harness, "CA")
     with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
         ledger.export_all()
-        before = reading.leaf_hashes(ledger.database, 1, ledger.size())
+        before = leaf_hashes(ledger.database, 1, ledger.size())
         needles = [PERSON[1:].encode(), b"+1******8899", number_hash.encode(), *salts(ledger)]
         back_up(ledger.database, tmp_path / "copy.db")
     harness.start(PERSON, purpose="sign-up")
@@ -126,7 +126,7 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
         assert found_in(settings.data_dir, needle) == []
         assert found_in(file_of_the_store(harness), needle) == []
     with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
-        assert reading.leaf_hashes(ledger.database, 1, len(before)) == before
+        assert leaf_hashes(ledger.database, 1, len(before)) == before
         assert ledger.export_all() == 0
         assert [row.type for row in ledger.rows()].count("person.erased") == 1
         assert not [row for row in ledger.rows() if row.number_hash == number_hash]

@@ -11,7 +11,7 @@ from sqlalchemy import inspect, select, text, update
 from otp_service.diagnosis.ledger import check_ledger
 from otp_service.domain.audit import ZERO
 from otp_service.domain.errors import ConfigError
-from otp_service.ledger import exporter, reading, writing
+from otp_service.ledger import exporter, writing
 from otp_service.ledger.backup import back_up
 from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
 from otp_service.ledger.exporting import records
@@ -24,7 +24,7 @@ from otp_service.storage.schema.encodings import AuditCaller, AuditEvent, AuditS
 from otp_service.storage.schema.fields import AuditEntry
 
 from ..storage.harness import CODE, SHARDS, fresh_number
-from .harness import DAY_MS, LedgerHarness, ledger_over, read_all
+from .harness import DAY_MS, LedgerHarness, leaf_hashes, ledger_over, read_all
 
 
 def test_each_step_leads_to_the_next(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_copy_is_the_ledger_of_one_moment(ledger: LedgerHarness, tmp_path: Pat
         back_up(ledger.database, copy)
     found = find_database(f"sqlite:///{copy}")
     assert found is not None
-    assert reading.leaf_hashes(found, 1, 3) == reading.leaf_hashes(ledger.database, 1, 3)
+    assert leaf_hashes(found, 1, 3) == leaf_hashes(ledger.database, 1, 3)
     found.close()
     # A copy that is put in place again goes on where it is: nothing is missing and nothing is there twice.
     harness.start(fresh_number())

@@ -37,6 +37,7 @@ class SignedHarness:
         migrate(self.database)
         self.raw = raw or keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z")
         self.now_ms = BEGAN_MS
+        self.origin = ORIGIN
         self.size = 0
         self.first_key = signers_of(lambda: self.ring)(ORIGIN)[0].key
 
@@ -56,7 +57,7 @@ class SignedHarness:
     @property
     def signer(self) -> LogSigner:
         """What a worker has."""
-        return LogSigner(self.database, ORIGIN, signers_of(lambda: self.ring), lambda: self.now_ms)
+        return LogSigner(self.database, self.origin, signers_of(lambda: self.ring), lambda: self.now_ms)
 
     @property
     def reader(self) -> LogReader:

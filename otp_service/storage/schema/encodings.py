@@ -231,6 +231,10 @@ GuardTimes = Encoding(":", ("known_ms", "counted_ms", "sends"))
 GuardPlace = Encoding("|", ("region", "block_10k", "block_1k"))
 """Where a number is: its country (ISO 3166, `ZZ` for none), and the keyed hashes of its blocks."""
 
+GuardStart = Encoding("|", ("mode", "address", "cost", "on_record"))
+"""What the budgets look at of a start, beside its place. Address: keyed hash, empty for none. On record 1: events may
+hold it."""
+
 GuardJudged = Encoding("|", ("place", "taken"))
 """What is on record of a start that the guard judged: `GuardPlace` and `GuardTaken`, see `domain.guard.record`."""
 
