@@ -5,6 +5,7 @@ from dataclasses import replace
 from otp_service.domain.admission import OuterAnswer
 from otp_service.domain.delivery import DeliveryReport
 from otp_service.domain.guard.policy import DAY_MS
+from otp_service.domain.guarding import GuardNeeded
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import App
@@ -65,6 +66,7 @@ class SpendingApp:
         taken = self.take()
         made = self.harness.start_command(number or fresh_number(), self.app, per_number=UNCAPPED, purpose=word("p"))
         outcome = self.harness.verifications.start(replace(made, spend=taken))
+        assert not isinstance(outcome, GuardNeeded)
         if isinstance(outcome, Started):
             self.jobs[outcome.reference] = self.harness.take(outcome.reference)
         else:

@@ -14,12 +14,6 @@ from .webhook_events import finalized
 PRICE, LIMIT = 10_000, 125_000
 
 
-@pytest.fixture(autouse=True)
-def nothing_spent(api: ApiHarness) -> None:
-    """The day begins."""
-    api.store.flushall()
-
-
 def spent(api: ApiHarness) -> int:
     """What counts today, in millionths."""
     with bootstrap.open_spending(api.settings) as table:
