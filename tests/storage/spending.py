@@ -12,8 +12,7 @@ from otp_service.domain.policy import App
 from otp_service.domain.prices import Cost, ExpectedCost
 from otp_service.domain.spending import SpendState
 from otp_service.domain.starting import Started, StartRefused
-from otp_service.storage.outer import Outer
-from otp_service.storage.spend import ExpectedCosts, SpendTable
+from otp_service.storage.spend import SpendTable
 from otp_service.usecases.settle_costs import SettleCosts
 
 from .guard import CLOCK
@@ -39,7 +38,7 @@ class SpendingApp:
     def __init__(self, harness: StoreHarness, app: App = SHOP) -> None:
         self.harness = harness
         self.app = replace(app, spend_limit=LIMIT, resend_after_ms=(0, 0), starts_per_number=())
-        self.outer = Outer(harness.scripts, {ExpectedCost: ExpectedCosts(harness.keys)})
+        self.outer = harness.limits.outer
         self.table = ClockedTable(harness.store, harness.scripts, harness.keys)
         self.jobs: dict[Reference, Job] = {}
         self.counted: list[tuple[str, str, str, float]] = []

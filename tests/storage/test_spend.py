@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +18,9 @@ from otp_service.domain.prices import Cost
 from otp_service.domain.starting import StartRefused
 from otp_service.usecases.spend_watch import SpendWatch
 
+from .delivery_service import APP, Service
 from .guard import CLOCK, Clocked
-from .harness import SHOP, StoreHarness
+from .harness import SHOP, StoreHarness, fresh_number
 from .spending import LIMIT, PRICE, SpendingApp
 
 STOP = Refused("40310", "Invalid number", Action.STOP_PERSON)
@@ -109,6 +112,22 @@ def test_a_failover_without_room_ends_the_delivery(app: SpendingApp) -> None:
     assert (record["2:status"], record["2:error_code"]) == ("suppressed", "spend_limit")
     app.give_back(ref, 2)
     assert app.spent() == LIMIT
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_worker_takes_the_price_of_a_failover(app: SpendingApp, room: bool) -> None:
+    """The first sender's message waits at the carrier for longer than its code lives, and may cost something."""
+    service = Service(app.harness, replace(APP, spend_limit=LIMIT))
+    number = fresh_number()
+    held = {"id": "msg-held", "direction": "outbound", "to": [{"phone_number": number, "status": "queued"}]}
+    service.odd[number] = lambda: httpx.Response(200, json={"data": {**held, "wait_seconds": 9_999}})
+    ref = app.harness.start(number, service.app, spend=app.take()).reference
+    if not room:
+        app.take(LIMIT - PRICE)
+    service.work(ref)
+    assert service.outcomes(ref) == [("pool", "sent"), ("backup", "sent" if room else "suppressed")]
+    assert len(service.sent) == 1 + room
+    assert app.spent() == (2 * PRICE if room else LIMIT)
 
 
 def test_reports_correct_what_was_expected(app: SpendingApp) -> None:
