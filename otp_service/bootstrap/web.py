@@ -34,6 +34,7 @@ from ..usecases.verify import Exceeded, SlotsOfStarts, Spending, StartLimits, Ve
 from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
+from ..web.kept_webhooks import KeepWebhooks
 from ..web.problems import Problems
 from ..web.readiness import Judgement, Readiness
 from ..web.refused_keys import RefusedKeys
@@ -192,6 +193,7 @@ class WebParts:
             unseal=keyring.open,
             jwks=keyring.jwks,
             webhook_keys=webhook_keys(settings),
+            keep_webhooks=self._keep_webhooks(),
             verdicts=self._verdicts,
             now_s=lambda: keyring.clock_ms() / 1000,
             readiness=self._readiness,
@@ -290,6 +292,11 @@ class WebParts:
             sender_health=self._health,
             settle=settle_costs(self._settings, self.stores),
         )
+
+    def _keep_webhooks(self) -> KeepWebhooks | None:
+        keys = webhook_keys(self._settings)
+        kept = self._settings.keep_webhooks
+        return KeepWebhooks(keys, self._keyring.seal, self._chance.token_bytes) if kept else None
 
     def webhook_facts(self) -> Facts:
         """What this process knows of webhooks, for the others (see `fleet`)."""

@@ -56,6 +56,17 @@ def register(audit: Any) -> None:
     verify.add_argument(
         "--unstated", action="store_true", help="with --bundle: good although the log does not say what was asked"
     )
+    verify.add_argument(
+        "--open", action="store_true", help="with --bundle: good although the end of a verification is missing"
+    )
+    verify.add_argument(
+        "--carrier-key",
+        metavar="KEY",
+        type=_carrier_key,
+        action="append",
+        default=[],
+        help="with --bundle: the carrier's public key as its portal shows it; may be repeated",
+    )
     json_option(verify)
 
 
@@ -64,6 +75,16 @@ def _verifier_key(text: str) -> "VerifierKey":
 
     try:
         return VerifierKey.parse(text)
+    except NoteError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _carrier_key(text: str) -> bytes:
+    from ..transparency.bundled_webhooks import carrier_key  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        return carrier_key(text)
     except NoteError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -84,7 +105,14 @@ def followed() -> Iterator[None]:
 
 def _verify(args: argparse.Namespace) -> int:
     if args.bundle is not None:
-        return verify_bundle_file(args.bundle, args.key, as_json=args.json, unstated=args.unstated)
+        return verify_bundle_file(
+            args.bundle,
+            args.key,
+            args.carrier_key,
+            as_json=args.json,
+            unstated=args.unstated,
+            may_be_open=args.open,
+        )
     span = (args.from_seq or 1, args.to_seq)
     older = [_read(path) for path in args.checkpoint]
     if args.log is not None or args.tiles is not None:

@@ -213,6 +213,7 @@ class AuditSection(Section):
 
     retention: Duration | None = None
     backlog_max: Annotated[int, Meta(ge=1_000, le=100_000_000)] | None = None
+    keep_webhooks: bool | None = None
     checkpoint_url: str | None = None
     checkpoint_every: Duration | None = None
     timestamp_url: str | None = None

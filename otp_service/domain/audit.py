@@ -118,6 +118,10 @@ class EventField:
     """Which event of its verification it is, counted from 1; empty for what is not counted there."""
     DETAIL: Final = "detail"
     """A JSON object."""
+    WEBHOOK: Final = "webhook"
+    """The commitment to the carrier's webhook that caused it; empty for what none caused."""
+    SEALED_WEBHOOK: Final = "sealed_webhook"
+    """That webhook, sealed: only for the exporter."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

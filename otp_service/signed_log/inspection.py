@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from ..clock import rfc3339
 from ..ledger.database import Database
-from ..ledger.tables import CONFIGURATIONS, PERSONS, RECORDS
+from ..ledger.tables import CONFIGURATIONS, PERSONS, RECORDS, WEBHOOKS
 from ..transparency.checkpoints import Checkpoint, LogKeys, SignatureRefused, read_checkpoint
 from ..transparency.findings import Finding, Tampering
 from ..transparency.inspecting import inspect, judge_older
@@ -182,8 +182,10 @@ class _Rows:
             self._finding = Finding(Tampering.EDITED, row[0], f"record {row[0]} was edited: {fault}")
 
     def _portion(self, last: int, most: int = PORTION) -> Sequence[Any]:
-        wanted = select(*(RECORDS.c[name] for name in _COLUMNS), PERSONS.c.number_hash, PERSONS.c.sealed)
+        personal = (PERSONS.c.number_hash, PERSONS.c.sealed, WEBHOOKS.c.sealed)
+        wanted = select(*(RECORDS.c[name] for name in _COLUMNS), *personal)
         joined = wanted.join_from(RECORDS, PERSONS, RECORDS.c.person == PERSONS.c.id, isouter=True)
+        joined = joined.outerjoin(WEBHOOKS, RECORDS.c.seq == WEBHOOKS.c.seq)
         behind = joined.where(RECORDS.c.seq > last).order_by(RECORDS.c.seq).limit(most)
         return self._connection.execute(behind).all()
 
@@ -214,6 +216,7 @@ class _Says(msgspec.Struct):
     delivery_id: str | None
     person: str | None
     detail: _Detail
+    webhook: str | None = None
 
 
 _read = msgspec.json.Decoder(_Says).decode
@@ -221,7 +224,7 @@ _read = msgspec.json.Decoder(_Says).decode
 
 def _fault(row: Any, persons: PersonalParts) -> str | None:
     """Which column differs from the record's bytes, or from what these commit to."""
-    _, leaf, digest, shard, at_ms, kind, app, verification, delivery, message_id, *personal = row
+    _, leaf, digest, shard, at_ms, kind, app, verification, delivery, message_id, *personal, webhook = row
     try:
         says = _read(leaf)
         named = (f"vrf_{verification}" if verification else None, delivery, message_id)
@@ -231,7 +234,9 @@ def _fault(row: Any, persons: PersonalParts) -> str | None:
     named = (says.verification_id, says.delivery_id, says.detail.column)
     told = (leaf_hash(_raw(leaf)), says.shard, says.at, says.type, says.app, *named)
     if told == stands:
-        return persons.fault(says.person, Beside(verification, *personal))
+        return persons.fault(says.person, Beside(verification, *personal)) or persons.webhook_fault(
+            says.webhook, personal[0], webhook
+        )
     differing = (name for name, one, other in zip(_REPEATED, told, stands, strict=True) if one != other)
     return next((f"the column {name} is not what was signed" for name in differing), None)
 

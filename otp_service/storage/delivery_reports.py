@@ -12,6 +12,7 @@ from ..domain.prices import Settlement
 from ..domain.retention import Retention
 from .answering import answering
 from .arguments import route_text
+from .callers import webhook
 from .deliveries import FIRST_POLL_MS
 from .schema import Keys
 from .schema.encodings import MessageEntry, SettledCost, flag
@@ -96,6 +97,7 @@ class DeliveryReports:
             sticky_ttl_ms=self._last_senders_ms,
             cost=cost.micros if cost else "",
             currency=cost.currency if cost else "",
+            **webhook(),
         )
         return _outcome(*reply)
 
@@ -111,6 +113,7 @@ class DeliveryReports:
             "secrets": k.secrets(ref),
             "sticky": k.sticky(number),
             "opted_out": k.opted_out(shard),
+            "webhooks": k.webhooks(shard),
         }
 
     def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
@@ -120,6 +123,7 @@ class DeliveryReports:
             "record": k.record(ref),
             "audit": k.audit(shard),
             "event": k.event(ref.number_hash, event_id),
+            "webhooks": k.webhooks(shard),
         }
         reply = self._scripts.call(
             "delivery/record_click",
@@ -128,6 +132,7 @@ class DeliveryReports:
             number_hash=ref.number_hash,
             ordinal=ordinal,
             event_ttl_ms=EVENT_TTL_MS,
+            **webhook(),
         )
         return str(reply)
 

@@ -17,7 +17,8 @@ from ..domain.starting import StartAnswer, StartCommand, Started, StartRefused, 
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
-from .arguments import rules_text
+from .arguments import denial_arguments, rules_text
+from .callers import webhook
 from .guard_arguments import converted_of, guard_times, verdict_of
 from .latest_hints import LatestHints
 from .record_views import View, app_of, created, is_of, timeline_of, view_of
@@ -31,8 +32,6 @@ from .store import Store, fields_of
 from .told import Told
 
 EVENT_TTL_MS = 24 * 3_600_000
-CLOCKS_APART_MS = 5_000
-"""How much the carrier's clock may be behind ours when it says when a person wrote."""
 
 _MAX_RUNS = 5
 
@@ -273,13 +272,11 @@ class Verifications:
         """End the verification if this "that wasn't me" is about it: `denied` or `no`. Raises StoreUnavailable."""
         reply = self._scripts.call(
             "verification/deny",
-            self._ending_keys(ref),
+            self._ending_keys(ref) | {"webhooks": self._keys.webhooks(self._keys.shard(ref.number_hash))},
             token=ref.token,
             number_hash=ref.number_hash,
-            apps=",".join(sorted(denial.apps)),
-            senders=",".join(sorted(denial.senders)),
-            # An event that is posted again says nothing about a code that was sent after it first came.
-            before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
+            **denial_arguments(denial),
+            **webhook(),
         )
         if reply == Status.DENIED:
             self._told.add(self._keys.record(ref), Record.STATUS, Status.DENIED)

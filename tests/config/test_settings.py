@@ -189,6 +189,7 @@ def test_an_unusable_value_of_an_app_is_named(tmp_path: Path, line: str) -> None
         ("[service]\ncolour = 1", "colour"),
         ('[audit]\nretention = "x"', "audit.retention"),
         ("[audit]\nbacklog_max = 0", "audit.backlog_max"),
+        ('[audit]\nkeep_webhooks = "x"', "audit.keep_webhooks"),
         ('[service]\npublic_url = "ftp://x"', "public_url"),
         ('[service]\nsends_per_number = [{limit = 0, per = "1h"}]', "service"),
         ('[service]\nsends_per_number = [{limit = 5, per = "soon"}]', "service.sends_per_number"),

@@ -16,7 +16,7 @@ from otp_service.domain.canonical_json import canonical
 from otp_service.keyring import Keyring
 from otp_service.ledger.database import Database, open_database
 from otp_service.ledger.migrations import migrate
-from otp_service.ledger.tables import LEDGER, PERSONS, RECORDS
+from otp_service.ledger.tables import LEDGER, PERSONS, RECORDS, WEBHOOKS
 from otp_service.signed_log.log_store import LogStore
 from otp_service.signed_log.reading import LogReader
 from otp_service.signed_log.signers import signers_of
@@ -76,6 +76,7 @@ class SignedHarness:
     def append(self, *events: dict[str, Any]) -> None:
         """Append records, as the exporter does."""
         records, persons = [], []
+        webhooks = [self._kept(seq, event) for seq, event in enumerate(events, self.size + 1) if "webhook" in event]
         for seq, event in enumerate(events, self.size + 1):
             record, person = self._encoded(seq, event)
             records.append(record)
@@ -87,6 +88,12 @@ class SignedHarness:
             connection.execute(update(LEDGER).values(size=self.size))
             if persons:
                 connection.execute(insert(PERSONS), persons)
+            if webhooks:
+                connection.execute(insert(WEBHOOKS), webhooks)
+
+    def _kept(self, seq: int, event: dict[str, Any]) -> dict[str, Any]:
+        sealed = self.ring.seal(event["webhook"].packed())
+        return {"seq": seq, "number_hash": event["values"]["number_hash"], "sealed": sealed}
 
     def append_many(self, count: int) -> None:
         """Append records that say nothing."""
@@ -115,6 +122,8 @@ class SignedHarness:
             "by": {"key_id": None, "request_id": None, "address": None},
             "person": person,
         }
+        if "webhook" in event:
+            told["webhook"] = event["webhook"].commitment
         leaf = canonical(told)
         row = {
             "seq": seq,

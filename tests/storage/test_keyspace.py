@@ -32,7 +32,7 @@ from .harness import CODE, SHARDS, StoreHarness, word
 SCRIPTS = names()
 BUDGETS = {"total", "country", "blocks", "addresses"}
 ENDLESS = (
-    r"otp:\{s..\}:(outbox|dead|timers|audit|opted_out|run)$",
+    r"otp:\{s..\}:(outbox|dead|timers|audit|opted_out|run|webhooks)$",
     r"otp:\{s..\}:optouts:",
     r"otp:\{s..\}:subject:",
     r"otp:\{meta\}:(shards|index_keys|key_ids)$",

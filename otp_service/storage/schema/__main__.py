@@ -8,6 +8,7 @@ from typing import Any
 from ...domain.ids import Reference
 from . import fields, guard_fields
 from .keys import PREFIX, Keys
+from .unguarded import UNGUARDED
 from .writers import writers
 
 FIELDS: dict[str, tuple[type, ...]] = {
@@ -63,6 +64,8 @@ def lines() -> Iterator[str]:
             yield f"    Names: {', '.join(shown)}"
         yield f"    Written by: {', '.join(written_by) or 'nothing'}"
         yield ""
+    yield "Scripts that do not wait for replicas, and what a failover costs that forgets what they wrote:"
+    yield from (f"    {name}: {reason}" for name, reason in sorted(UNGUARDED.items()))
 
 
 def _placeholder(parameter: str) -> Any:

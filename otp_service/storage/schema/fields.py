@@ -258,6 +258,8 @@ class AuditEntry:
     """What they are about."""
     EVENTS: Final = "events"
     """The events, one after the other."""
+    WEBHOOK: Final = "webhook"
+    """The commitment to the webhook of the carrier that caused the first of them; not there if none did."""
 
 
 class Outbox:

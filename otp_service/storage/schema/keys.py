@@ -149,6 +149,13 @@ class Keys:
         """
         return f"{self._tag(shard)}:audit"
 
+    def webhooks(self, shard: int) -> str:
+        """Hash: id of an entry of the audit stream -> the webhook of the carrier that caused it, sealed.
+
+        No TTL: fields go when they are in the ledger, and no more wait than a few thousand.
+        """
+        return f"{self._tag(shard)}:webhooks"
+
     def guesses(self, shard: int, app: str) -> str:
         """Hash: an app's wrong codes and approvals by five minutes, and how hard its codes are made to guess.
 

@@ -9,9 +9,11 @@
 -- `opted_out` '1' if the person is on the carrier's block list, `blamed` as in record_refused.lua.
 --
 -- KEYS record! outbox! audit! timers! optouts! number! secrets! sticky! opted_out!
+--      webhooks!
 -- ARGV token number_hash ordinal senders message_id carrier_status carrier_rank status code title blamed opted_out
---      recipient first_poll_ms sticky_ttl_ms cost currency
--- Where cost: what the message cost, in millionths of the currency, '' if the report does not say it
+--      recipient first_poll_ms sticky_ttl_ms cost currency webhook sealed_webhook
+-- Where cost: what the message cost, in millionths of the currency, '' if the report does not say it · webhook: the
+--       commitment to the webhook that says so, or '' · sealed_webhook: its bytes
 -- Reply {'moved', sender, `SettledCost`} · {'same', '', `SettledCost`} · {'foreign'}: not this delivery's message.
 --       `SettledCost`: '' if the cost is no news
 -- Holds a report that comes again changes nothing, and its cost is told once; the delivery never moves backwards, in whatever order reports
@@ -93,6 +95,7 @@ local function settle_cost()
   return string.format(SettledCost.PACK, who.app, is_taken and day or '', is_taken and expected or '0', before or '')
 end
 
+who.webhook = {key = webhooks_key, commitment = webhook, sealed = sealed_webhook}
 if not known_id then record_acceptance() end
 local settled = settle_cost()
 local is_news = tonumber(carrier_rank) > tonumber(known_rank or -1)
