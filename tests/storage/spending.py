@@ -40,6 +40,7 @@ class SpendingApp:
         self.app = replace(app, spend_limit=LIMIT, resend_after_ms=(0, 0), starts_per_number=())
         self.outer = harness.limits.outer
         self.table = ClockedTable(harness.store, harness.scripts, harness.keys)
+        self.numbers: dict[Reference, str] = {}
         self.jobs: dict[Reference, Job] = {}
         self.counted: list[tuple[str, str, str, float]] = []
         self.settle = SettleCosts(table=self.table, currency="USD", count=lambda *what: self.counted.append(what))
@@ -63,10 +64,12 @@ class SpendingApp:
     def try_start(self, number: str | None = None) -> Started | StartRefused:
         """Start with the price of a message."""
         taken = self.take()
-        made = self.harness.start_command(number or fresh_number(), self.app, per_number=UNCAPPED, purpose=word("p"))
+        number = number or fresh_number()
+        made = self.harness.start_command(number, self.app, per_number=UNCAPPED, purpose=word("p"))
         outcome = self.harness.verifications.start(replace(made, spend=taken))
         assert not isinstance(outcome, GuardNeeded)
         if isinstance(outcome, Started):
+            self.numbers[outcome.reference] = number
             self.jobs[outcome.reference] = self.harness.take(outcome.reference)
         else:
             self.outer.give_back([taken])

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otp_service.bootstrap.explaining import refusal_of
 from otp_service.domain.delivery import Accepted, Action, Refused, Unknown
+from otp_service.domain.explaining.explain import explain_next
+from otp_service.domain.explaining.history import History
+from otp_service.domain.explaining.record import Explanation
 from otp_service.domain.guard.policy import DAY_MS
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job
@@ -22,6 +26,7 @@ from .delivery_service import APP, Service
 from .guard import CLOCK, Clocked
 from .harness import SHOP, StoreHarness, fresh_number
 from .spending import LIMIT, PRICE, SpendingApp
+from .test_explained import happened
 
 STOP = Refused("40310", "Invalid number", Action.STOP_PERSON)
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
@@ -128,6 +133,32 @@ def test_a_worker_takes_the_price_of_a_failover(app: SpendingApp, room: bool) ->
     assert service.outcomes(ref) == [("pool", "sent"), ("backup", "sent" if room else "suppressed")]
     assert len(service.sent) == 1 + room
     assert app.spent() == (2 * PRICE if room else LIMIT)
+
+
+def test_refusals_by_the_limit_explain_themselves(app: SpendingApp) -> None:
+    """A start, and the delivery of a failover: the app has a limit, and what was spent is taken as recorded."""
+    ref = app.started()
+    app.harness.deliveries.record_accepted(app.begun(ref), Accepted("m-held", "queued", 9_999.0))
+    app.take(LIMIT - PRICE)
+    app.harness.deliveries.begin_send(app.harness.take(ref), "shop", "sealed", (), (), spend=app.take())
+    refused = fresh_number()
+    app.try_start(refused)
+    policies = [Policy(apps={"shop": replace(app.app, spend_limit=limit)}) for limit in (LIMIT, None)]
+    agree: list[list[bool]] = []
+    for policy in policies:
+        found = [*why(app, app.numbers[ref], policy), *why(app, refused, policy)]
+        agree.append([one.agrees for one in found if "spend_limit" in one.recorded])
+    assert agree == [[True, True], [False, False]]
+
+
+def why(app: SpendingApp, number: str, policy: Policy) -> list[Explanation]:
+    """Each decision about a number, explained by what came before it."""
+    history = History(lambda _: policy)
+    explanations = []
+    for _, event in happened(app.harness, number):
+        explanations.append(explain_next(event, history, lambda _: policy, refusal_of))
+        history.follow(event)
+    return [one for one in explanations if one is not None]
 
 
 def test_reports_correct_what_was_expected(app: SpendingApp) -> None:
