@@ -56,7 +56,7 @@ class WaitingWebhooks:
             with answering():
                 old = [one for one in self._client.hkeys(key) if place(one) <= place(entry)]
                 if old:
-                    self._client.hdel(key, *old)
+                    self._client.hdel(self._keys.webhooks(shard), *old)
 
 
 def _entries(portion: Portion) -> list[str]:
