@@ -59,6 +59,8 @@ class EventType(StrEnum):
     GUARD_CONVERTED = "guard.probe_converted"
     GUARD_NOVELTY = "guard.novelty"
     GUARD_OUTAGE = "guard.outage"
+    GUARD_FACTOR = "guard.factor_approved"
+    GUARD_RETURNED = "guard.returned"
     SAFE_LISTED = "guard.safe_listed"
     SAFE_REMOVED = "guard.safe_removed"
     OPTED_OUT = "optout.added"

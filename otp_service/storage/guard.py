@@ -22,15 +22,15 @@ class GuardBudgets:
         self._scripts = scripts
         self._keys = keys
 
-    def take(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:
-        """Judge a start of an unknown number, and fill what it takes."""
-        return self._judge(app, place, policy, look=False)
+    def take(self, app: str, place: GuardPlace, policy: GuardPolicy, *, quiet: bool = False) -> GuardVerdict:
+        """Judge a start of an unknown number, and fill what it takes. `quiet`: a refusal changes nothing."""
+        return self._judge(app, place, policy, look=False, quiet=quiet)
 
     def look(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:
         """What `take` would say; nothing is filled."""
-        return self._judge(app, place, policy, look=True)
+        return self._judge(app, place, policy, look=True, quiet=False)
 
-    def _judge(self, app: str, place: GuardPlace, policy: GuardPolicy, *, look: bool) -> GuardVerdict:
+    def _judge(self, app: str, place: GuardPlace, policy: GuardPolicy, *, look: bool, quiet: bool) -> GuardVerdict:
         reply = self._scripts.call(
             "guard/take",
             self._keys_of(app, place.region),
@@ -42,6 +42,7 @@ class GuardBudgets:
             address=place.address,
             cost=repr(place.cost),
             look=flag(look),
+            quiet=flag(quiet),
         )
         return _verdict(reply, place)
 
@@ -95,9 +96,9 @@ def policy_json(policy: GuardPolicy) -> str:
 
 
 def _verdict(reply: Any, place: GuardPlace) -> GuardVerdict:
-    refused, flags, full, reports = reply
+    refused, flags, full, reports, turn = reply
     taken = GuardTaken.pack(place.address or "-", repr(place.cost), flags)
-    return GuardVerdict(refused == "1", tuple(full.split(",")) if full else (), taken, _reports(reports))
+    return GuardVerdict(refused == "1", tuple(full.split(",")) if full else (), taken, _reports(reports), turn)
 
 
 def _reports(text: str) -> tuple[Report, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 from ..domain.guard.policy import GuardPolicy
 from ..domain.guarding import Converted, GuardPlace
 from ..domain.starting import StartCommand
-from .schema.encodings import GuardedApproval, GuardJudged, GuardTaken, GuardTimes
+from .schema.encodings import GuardedApproval, GuardJudged, GuardTaken, GuardTimes, flag
 from .schema.encodings import GuardPlace as PackedPlace
 
 
@@ -28,16 +28,18 @@ def guard_arguments(command: StartCommand) -> dict[str, Any]:
         "guard_rules": guard_times(command.app.guard),
         "guard_place": "" if place is None else _packed(place),
         "guard_taken": command.guard_taken,
-        "guard_judged": "" if place is None else _judged(place, command.guard_taken),
+        "guard_judged": "" if place is None else _judged(place, command),
+        "guard_quiet": flag(command.guard_quiet),
     }
 
 
-def _judged(place: GuardPlace, taken: str) -> str:
+def _judged(place: GuardPlace, command: StartCommand) -> str:
     """What an event may hold of it. Nothing was judged where nothing is said of a take."""
-    if not taken:
+    if not command.guard_taken:
         return ""
-    _, cost, flags = GuardTaken.parse(taken)
-    return GuardJudged.pack(_packed(place), taken if place.on_record else GuardTaken.pack("-", cost, flags))
+    _, cost, flags = GuardTaken.parse(command.guard_taken)
+    taken = command.guard_taken if place.on_record else GuardTaken.pack("-", cost, flags)
+    return GuardJudged.pack(_packed(place), taken, command.guard_turn)
 
 
 def _packed(place: GuardPlace) -> str:

@@ -12,7 +12,8 @@ def refused(reply: Sequence[Any]) -> StartRefused:
     """The refusal of a start."""
     left = int(reply[4]) if reply[4] != "" else None
     pending = f"{VERIFICATION_PREFIX}{reply[5]}" if reply[5] else None
-    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending, unguarded=reply[7] == "unknown")
+    unguarded, quiet = reply[7] in ("unknown", "quiet"), reply[7] == "quiet"
+    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending, unguarded=unguarded, quiet=quiet)
 
 
 def require_echo(reply: Any, operation_id: str) -> None:

@@ -231,8 +231,12 @@ GuardTimes = Encoding(":", ("known_ms", "counted_ms", "sends"))
 GuardPlace = Encoding("|", ("region", "block_10k", "block_1k"))
 """Where a number is: its country (ISO 3166, `ZZ` for none), and the keyed hashes of its blocks."""
 
-GuardJudged = Encoding("|", ("place", "taken"))
-"""What is on record of a start that the guard judged: `GuardPlace` and `GuardTaken`, see `domain.guard.record`."""
+GuardJudged = Encoding("|", ("place", "taken", "turn"))
+"""What is on record of a start that the guard judged: `GuardPlace`, `GuardTaken` and `GuardTurn`, see
+`domain.guard.record`."""
+
+GuardTurn = Encoding("-", ("at_ms", "turn"))
+"""When the budgets judged a start, and which of the app's starts it was."""
 
 GuardedNumber = Encoding("|", ("approved_ms", "counted_ms", "sends", "started_ms", "region", "block_10k"))
 """What the guard knows of a number in an app; 0 is never. Counted: when its count began, and how many sends it covers

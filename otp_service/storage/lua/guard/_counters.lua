@@ -102,11 +102,12 @@ end
 local total
 
 local function read_total()
-  local cold, warm, known, outage, probes, approved, started, approvals = unpack(redis.call('HMGET', total_key,
-    Guard.COLD, Guard.WARM, Guard.KNOWN, Guard.OUTAGE, Guard.PROBES, Guard.APPROVED, Guard.STARTED, Guard.APPROVALS))
+  local cold, warm, known, outage, probes, approved, started, approvals, turn = unpack(redis.call('HMGET', total_key,
+    Guard.COLD, Guard.WARM, Guard.KNOWN, Guard.OUTAGE, Guard.PROBES, Guard.APPROVED, Guard.STARTED, Guard.APPROVALS,
+    Guard.TURN))
   total = {cold = read_bucket(cold), warm = read_bucket(warm), known = read_bucket(known), outage = read_bucket(outage),
     probes = read_probes(probes), approved = read_days(approved), started = tonumber(started) or 0,
-    approvals = tonumber(approvals) or 0}
+    approvals = tonumber(approvals) or 0, turn = tonumber(turn) or 0}
 end
 
 -- How long a country and the total live after their last change.
@@ -116,7 +117,7 @@ local function write_total()
   redis.call('HSET', total_key, Guard.COLD, pack_bucket(total.cold), Guard.WARM, pack_bucket(total.warm),
     Guard.KNOWN, pack_bucket(total.known), Guard.OUTAGE, pack_bucket(total.outage), Guard.PROBES,
     pack_probes(total.probes), Guard.APPROVED, pack_days(total.approved), Guard.STARTED, int(total.started),
-    Guard.APPROVALS, int(total.approvals), Guard.REGION .. region, '')
+    Guard.APPROVALS, int(total.approvals), Guard.TURN, int(total.turn), Guard.REGION .. region, '')
   redis.call('PEXPIRE', total_key, KEPT_MS)
 end
 

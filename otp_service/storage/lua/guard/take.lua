@@ -5,10 +5,12 @@
 -- Judge a start of an unknown number by the budgets of the app, and fill those that it takes from.
 --
 -- KEYS total! country! blocks! addresses!
--- ARGV policy region mode block_10k block_1k address cost look
+-- ARGV policy region mode block_10k block_1k address cost look quiet
 -- Where policy: JSON of `GuardPolicy` · region: ISO 3166 · mode: 'monitor' or 'enforce' · block_10k, block_1k and address: keyed
---       hashes, address '' if it is not known · look '1': judge alone
--- Reply {'1' if it is refused, the flags of `GuardTaken`, budgets without room with commas, `GuardReport` with commas}
+--       hashes, address '' if it is not known · look '1': judge alone · quiet '1': a refusal
+--       changes nothing, because this number was refused a moment ago
+-- Reply {'1' if it is refused, the flags of `GuardTaken`, budgets without room with commas, `GuardReport` with commas,
+--       `GuardTurn` or ''}
 -- Holds judging and filling are one step, so that however many ask at once no budget is exceeded by one. A call that is
 --       made twice fills twice: its budgets are then tighter than they need be, until they drain.
 local now = clock()
@@ -74,16 +76,19 @@ local country_probe = probe and (is_full.country or is_full.country_hour) or fal
 local total_probe = probe and is_full.total or false
 passes = passes or probe
 
+local turn = ''
 local function answer()
   local flags = 'n' .. (way.warm and 'w' or '') .. (way.outage and 'o' or '') .. (way.total and 'a' or '')
     .. (country_probe and 'c' or '') .. (total_probe and 't' or '')
-  return {passes and '0' or '1', flags, table.concat(full, ','), table.concat(reports, ',')}
+  return {passes and '0' or '1', flags, table.concat(full, ','), table.concat(reports, ','), turn}
 end
-if look == '1' then return answer() end
+if look == '1' or (quiet == '1' and not passes) then return answer() end
 
 -- ---- counting ----
 
 if total.started == 0 then total.started = now end
+total.turn = total.turn + 1
+turn = string.format(GuardTurn.PACK, int(now), int(total.turn))
 taken = places(of_10k, of_1k, from, way, limits_now(now))
 
 local function begin_row(probes)

@@ -18,7 +18,7 @@
 --      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
 --      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
 --      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run send_slots
---      guard guard_rules guard_place guard_taken guard_judged
+--      guard guard_rules guard_place guard_taken guard_judged guard_quiet
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
@@ -31,15 +31,15 @@
 --       test '1': of a test number, to which nothing is sent · notice '1': without a code · dry_run '1': judge alone ·
 --       guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
 --       'looked' where it would let it pass, 'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken` ·
---       guard_judged: `GuardJudged` as events may hold it
+--       guard_judged: `GuardJudged` as events may hold it · guard_quiet '1': a refusal by the guard is not put on record
 -- Reply {operation, 'created', token, ms, guarded, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, guarded, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
 --       {operation, 'would', sender}: a dry run that would pass ·
---       {operation, 'guard'}: the number is neither known nor counted, and passes; call again with what the guard says ·
+--       {operation, 'guard', guarded}: the number is neither known nor counted, and passes; call again with what the guard says ·
 --       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or '', guarded} ·
 --       guarded: 'counted' if what the guard took is kept, 'known' for a known number that is counted as one, 'unknown' where
---       the guard was not asked and would be, else ''
+--       the guard was not asked and would be, 'quiet' where that is so and it refused the number a moment ago, else ''
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
 --       every send to the number, however its verification ended; where the store ended it before its time, the ladder
@@ -57,7 +57,11 @@ if latest and latest ~= known_token then return {operation, 'known', latest} end
 local waits = {}
 for ms in string.gmatch(resend_waits, '%d+') do waits[#waits + 1] = tonumber(ms) end
 local number = guards.read(guarded_text, now)
-number.guarded = (guard == 'ask' or guard == 'looked') and not number.known and not number.covered and 'unknown' or ''
+number.guarded = ''
+if (guard == 'ask' or guard == 'looked') and not number.known and not number.covered then
+  local refused = tonumber(redis.call('HGET', start_refusals_key, 'guard_refused') or nil)
+  number.guarded = refused and now < refused + refusal_gap_ms and 'quiet' or 'unknown'
+end
 local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash}
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
@@ -91,8 +95,12 @@ end
 -- those that were left out before it, so that a caller in a loop cannot fill the record. `limit` names what refuses.
 local function refuse(code, retry_ms, left, limit)
   -- Where the guard has not been asked, its refusal comes first: the caller asks it, and calls again.
-  if limit and dry_run ~= '1' and not (guard == 'ask' and number.guarded == 'unknown') then
-    if now >= (redis.call('HGET', start_refusals_key, code) or 0) + refusal_gap_ms then
+  if limit and dry_run ~= '1' and not (guard == 'ask' and number.guarded ~= '') then
+    -- The guard's budgets count a refusal exactly if it is on record: their replay needs each of those.
+    local due
+    if code == 'guard_refused' then due = guard_quiet ~= '1'
+    else due = now >= (redis.call('HGET', start_refusals_key, code) or 0) + refusal_gap_ms end
+    if due then
       local skipped = tonumber(redis.call('HGET', start_refusals_key, code .. Refused.SKIPPED) or 0)
       redis.call('HSET', start_refusals_key, code, int(now), code .. Refused.SKIPPED, 0)
       append_audit(audit_key,
@@ -149,7 +157,7 @@ if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), outer_limi
 if wait then return refuse('rate_limited', wait, nil, limit) end
 local room = tonumber(queue_max)
 if (test ~= '1' or room < 0) and redis.call('XLEN', outbox_key) >= room then return refuse('queue_full', 1000) end
-if number.guarded == 'unknown' then return {operation, 'guard'} end
+if number.guarded ~= '' then return {operation, 'guard', number.guarded} end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
 -- It passes. Count it, and remember it as the number's latest.
@@ -191,9 +199,14 @@ end
 
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, who = who, now = now, test = test == '1'}
 local short_detail = own_detail ~= '' and own_detail or string.format(StartDetail.PACK, purpose, channel)
--- What the guard judged is on record, so that another policy can be tried on it.
-if number.guarded == 'counted' then
-  local judged = cjson.encode({guard = guard_judged})
+-- What the guard judged is on record, so that another policy can be tried on it; and each start that it counts as one of
+-- a known number, and of a number that it has met those that it leaves alone.
+if number.guarded ~= '' or (guard == '' and guarded_text) then
+  local judged = guard == '' and '-' or guard_judged
+  if number.guarded == 'known' then
+    judged = string.format(GuardJudged.PACK, guard_place, string.format(GuardTaken.PACK, '-', '0', 'k'), '')
+  end
+  judged = cjson.encode({guard = judged})
   short_detail = string.sub(detail, 1, -2) .. ', ' .. string.sub(judged, 2)
 end
 local timers = {int(expires), TimerKind.EXPIRY .. token}
