@@ -15,7 +15,7 @@ from .bootstrap.key_use import use_in
 from .bootstrap.ledger import find_ledger
 from .bootstrap.memory import judge_memory
 from .bootstrap.senders import sender_health
-from .bootstrap.signed_log import kept_checkpoint, kept_size
+from .bootstrap.signed_log import kept_checkpoint
 from .bootstrap.stores import Stores, open_stores
 from .clock import clock_ms, rfc3339
 from .config import Settings
@@ -87,9 +87,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
     yield from check_ledger(partial(find_ledger, settings), stores.backlog.waiting, settings.audit_backlog_max)
-    yield from check_signed_log(
-        partial(find_ledger, settings), clock_ms(), kept_size(settings), kept_checkpoint(settings)
-    )
+    yield from check_signed_log(partial(find_ledger, settings), clock_ms(), kept_checkpoint(settings))
     yield from _circuits(settings, stores)
     yield from check_guard(settings.policy, GuardStates(stores.store, stores.keys))
     yield from check_guessing(settings.policy, Guesses(stores.scripts, stores.keys))

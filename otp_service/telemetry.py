@@ -122,6 +122,47 @@ GUARD = Counter(
     ["app", "budget", "outcome"],
     registry=REGISTRY,
 )
+GUARD_LEVEL = Gauge(
+    "otp_guard_unapproved",
+    "Codes nobody has used yet in a budget of the pumping guard; the country is `all` where it is over all of them.",
+    ["app", "country", "budget"],
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+GUARD_MOST = Gauge(
+    "otp_guard_budget_limit",
+    "How many a budget of the pumping guard holds now.",
+    ["app", "country", "budget"],
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+GUARD_SMALL = Gauge(
+    "otp_guard_spent_budgets",
+    "Blocks of numbers and end users' addresses that the pumping guard refused within the hour, or would have.",
+    ["app", "budget"],
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+COST = Counter(
+    "otp_cost",
+    "What the carrier's reports say that messages cost, by app, country and currency.",
+    ["app", "country", "currency"],
+    registry=REGISTRY,
+)
+SPEND_TODAY = Gauge(
+    "otp_spend_today",
+    "What an app's messages cost today (UTC), in the currency of the prices; expected where no report says it yet.",
+    ["app"],
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+SPEND_LIMIT = Gauge(
+    "otp_spend_limit",
+    "What an app may spend on messages in a day, where it has a limit.",
+    ["app"],
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 ALERTS = Counter("otp_alerts", "Alerts to the people on call, by outcome.", ["outcome"], registry=REGISTRY)
 GUESSING = Gauge(
     "otp_guessing_level",

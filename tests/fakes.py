@@ -371,6 +371,7 @@ class FakeAuditReader:
     events: list[Event] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     shards: int = SHARDS
+    dead: frozenset[int] = frozenset()
 
     def shard_of(self, number_hash: str) -> int:
         """The shard of a number's events."""
@@ -393,6 +394,7 @@ class FakeAuditReader:
             event
             for event in sorted(self.events, key=lambda event: (event.position, event.shard))
             if event.shard in shards
+            and event.shard not in self.dead
             and event.position > positions[event.shard]
             and (until_ms is None or event.position.ms <= until_ms)
         ]
@@ -401,7 +403,7 @@ class FakeAuditReader:
             after[event.shard] = event.position
             if all(event.fields.get(name, "") in values for name, values in wanted.items()):
                 found.append(event)
-        return EventPage(found, after, at_end=not coming)
+        return EventPage(found, after, at_end=not coming, unread=self.dead & frozenset(shards))
 
 
 @dataclass
@@ -1044,10 +1046,18 @@ class FakeDeliveries:
         return self.pending
 
     def begin_send(
-        self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
+        self,
+        job: Job,
+        app: str,
+        sealed_body: str,
+        wrong_limits: Sequence[Limit],
+        all_wrong_limits: Sequence[Limit],
+        *,
+        spend: OuterAnswer | None = None,
     ) -> SendPermit | None:
         """Count the try and keep its bytes, if anything is to be sent."""
-        self._step("begin_send", app, sealed_body, tuple(wrong_limits), tuple(all_wrong_limits))
+        asked = [] if spend is None else [spend]
+        self._step("begin_send", app, sealed_body, tuple(wrong_limits), tuple(all_wrong_limits), *asked)
         if self.pending is None or self._is_late():
             return None
         left_ms = self.pending.expires_ms - self.pending.now_ms
@@ -1056,6 +1066,9 @@ class FakeDeliveries:
                 self.status = DeliveryStatus.UNKNOWN
             else:
                 self._end(DeliveryStatus.EXPIRED if left_ms <= MARGIN_MS else DeliveryStatus.SUPPRESSED)
+            return None
+        if spend is not None and spend.wait_ms:
+            self._end(DeliveryStatus.SUPPRESSED)
             return None
         self.body = self.body or sealed_body or None
         if self.body is None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .guard import first_starts, open_guard
     from .ledger import accept_gaps, back_up_ledger, build_record, export_records, run_exporter
     from .optouts import sync_optouts
+    from .spending import open_spending
     from .stores import open_keyring, open_stores
     from .support import open_support
     from .web import build_web
@@ -49,6 +50,7 @@ __all__ = [
     "lift_subject",
     "open_guard",
     "open_keyring",
+    "open_spending",
     "open_stores",
     "open_support",
     "run_exporter",
@@ -68,6 +70,7 @@ _PLACES = {
     "first_starts": "guard",
     "open_guard": "guard",
     "open_keyring": "stores",
+    "open_spending": "spending",
     "open_stores": "stores",
     "open_support": "support",
     "sync_optouts": "optouts",

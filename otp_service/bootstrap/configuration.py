@@ -36,6 +36,7 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
             "optout_sync_ms": settings.optout_sync_ms,
             "audit_retention_ms": settings.audit_retention_ms,
             "audit_backlog_max": settings.audit_backlog_max,
+            "keep_webhooks": settings.keep_webhooks,
             "after_restart": settings.after_restart,
             "replicas": settings.expected_replicas,
             "carrier": settings.telnyx_base_url,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ..clock import clock_ms
 from ..config import Settings
 from ..domain import phone
 from ..domain.audit import EventType
@@ -62,7 +63,7 @@ class Evidence:
         statement, fault = self._state(question, seqs)
         build_signer(self._settings, self._keyring, self._database).sign()
         also = {"jwks.json": json.dumps(self._keyring.jwks(), indent=2).encode() + b"\n"}
-        gathering = Gathering(self._own.keys(), self._keyring.open if disclose else None, also)
+        gathering = Gathering(self._own.keys(), self._keyring.open if disclose else None, also, clock_ms())
         return gather(self._database, seqs, statement, gathering, progress), fault
 
     def _answering(self, question: "Question") -> list[int]:

@@ -109,10 +109,12 @@ def run_exporter(settings: Settings, stop: threading.Event) -> None:
 
     Raises what is wrong at the start.
     """
+    from .log_outlets import outlet_tasks  # noqa: PLC0415 - it needs this module
     from .signed_log import signing_tasks  # noqa: PLC0415 - it needs this module
 
+    keyring = open_keyring(settings)
     with exporting(settings) as export:
-        for task in signing_tasks(settings, open_keyring(settings)):
+        for task in (*signing_tasks(settings, keyring), *outlet_tasks(settings, keyring)):
             start(task, stop, lambda _: stop.set())
         while not stop.is_set():
             try:
@@ -137,11 +139,11 @@ def back_up_ledger(settings: Settings, path: Path) -> int:
 
     with _opened(settings) as database:
         size = back_up(database, path)
-    _put_on_record(settings, EventType.LEDGER_COPIED, {"records": size})
+    put_on_record(settings, EventType.LEDGER_COPIED, {"records": size})
     return size
 
 
-def _put_on_record(settings: Settings, kind: EventType, detail: Mapping[str, int]) -> None:
+def put_on_record(settings: Settings, kind: EventType, detail: Mapping[str, int | str]) -> None:
     """What was done at a shell. A copy is also made where there is no store any more."""
     try:
         stores = open_stores(settings)
@@ -160,7 +162,7 @@ def accept_gaps(settings: Settings) -> int:
     with _opened(settings) as database:
         count = writing.accept_gaps(database, clock_ms())
     if count:
-        _put_on_record(settings, EventType.LEDGER_ACCEPTED, {"gaps": count})
+        put_on_record(settings, EventType.LEDGER_ACCEPTED, {"gaps": count})
     return count
 
 

@@ -91,14 +91,6 @@ def kept_checkpoint(settings: Settings) -> Path | None:
     return None if directory is None else directory / FILE
 
 
-def kept_size(settings: Settings) -> int:
-    """How many records the checkpoint in the data directory has; 0 if there is none."""
-    from ..signed_log.kept_checkpoint import KeptCheckpoint  # noqa: PLC0415
-
-    kept = KeptCheckpoint(kept_checkpoint(settings)).read()
-    return kept.size if kept else 0
-
-
 @contextmanager
 def own_log(settings: Settings) -> "Iterator[OwnLog]":
     """The log of this machine, for its operator's commands. Raises ConfigError and LedgerUnavailable."""

@@ -92,7 +92,7 @@ def parts_over(
     known: Known | None = None,
     *,
     after_restart: str = END_CODES,
-    replicas: int = 0,
+    replicas: int | None = 0,
     backlog_max: int = 0,
 ) -> Stores:
     """The parts over a store that is open. `known` is shared with other parts of this process."""

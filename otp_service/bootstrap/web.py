@@ -30,10 +30,11 @@ from ..usecases.guard.completed import CompleteLogin
 from ..usecases.guess_watch import GuessWatch
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
-from ..usecases.verify import Exceeded, SlotsOfStarts, StartLimits, Verify
+from ..usecases.verify import Exceeded, SlotsOfStarts, Spending, StartLimits, Verify
 from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
+from ..web.kept_webhooks import KeepWebhooks
 from ..web.problems import Problems
 from ..web.readiness import Judgement, Readiness
 from ..web.refused_keys import RefusedKeys
@@ -54,6 +55,7 @@ from .outer import outer_of
 from .required import require_for_web
 from .risk import ask_risk, risk_receivers
 from .signed_log import LogLook
+from .spending import settle_costs
 from .stores import Stores, open_keyring, open_stores
 from .support import support_of
 
@@ -191,6 +193,7 @@ class WebParts:
             unseal=keyring.open,
             jwks=keyring.jwks,
             webhook_keys=webhook_keys(settings),
+            keep_webhooks=self._keep_webhooks(),
             verdicts=self._verdicts,
             now_s=lambda: keyring.clock_ms() / 1000,
             readiness=self._readiness,
@@ -221,7 +224,10 @@ class WebParts:
         return Verify(
             store=self._verifications,
             outer=outer_of(stores),
-            parts=[StartLimits(SlotsOfStarts(settings.policy, self._keyring.ids.digest), self._exceeded)],
+            parts=[
+                StartLimits(SlotsOfStarts(settings.policy, self._keyring.ids.digest), self._exceeded),
+                Spending(settings.prices),
+            ],
             exceeded=self._exceeded,
             sender_health=self._health,
             vault=self._keyring,
@@ -284,7 +290,13 @@ class WebParts:
             vault=self._keyring,
             policy=self._settings.policy,
             sender_health=self._health,
+            settle=settle_costs(self._settings, self.stores),
         )
+
+    def _keep_webhooks(self) -> KeepWebhooks | None:
+        keys = webhook_keys(self._settings)
+        kept = self._settings.keep_webhooks
+        return KeepWebhooks(keys, self._keyring.seal, self._chance.token_bytes) if kept else None
 
     def webhook_facts(self) -> Facts:
         """What this process knows of webhooks, for the others (see `fleet`)."""

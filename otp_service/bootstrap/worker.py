@@ -33,13 +33,14 @@ from ..usecases.held_deliveries import HeldDeliveries
 from ..usecases.ports import Carrier
 from ..usecases.sender_health import SenderHealth
 from ..usecases.sync_optouts import SyncOptouts
-from . import senders
+from . import guard_gauges, senders, spending
 from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
 from .carrier import telnyx_client
 from .fleet import Announcer
 from .guard import build_guard, tell_guard
 from .ledger import ledger_tasks
+from .log_outlets import outlet_tasks
 from .optouts import optout_sync
 from .outer import outer_of
 from .required import require_for_worker
@@ -64,6 +65,9 @@ SYNC_PERIOD_S = 30.0
 
 FINISH_S = 2.0
 """How long an ending worker waits for callbacks that it is sending."""
+
+SPEND_PERIOD_S = 10.0
+"""How often a worker looks at what apps have spent today."""
 
 DAY_S = 86_400.0
 
@@ -112,10 +116,14 @@ def build_worker(settings: Settings, *, concurrency: int, exports: bool = True) 
 
 def _record_tasks(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -> tuple[PeriodicTask, ...]:
     """What one process of a worker does for all of them."""
+    watch = spending.spend_watch(settings, stores)
     return (
         *ledger_tasks(settings, stores, keyring),
         *signing_tasks(settings, keyring),
+        *outlet_tasks(settings, keyring),
         PeriodicTask("guard", DAY_S, lambda _: tell_guard(settings, stores)),
+        PeriodicTask("guard gauges", guard_gauges.EVERY_S, lambda _: guard_gauges.show_guard(settings, stores)),
+        PeriodicTask("spending", SPEND_PERIOD_S, lambda _: watch.look()),
     )
 
 
@@ -178,6 +186,7 @@ def _deliver(
         sender_health=health,
         outer=outer_of(stores),
         unsent=build_guard(settings, stores, keyring.ids).unsent,
+        settle=spending.settle_costs(settings, stores),
         held=held,
     )
 

@@ -30,8 +30,13 @@ def many(text: str) -> int:
     return _whole(text, 1, 1_000_000)
 
 
+def record_number(text: str) -> int:
+    """1 to 999,999,999,999,999: the number of a record in the ledger."""
+    return _whole(text, 1, 999_999_999_999_999)
+
+
 def _whole(text: str, low: int, high: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+    if not (text.isascii() and text.isdigit() and len(text) <= max(9, len(str(high))) and low <= int(text) <= high):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
     return int(text)
 
@@ -72,6 +77,14 @@ def host_name(text: str) -> str:
     if not known:
         raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1, ::1 or 0.0.0.0")
     return text
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """`127.0.0.1:8500` or `[::1]:8500`."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address with a port such as 127.0.0.1:8500")
+    return host_name(host.removeprefix("[").removesuffix("]")), port_number(port)
 
 
 def e164(text: str) -> str:

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import audit_check, audit_erase, audit_export, audit_log, evidence
+from . import audit_check, audit_erase, audit_explain, audit_export, audit_log, audit_verify, evidence
 from .keys import at_shell
-from .output import cell, print_line
+from .output import cell, note, print_line
 from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
 
@@ -36,9 +36,11 @@ def register(groups: Any) -> None:
     json_option(tail)
     audit_export.register(audit)
     audit_log.register(audit)
+    audit_verify.register(audit)
     audit_erase.register(audit)
     evidence.register(audit)
     audit_check.register(audit)
+    audit_explain.register(audit)
 
 
 def _tail(args: argparse.Namespace) -> None:
@@ -65,22 +67,37 @@ def _stop_on_ctrl_c() -> threading.Event:
 def _events(
     audit: "AuditReader", ids: "Ids | None", since_ms: int, stop: threading.Event | None
 ) -> Iterator[dict[str, Any]]:
-    """Events since a time, ordered by time; with `stop` also new ones, until it is set."""
+    """Events since a time, ordered by time; with `stop` also new ones, until it is set.
+
+    Raises StoreUnavailable behind the last one, without `stop`, where shards did not respond.
+    """
     import msgspec  # noqa: PLC0415
 
     from ..domain.audit import Position  # noqa: PLC0415
+    from ..domain.errors import StoreUnavailable  # noqa: PLC0415
     from ..usecases.browse import as_seen  # noqa: PLC0415
     from ..web.schemas.audit import audit_event  # noqa: PLC0415
 
     # Positions are exclusive: start at the last one before the first wanted millisecond.
     positions = [Position(max(0, since_ms - 1), 2**63 - 1)] * audit.shards
+    told: frozenset[int] = frozenset()
     while True:
         page = audit.read(positions, shards=range(audit.shards), until_ms=None, limit=PAGE, wanted={})
         positions = page.positions
         for event in page.events:
             yield msgspec.to_builtins(audit_event(as_seen(event, ids)))
+        if page.unread and page.unread != told:
+            note(f"The shards {_named(page.unread)} of the store do not respond: their latest events are missing.")
+        told = page.unread
         if page.at_end and (stop is None or stop.wait(POLL_S)):
+            if page.unread and stop is None:
+                raise StoreUnavailable("The record could not be read to its end.")
             return
+
+
+def _named(shards: frozenset[int]) -> str:
+    """As `seq` begins."""
+    return ", ".join(f"{shard:02x}" for shard in sorted(shards))
 
 
 def _line(shown: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _as_json(report: "CheckReport") -> dict[str, Any]:
     breaches = [{"promise": one.promise, "seq": one.seq, "detail": one.sentence} for one in report.breaches]
-    return {"records": report.records, "started": report.started, "breaches": breaches}
+    return {"records": report.records, "started": report.started, "breaches": breaches, "unjudged": report.unjudged}
 
 
 def _show(report: "CheckReport") -> None:
@@ -56,4 +56,6 @@ def _show(report: "CheckReport") -> None:
     for promise in Promise:
         count = sum(breach.promise is promise for breach in report.breaches)
         print_line(f"{'FAIL' if count else 'ok  '}  {promise}" + (f": {count} times not" if count else ""))
+    if report.unjudged:
+        print_line(f"{report.unjudged} sends are not judged by STOP: their configuration is not in the ledger")
     print_line(f"{report.records} records, {report.started} starts")

@@ -1,7 +1,7 @@
 """`otp-service audit evidence`: what somebody who trusts nobody can verify."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ def _verified(files: Mapping[str, bytes], own: "OwnLog") -> "BundleReport":
     from ..transparency.notes import NoteError  # noqa: PLC0415
 
     try:
-        return verify_bundle(files, own.keys().keys[0])
+        return verify_bundle(files, own.keys().keys[0], may_be_open=True)
     except NoteError as error:
         raise UsageError(f"the ledger does not prove this: {error}; see: otp-service audit verify") from error
 
@@ -108,25 +108,48 @@ def described(report: "BundleReport") -> dict[str, Any]:
         "key": str(report.key),
         "key_fingerprint": report.key.fingerprint,
         "cosigned_by": list(report.cosigned_by),
+        "unended": list(report.unended),
+        "webhooks": len(report.carrier_keys),
+        "carrier_keys": carriers(report),
     }
+
+
+def carriers(report: "BundleReport") -> list[str]:
+    """The carrier's keys by which webhooks were verified, as the carrier shows them."""
+    from ..transparency.notes import b64  # noqa: PLC0415
+
+    return sorted({b64(key) for key in report.carrier_keys})
 
 
 def sentence(report: "BundleReport") -> str:
     """A report of a bundle in words."""
     asked = f"the question was: {report.question}; none is missing"
     stated = asked if report.stated else "the log does not say what was asked, nor whether one is missing"
-    return f"{report.records} records are proved under a checkpoint of {report.size}; {stated}"
+    stated += f"; without the end of {', '.join(report.unended)}" if report.unended else ""
+    signed = f"; {len(report.carrier_keys)} webhooks were signed by the carrier" if report.carrier_keys else ""
+    return f"{report.records} records are proved under a checkpoint of {report.size}; {stated}{signed}"
 
 
-def verify_bundle_file(path: Path, key: "VerifierKey | None", *, as_json: bool, unstated: bool) -> int:
-    """Verify a bundle and print what was found; the exit status. `unstated`: it is good without a statement."""
+def verify_bundle_file(
+    path: Path,
+    key: "VerifierKey | None",
+    carrier_keys: Sequence[bytes] = (),
+    *,
+    as_json: bool,
+    unstated: bool,
+    may_be_open: bool = False,
+) -> int:
+    """Verify a bundle and print what was found; the exit status.
+
+    `unstated`: it is good without a statement; `may_be_open`: and without the end of a verification.
+    """
     from ..signed_log.archives import read_archive  # noqa: PLC0415
     from ..transparency.bundles import verify_bundle  # noqa: PLC0415
     from ..transparency.notes import NoteError  # noqa: PLC0415
 
     files = read_archive(path)
     try:
-        report = verify_bundle(files, key)
+        report = verify_bundle(files, key, carrier_keys, may_be_open=may_be_open)
     except NoteError as error:
         if as_json:
             print_json({"refused": str(error)})
@@ -139,4 +162,7 @@ def verify_bundle_file(path: Path, key: "VerifierKey | None", *, as_json: bool, 
         print_line(sentence(report))
     if key is None:
         note(f"the bundle brings its own key, which proves nothing: compare {report.key.fingerprint} (SHA-256)")
+    if not carrier_keys:
+        for brought in carriers(report):
+            note(f"the bundle brings the carrier's key: compare it with the one in the carrier's portal: {brought}")
     return 0 if report.stated or unstated else 1

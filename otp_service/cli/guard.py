@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import guard_replay, guard_simulate, guard_status
+from . import guard_replay, guard_simulate, guard_spend, guard_status
 from .parser import add_group
 
 
@@ -12,3 +12,4 @@ def register(groups: Any) -> None:
     guard_simulate.register(guard)
     guard_replay.register(guard)
     guard_status.register(guard)
+    guard_spend.register(guard)

@@ -83,6 +83,7 @@ def read_policy(args: argparse.Namespace) -> "GuardPolicy":
 
 def _events(record: "AuditReader", until_ms: int, progress: Progress) -> Iterator["Event"]:
     from ..domain.audit import ZERO  # noqa: PLC0415
+    from ..domain.errors import StoreUnavailable  # noqa: PLC0415
 
     positions, done = [ZERO] * record.shards, 0
     while True:
@@ -90,6 +91,8 @@ def _events(record: "AuditReader", until_ms: int, progress: Progress) -> Iterato
         positions, done = page.positions, done + len(page.events)
         yield from page.events
         progress.advance(done)
+        if page.at_end and page.unread:
+            raise StoreUnavailable("A shard of the store does not respond, so the record is not whole.")
         if page.at_end:
             return
 

@@ -49,8 +49,12 @@ def _add_accept(ledger: Any) -> None:
         "accept-restore",
         _accept,
         line="end the warning that the store lost or repeated events",
-        text="After somebody has looked into it. The gaps stay on record.",
+        text="After somebody has looked into it. The gaps stay on record. --new-log is for a ledger that was rolled "
+        "back and lost signed records for good: its log ends, and a worker begins one with another name.",
         example="otp-service ledger accept-restore",
+    )
+    accept.add_argument(
+        "--new-log", action="store_true", help="end the signed log that was rolled back, and begin a new one"
     )
     json_option(accept)
 
@@ -86,10 +90,27 @@ def _backup(args: argparse.Namespace) -> None:
 def _accept(args: argparse.Namespace) -> None:
     from ..bootstrap import accept_gaps  # noqa: PLC0415
 
-    accepted = accept_gaps(_known(load_settings()))
+    settings = _known(load_settings())
+    begun = _begin_new_log(settings) if args.new_log else None
+    accepted = accept_gaps(settings)
     if args.json:
-        print_json({"accepted": accepted})
+        print_json({"accepted": accepted} | ({"log": begun} if begun else {}))
     elif accepted:
         print_line(f"{accepted} gaps accepted; they stay on record")
-    else:
+    elif begun is None:
         note("there was no gap to accept")
+
+
+def _begin_new_log(settings: "Settings") -> dict[str, str | int]:
+    from ..bootstrap.new_log import begin_new_log  # noqa: PLC0415
+
+    begun = begin_new_log(settings)
+    note(f"the log {begun.ended} has ended; {begun.size} records of it were signed; {begun.aside} has its checkpoints")
+    note(f"the new log is {begun.origin}: give its key to everybody who has the old one, and say why: {begun.key}")
+    return {
+        "origin": begun.origin,
+        "key": begun.key,
+        "ended": begun.ended,
+        "size": begun.size,
+        "aside": str(begun.aside),
+    }

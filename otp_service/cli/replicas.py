@@ -36,7 +36,8 @@ def register(subparsers: Any) -> None:
         _lower,
         line="let those that follow now be enough",
         text="Only if the missing ones are gone for good and cannot become the primary: what was told to callers since "
-        f"would be unknown there. Sentinels do this by themselves after five seconds. {_NEEDS}",
+        "would be unknown there. With sentinels, and in a Cluster, the service does this by itself when they confirm "
+        f"that nobody takes over. {_NEEDS}",
         example="otp-service replicas lower",
     )
     json_option(listed)

@@ -3,19 +3,22 @@
 import argparse
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import ServiceError
-from .arguments import file_path, web_address
+from .arguments import file_path, host_and_port, web_address
 from .keys import at_shell
 from .output import note, print_line
 from .parser import UsageError, add_command, add_group
 from .settings import duration_ms, load_settings
 
 if TYPE_CHECKING:
+    from ..transparency.notes import Signer
     from ..witness.following import Follower
+    from ..witness.memory import MemoryFile
 
 KEY_VARIABLE = "OTP_API_KEY"
 
@@ -34,10 +37,15 @@ def register(groups: Any) -> None:
         _run,
         line="follow a log and cosign what continues what was cosigned before",
         text=f"The API key (scope audit:all) is read from {KEY_VARIABLE}; the listener of --metrics-port needs none. "
-        "A forked or rolled-back log gets no cosignature, and the exit status is 1 with --once.",
+        "A forked or rolled-back log gets no cosignature, and the exit status is 1 with --once. With --listen it waits "
+        "for logs that bring their checkpoints (C2SP tlog-witness) and asks for nothing.",
         example="otp-service witness run --log https://otp.example --key witness.key --log-key 'otp.example/audit+…'",
     )
-    run.add_argument("--log", metavar="URL", type=web_address, required=True, help="the service whose log it is")
+    source = run.add_mutually_exclusive_group(required=True)
+    source.add_argument("--log", metavar="URL", type=web_address, help="the service whose log it is")
+    source.add_argument(
+        "--listen", metavar="HOST:PORT", type=host_and_port, help="where the log brings it; needs --log-key at first"
+    )
     run.add_argument("--key", metavar="FILE", required=True, type=file_path, help="the witness's key; made if missing")
     run.add_argument("--log-key", metavar="VKEY", help="the log's key, learnt elsewhere (default: what the log says)")
     run.add_argument("--name", default=socket.gethostname(), help="the witness's name in a new key (default: the host)")
@@ -77,6 +85,8 @@ def _run(args: argparse.Namespace) -> int:
     every_s = duration_ms(args.every, "--every") / 1000
     signer = load_or_make(args.key, args.name)
     file = MemoryFile(Path(f"{args.key}.log"))
+    if args.listen is not None:
+        return _listen(args, signer, file)
     log = RemoteLog(args.log, os.environ.get(KEY_VARIABLE, ""))
     stop = stop_on_signals()
     with file.locked():
@@ -90,10 +100,39 @@ def _run(args: argparse.Namespace) -> int:
     return 0 if good or not args.once else 1
 
 
+def _listen(args: argparse.Namespace, signer: "Signer", file: "MemoryFile") -> int:
+    from ..runtime.ports import usable_address  # noqa: PLC0415
+    from ..runtime.signals import stop_on_signals  # noqa: PLC0415
+    from ..witness.following import begin  # noqa: PLC0415
+    from ..witness.listening import Accepting, WitnessServer  # noqa: PLC0415
+
+    stop = stop_on_signals()
+    with file.locked():
+        first = begin(file, args.log_key).first_key
+        host, port = args.listen
+        address = usable_address(host, port, "--listen")
+        with WitnessServer(address, Accepting(signer, file, lambda: int(time.time())), _tell) as server:
+            print_line(f"witness {signer.key}", flush=True)
+            _tell_key(first, args.log_key)
+            print_line(f"listening on {address[0]}:{server.server_address[1]}", flush=True)
+            threading.Thread(target=server.serve_forever, name="witness", daemon=True).start()
+            stop.wait()
+            server.shutdown()
+    return 0
+
+
+def _tell(line: str) -> None:
+    print_line(line, flush=True)
+
+
 def _begin(follower: "Follower", log_key: str | None) -> None:
+    _tell_key(follower.begin(log_key).first_key, log_key)
+
+
+def _tell_key(first_key: str, log_key: str | None) -> None:
     from ..transparency.notes import VerifierKey  # noqa: PLC0415
 
-    known = VerifierKey.parse(follower.begin(log_key).first_key)
+    known = VerifierKey.parse(first_key)
     where = "as it was given" if log_key else "as the log told it: compare it with one learnt elsewhere"
     note(f"the log's key, {where}: {known} (SHA-256 {known.fingerprint})")
 

@@ -7,6 +7,7 @@ from ..domain import replies
 from ..domain.factors import FactorKind
 from ..domain.numbering import Kind
 from ..domain.policy import DEFAULT_CODE_LENGTH, App, Limit, NumberLimits, Sender
+from ..domain.prices import micros
 from ..domain.territories import expanded
 from .callbacks import read_endpoint
 from .duration import plain_ms
@@ -43,6 +44,7 @@ def build_app(
         "guessing": read_rule(name, section.guessing, faults),
         "risk": read_hook(name, section.risk, environ, faults),
         "guard": read_guard(name, section.guard, faults),
+        "spend_limit": None if section.daily_spend_limit is None else micros(section.daily_spend_limit),
     }
     route = _route(name, section.route or [], senders, faults)
     return App(name=name, brand=section.brand or "", route=route, **given_only(given))

@@ -12,13 +12,14 @@ from typing import Any
 from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.errors import ConfigError
 from ..domain.policy import OnCall, Policy
-from ..domain.text_sizes import Prices
 from ..telnyx import BASE_URL
 from . import file, variables
 from .apps import build_app, given_only, number_limits
+from .audit import read_outlets
 from .callbacks import check_variables, secret_variable
 from .faults import Faults
 from .limits import read_limits
+from .prices import read_prices, require_prices
 from .retention import read_retention
 from .risk import risk_variable
 from .sections import (
@@ -28,7 +29,6 @@ from .sections import (
     AlertsSection,
     AppSection,
     AuditSection,
-    PricesSection,
     ServiceSection,
     StoreSection,
 )
@@ -49,18 +49,21 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     service = read_section(document.get("service", {}), ServiceSection, "service", faults)
     store = read_section(document.get("store", {}), StoreSection, "store", faults)
     audit = read_section(document.get("audit", {}), AuditSection, "audit", faults)
-    prices = read_section(document.get("prices", {}), PricesSection, "prices", faults)
+    prices = read_prices(document.get("prices", {}), faults)
     retention = read_retention(document.get("retention", {}), faults)
     policy = replace(_policy(document, service, environ, faults), retention=retention)
+    require_prices(policy, prices, faults)
     public_url = faults.attempt(lambda: _public_url(environ, service), "")
     given = {
         "shards": service.shards,
         "queue_max": service.queue_max,
         "audit_retention_ms": audit.retention,
         "audit_backlog_max": audit.backlog_max,
+        "keep_webhooks": audit.keep_webhooks,
+        "outlets": read_outlets(audit, faults),
         "optout_sync_ms": service.optout_sync,
         "on_call": _on_call(document, faults),
-        "prices": Prices(**given_only({"currency": prices.currency, "segments": prices.segments})),
+        "prices": prices,
         "keeps_codes": None if store.after_restart is None else store.after_restart is AfterRestart.KEEP_CODES,
         "replicas": store.replicas,
         "config_path": path,

@@ -117,6 +117,7 @@ class AppSection(Section):
     risk: dict[str, Any] | None = None
     guessing: dict[str, Any] | None = None
     guard: dict[str, Any] | None = None
+    daily_spend_limit: Annotated[float, Meta(gt=0, le=10_000_000)] | None = None
 
 
 BudgetSize = Annotated[float, Meta(ge=1, le=1_000_000)]
@@ -198,13 +199,27 @@ class StoreSection(Section):
     replicas: Annotated[int, Meta(ge=0, le=8)] | None = None
 
 
+class WitnessEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One of `witnesses = [{url = "https://…", key = "…"}]`."""
+
+    url: str
+    key: str
+
+
 class AuditSection(Section):
     """`[audit]`."""
 
-    checks: ClassVar[Mapping[str, Check]] = {"retention": checks.retention}
+    checks: ClassVar[Mapping[str, Check]] = {"retention": checks.retention, "checkpoint_every": checks.interval}
 
     retention: Duration | None = None
     backlog_max: Annotated[int, Meta(ge=1_000, le=100_000_000)] | None = None
+    keep_webhooks: bool | None = None
+    checkpoint_url: str | None = None
+    checkpoint_every: Duration | None = None
+    timestamp_url: str | None = None
+    timestamp_ca_file: Annotated[str, Meta(min_length=1)] | None = None
+    witnesses: Annotated[list[WitnessEntry], Meta(max_length=16)] | None = None
+    allow_private: bool | None = None
 
 
 class RetentionSection(Section):
@@ -221,13 +236,18 @@ class RetentionSection(Section):
     last_senders: Duration | None = None
 
 
+Price = Annotated[float, Meta(ge=0, le=100)]
+
+
 class PricesSection(Section):
     """`[prices]`."""
 
-    checks: ClassVar[Mapping[str, Check]] = {"segments": checks.priced}
+    checks: ClassVar[Mapping[str, Check]] = {"segments": checks.priced, "whatsapp": checks.priced}
 
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
-    segments: dict[str, Annotated[float, Meta(ge=0, le=100)]] | None = None
+    segments: dict[str, Price] | None = None
+    whatsapp: dict[str, Price] | None = None
+    default: Price | None = None
 
 
 class AlertsSection(Section):

@@ -6,8 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..domain.errors import ConfigError
+from ..domain.outlets import Outlets
 from ..domain.policy import OnCall, Policy
-from ..domain.text_sizes import Prices
+from ..domain.prices import Prices
 from ..telnyx import BASE_URL
 
 LEDGER_FILE = "ledger.db"
@@ -18,10 +19,11 @@ class Settings:
     """Everything that is configured. Its repr shows no secret.
 
     `queue_max` is the most deliveries that wait on one shard; `audit_retention_ms` how long events stay in the store
-    once they are in the ledger; `audit_backlog_max`: so many may wait for that; `optout_sync_ms` the time between two
-    reads of the carrier's list of opt-outs; `on_call` None alerts nobody; `keeps_codes`: whether codes may outlive a
-    restart of the store, None for what suits the kind of store; `replicas`: so many have to have what was written
-    before a caller is told, None as `keeps_codes`. `data_dir` and `ledger_url`: see `ledger`.
+    once they are in the ledger; `audit_backlog_max`: so many may wait for that; `keep_webhooks`: what the carrier
+    signed stands beside the records that it caused; `outlets`: who gets checkpoints of the signed log; `optout_sync_ms`
+    the time between two reads of the carrier's list of opt-outs; `on_call` None alerts nobody; `keeps_codes`: whether
+    codes may outlive a restart of the store, None for what suits the kind of store; `replicas`: so many at least have
+    to have what was written before a caller is told, None as `keeps_codes`. `data_dir` and `ledger_url`: see `ledger`.
     """
 
     policy: Policy
@@ -32,6 +34,8 @@ class Settings:
     queue_max: int = 10_000
     audit_retention_ms: int = 2 * 86_400_000
     audit_backlog_max: int = 1_000_000
+    keep_webhooks: bool = True
+    outlets: Outlets = field(default_factory=Outlets)
     optout_sync_ms: int = 15 * 60_000
     on_call: OnCall | None = None
     prices: Prices = field(default_factory=Prices)
@@ -67,9 +71,14 @@ class Settings:
         return "keep_codes" if keeps else "end_codes"
 
     @property
-    def expected_replicas(self) -> int:
-        """How many replicas must have what was written; by default one where sentinels watch."""
-        return int(self._kind == "sentinel") if self.replicas is None else self.replicas
+    def expected_replicas(self) -> int | None:
+        """How many replicas at least must have what was written, 0: nobody waits for them; None: all that follow.
+
+        By default one where sentinels watch, and in a Cluster all that follow.
+        """
+        if self.replicas is not None or self._kind == "cluster":
+            return self.replicas
+        return int(self._kind == "sentinel")
 
     @property
     def _kind(self) -> str:

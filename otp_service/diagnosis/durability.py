@@ -46,10 +46,12 @@ def check_restarts(store: Store, after_restart: str) -> CheckResult:
     return CheckResult("restarts", True, RESTARTS[after_restart])
 
 
-def check_replicas(expected: int, missing: int) -> Iterator[CheckResult]:
-    """As many replicas as ever must follow, where some are expected. `missing`: shards with too few."""
-    if expected and missing:
+def check_replicas(expected: int | None, missing: int) -> Iterator[CheckResult]:
+    """As many replicas as ever must follow. `expected`: see `Settings`. `missing`: shards with too few."""
+    if expected == 0:
+        return
+    if missing:
         detail = f"too few replicas follow: {missing} shards take no starts and no checks; see [store] replicas"
         yield CheckResult("replicas", False, detail)
-    elif expected:
+    else:
         yield CheckResult("replicas", True, "all replicas follow, and writes wait for them")

@@ -12,6 +12,7 @@ from .result import CheckResult
 if TYPE_CHECKING:
     from ..ledger.database import Database
     from ..signed_log.state import LogState
+    from ..transparency.checkpoints import Checkpoint
 
 LATE_MS = 60_000
 """A worker signs every ten seconds while there is something new."""
@@ -22,16 +23,21 @@ WITNESS_LATE = 10_000
 WITNESS_LATE_MS = 600_000
 """So long may a checkpoint wait for a witness, which looks every ten seconds: a small service signs few records."""
 
+TRIES = 3
+"""So many tries may fail in a row: another worker or the next minute may have more luck."""
+
 NAME = "signed log"
 
 
 def check_signed_log(
-    find: Callable[[], "Database | None"], now_ms: int, kept_size: int, kept: Path | None = None
+    find: Callable[[], "Database | None"], now_ms: int, kept: Path | None = None
 ) -> Iterator[CheckResult]:
-    """`find` opens the ledger if it is there. `kept_size`: that of the checkpoint in the data directory, 0 for none.
+    """`find` opens the ledger if it is there.
 
-    `kept`: the file of that checkpoint, None if there is no such directory.
+    `kept`: the file of the checkpoint in the data directory, None if there is no such directory.
     """
+    from ..signed_log.kept_checkpoint import KeptCheckpoint  # noqa: PLC0415 - as `_state`
+
     try:
         database = find()
         if database is None:
@@ -43,8 +49,9 @@ def check_signed_log(
     except ServiceError as error:
         yield CheckResult(NAME, False, error.detail)
         return
-    yield judge_signed_log(state, now_ms, kept_size)
+    yield judge_signed_log(state, now_ms, KeptCheckpoint(kept).read())
     yield from judge_witnesses(state, now_ms)
+    yield from judge_outlets(state)
     if kept is not None and not os.access(kept.parent, os.W_OK | os.X_OK):
         detail = f"{kept} cannot be written here, so a ledger that was rolled back is not noticed"
         yield CheckResult("kept checkpoint", False, f"{detail}; set OTP_DATA_DIR to a directory that can be written")
@@ -56,14 +63,16 @@ def _state(database: "Database") -> "LogState":
     return log_state(database)
 
 
-def judge_signed_log(state: "LogState", now_ms: int, kept_size: int) -> CheckResult:
-    """Whether what there is was signed in time, and is no less than what was signed before."""
+def judge_signed_log(state: "LogState", now_ms: int, kept: "Checkpoint | None") -> CheckResult:
+    """Whether what there is was signed in time, and is no less than what was signed before (`kept`)."""
+    from ..signed_log.kept_checkpoint import kept_fault  # noqa: PLC0415 - as `_state`
+
     waiting = state.records - state.signed
     if state.signed_at_ms is None:
         return CheckResult(NAME, False, "nothing is signed yet: a worker signs the log (otp-service worker)")
-    if kept_size > state.signed:
-        detail = f"{kept_size} records were signed, and the ledger knows of {state.signed}: it was rolled back"
-        return CheckResult(NAME, False, f"{detail}; see the guide for auditors")
+    fault = kept_fault(kept, state.origin, state.signed)
+    if fault is not None:
+        return CheckResult(NAME, False, f"{fault}; see the guide on keeping the audit record")
     detail = f"{state.signed} of {state.records} records are signed, last {rfc3339(state.signed_at_ms, 'seconds')}"
     if waiting and now_ms - state.signed_at_ms > LATE_MS:
         return CheckResult(NAME, False, f"{detail}; does a worker run? Its log says why it cannot sign")
@@ -81,3 +90,10 @@ def judge_witnesses(state: "LogState", now_ms: int) -> Iterator[CheckResult]:
         late = lag > WITNESS_LATE or waited_ms > WITNESS_LATE_MS
         more = "; does it run? Its messages say whether it refuses (no longer there: otp-service witness remove)"
         yield CheckResult(f"witness {witness.name}", not late, detail + (more if late else ""))
+
+
+def judge_outlets(state: "LogState") -> Iterator[CheckResult]:
+    """Whether checkpoints arrive where they are sent to: a line for each where the last tries failed."""
+    for target, failures in state.failing.items():
+        detail = f"the last {failures} tries failed; a worker's log says why, and it tries again"
+        yield CheckResult(f"checkpoints to {target}", failures < TRIES, detail)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from ..domain.policy import Policy
-from ..domain.text_sizes import Prices, text_sizes, told_prices
+from ..domain.prices import Prices
+from ..domain.text_sizes import text_sizes, told_prices
 from .result import CheckResult
 
 

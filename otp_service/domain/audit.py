@@ -61,6 +61,7 @@ class EventType(StrEnum):
     GUARD_OUTAGE = "guard.outage"
     GUARD_FACTOR = "guard.factor_approved"
     GUARD_RETURNED = "guard.returned"
+    SPEND_REACHED = "spend.reached"
     SAFE_LISTED = "guard.safe_listed"
     SAFE_REMOVED = "guard.safe_removed"
     OPTED_OUT = "optout.added"
@@ -119,6 +120,10 @@ class EventField:
     """Which event of its verification it is, counted from 1; empty for what is not counted there."""
     DETAIL: Final = "detail"
     """A JSON object."""
+    WEBHOOK: Final = "webhook"
+    """The commitment to the carrier's webhook that caused it; empty for what none caused."""
+    SEALED_WEBHOOK: Final = "sealed_webhook"
+    """That webhook, sealed: only for the exporter."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -231,11 +236,20 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events in order of time, the positions after them, and whether the end was reached."""
+    """Events in order of time, the positions after them, and whether the end of what can be read was reached.
+
+    `unread`: shards that do not answer now. What they still have comes later, behind their positions, which stay.
+    """
 
     events: list[Event]
     positions: list[Position]
     at_end: bool
+    unread: frozenset[int] = frozenset()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether there is nothing to show, and nobody can say that there is nothing more."""
+        return self.at_end and bool(self.unread) and not self.events
 
 
 _CURSOR_POSITION = struct.Struct(">QQ")

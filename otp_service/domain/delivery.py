@@ -7,6 +7,8 @@ The same table stands in `storage/lua/_delivery.lua`, where the move is atomic; 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .prices import Cost
+
 
 class DeliveryStatus(StrEnum):
     """Where a delivery stands. `unknown`: the carrier's answer was lost, a webhook or poll will settle it."""
@@ -108,7 +110,8 @@ SendOutcome = Accepted | Refused | NotSent | Unknown
 class DeliveryReport:
     """What the carrier says of one message to one phone, by webhook or when polled.
 
-    `to` is the recipient in E.164. `status` is the carrier's own, `occurred_ms` Unix milliseconds or 0.
+    `to` is the recipient in E.164. `status` is the carrier's own, `occurred_ms` Unix milliseconds or 0. `cost`: what it
+    cost to send, None where nothing is said.
     """
 
     message_id: str
@@ -117,6 +120,7 @@ class DeliveryReport:
     occurred_ms: int = 0
     error: Refused | None = None
     delivery_id: str | None = None
+    cost: Cost | None = None
 
 
 _FROM_CARRIER = {

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .ids import Reference
+from .prices import ExpectedCost, Settlement
 
 LONGEST_SLEEP_MS = 250
 """A wait for the sender's rate that a worker's thread may sleep through. A longer one is spent in the store."""
@@ -47,6 +48,8 @@ class PendingDelivery:
     sealed_by: str = ""
     replaced: bool = False
     """The code has been sent again since: nothing more goes out by this delivery."""
+    untaken: ExpectedCost | None = None
+    """The expected price that is to be taken before it goes out; None where it was taken, or none is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,14 @@ class SendPermit:
 
 @dataclass(frozen=True, slots=True)
 class ReportOutcome:
-    """What a delivery report changed. `outcome`: `moved`, `same` or `foreign`. `sender`: whose message."""
+    """What a delivery report changed. `outcome`: `moved`, `same` or `foreign`. `sender`: whose message.
+
+    `settlement`: what its cost corrects; None if it is no news.
+    """
 
     outcome: str
     sender: str = ""
+    settlement: Settlement | None = None
 
 
 class TimerKind(StrEnum):

@@ -218,6 +218,7 @@ class App:
     `risk`: whom to ask before a code is sent. `guessing`: when codes are made harder to guess.
     `acr`: what receipts say of the policy of a purpose, where it names something.
     `test_codes`: the code of each test number (E.164); nothing is ever sent to those.
+    `spend_limit`: what its messages may cost in a UTC day, in millionths of the currency of `[prices]`; None for any.
     """
 
     name: str
@@ -243,6 +244,7 @@ class App:
     guessing: GuessingRule = field(default_factory=GuessingRule)
     acr: Mapping[str, str] = field(default_factory=dict)
     test_codes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    spend_limit: int | None = None
 
     def counts(self, purpose: str) -> frozenset[FactorKind]:
         """The kinds of factors that count for a purpose: all, where nothing is said of it."""

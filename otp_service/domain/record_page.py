@@ -26,6 +26,13 @@ def behind(positions: Sequence[Position], reached: Mapping[int, Reached]) -> lis
     ]
 
 
+def not_in_ledger(shards: Sequence[int], reached: Mapping[int, Reached], until_ms: int | None) -> list[int]:
+    """The shards whose streams may have something until then that is not in the ledger yet."""
+    return [
+        shard for shard in shards if until_ms is None or shard not in reached or _end_of(reached[shard]).ms <= until_ms
+    ]
+
+
 def _end_of(reached: Reached) -> Position:
     """The place of the last event of the last entry that is in the ledger."""
     ms, counter = place(reached.entry)
@@ -49,4 +56,4 @@ def merged(
     after = list(streams.positions) if all_shown else list(before)
     for event in shown:
         after[event.shard] = max(after[event.shard], event.position)
-    return EventPage(shown, after, at_end=streams.at_end and all_shown)
+    return EventPage(shown, after, at_end=streams.at_end and all_shown, unread=streams.unread)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .admission import OuterAnswer
-from .guarding import ASK, GuardNeeded, GuardPlace
+from .guarding import ASK, GuardNeeded, GuardPlace, GuardVerdict
 from .ids import Reference
 from .policy import TOMBSTONE_MS, App, Channel, NumberLimits, Sender
 from .view import VerificationView
@@ -37,6 +37,7 @@ class StartCommand:
     `guard_place`: where the number is, None if the pumping guard leaves this start alone; `guard`: what its budgets
     said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was taken; `guard_turn`: when.
     `guard_quiet`: a refusal by them is not put on record.
+    `spend`: whether the expected price was taken of what the app may spend today; None where it may spend any amount.
     `refused_before`: what a look at the start found. There is no room in the queue for it, then.
     """
 
@@ -74,6 +75,7 @@ class StartCommand:
     guard_taken: str = ""
     guard_turn: str = ""
     guard_quiet: bool = False
+    spend: OuterAnswer | None = None
     refused_before: "StartRefused | None" = None
 
 
@@ -83,11 +85,13 @@ class Started(VerificationView):
 
     `resent`: the code of an earlier verification was queued again. `replayed`: this operation ran before.
     `guarded`: `counted` if what the guard took is kept, `known` for a start of a known number that counts as one.
+    `verdict`: what the guard's budgets said, where the store asked them by itself.
     """
 
     resent: bool
     replayed: bool = False
     guarded: str = ""
+    verdict: GuardVerdict | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class StartRefused:
 
     `limit` names the limit that refuses, as the configuration does; "" where none does. `verification_id`: the pending
     one, for the log. `unguarded`: the guard's budgets were not asked, and would be. `quiet`: they refused this number
-    a moment ago.
+    a moment ago. `verdict` as in `Started`.
     """
 
     code: str
@@ -106,6 +110,7 @@ class StartRefused:
     verification_id: str | None = field(default=None, compare=False)
     unguarded: bool = field(default=False, compare=False)
     quiet: bool = field(default=False, compare=False)
+    verdict: GuardVerdict | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,13 @@
 """How many parts the usual texts of an app take, and whether its brand makes them more."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from . import message_text
 from .message_templates import TEMPLATES
 from .policy import App, Channel
+from .prices import Prices
 from .sms_segments import Encoding, Segments, outside_gsm7, segments
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a part of an SMS costs by country (ISO 3166), as the operator's contract with the carrier has it."""
-
-    currency: str = "USD"
-    segments: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

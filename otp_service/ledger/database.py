@@ -22,7 +22,10 @@ BUSY_S = 30.0
 """For so long one writer waits for another."""
 
 CONNECT_S = 5
-_FORGETTING = {"sqlite": ("VACUUM",), "postgresql": ("VACUUM FULL persons", "VACUUM FULL records")}
+_FORGETTING = {
+    "sqlite": ("VACUUM",),
+    "postgresql": ("VACUUM FULL persons", "VACUUM FULL webhooks", "VACUUM FULL records"),
+}
 """What writes the tables anew, without what was deleted."""
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from ..clock import utc
 from .database import Database
-from .tables import ERASURES, PERSONS, RECORDS
+from .tables import ERASURES, PERSONS, RECORDS, WEBHOOKS
 
 TombstoneOf = Callable[[int, str], str]
 """Year of an erasure and keyed hash of a number to the tombstone."""
@@ -38,7 +38,8 @@ def erase(database: Database, number_hash: str, tombstone: str, at_ms: int) -> i
 
 
 def _erase(connection: Connection, number_hash: str) -> int:
-    connection.execute(delete(PERSONS).where(PERSONS.c.number_hash == number_hash))
+    for table in (PERSONS, WEBHOOKS):
+        connection.execute(delete(table).where(table.c.number_hash == number_hash))
     changed = connection.execute(update(RECORDS).where(RECORDS.c.number_hash == number_hash).values(number_hash=None))
     return changed.rowcount
 

@@ -52,6 +52,10 @@ class Source(Protocol):
         """Drop entries that were kept long enough and are in the ledger."""
         ...
 
+    def forget_webhooks(self, events: Sequence[Event]) -> object:
+        """Drop the webhooks that wait with these events: they are in the ledger."""
+        ...
+
     def tell(self, reached: Mapping[int, Reached]) -> object:
         """Say how many entries of each shard are in the ledger."""
         ...
@@ -133,6 +137,7 @@ class Exporter:
             # Only now: with positions that had moved, what another exporter had trimmed looked lost.
             for gap in gaps:
                 _log.error("the store lost or repeated events", extra={"reason": gap.detail["reason"]})
+        self._source.forget_webhooks(events)
         self._after(after, steps)
         self._state = after
         return len(events)

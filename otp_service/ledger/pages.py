@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, not_, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select, union_all
 
 from ..domain.audit import Event, EventField, Position
 from ..domain.continuity import Reached
@@ -24,6 +24,9 @@ _COLUMNS = {
     EventField.NUMBER_HASH: RECORDS.c.number_hash,
     EventField.MESSAGE: RECORDS.c.message_id,
 }
+_TELLING = (EventField.DELIVERY, EventField.VERIFICATION, EventField.MESSAGE, EventField.NUMBER_HASH)
+"""Filters that few records pass, those of the fewest first."""
+
 _SHOWN = (
     RECORDS.c.seq,
     RECORDS.c.shard,
@@ -102,10 +105,10 @@ def page_query(
     conditions = [*_after(positions, shards), *_within(shards, len(positions))]
     if until_ms is not None:
         conditions.append(RECORDS.c.at_ms <= min(until_ms, GREATEST))
-    # One ordered walk through an index for each combination of values, of which the first rows are merged.
+    # Of several ordered walks through an index the first rows are merged.
     parts = [
         select(*_SHOWN).where(and_(*equal, *conditions)).order_by(*(RECORDS.c[name] for name in _ORDER)).limit(limit)
-        for equal in _combinations(wanted)
+        for equal in _walks(wanted)
     ]
     if len(parts) == 1:
         return parts[0]
@@ -113,13 +116,27 @@ def page_query(
     return select(merged).order_by(*(merged.c[name] for name in _ORDER)).limit(limit)
 
 
-def _combinations(wanted: Mapping[str, frozenset[str]]) -> Iterator[list[ColumnElement[bool]]]:
-    for values in product(*map(sorted, wanted.values())):
-        chosen = dict(zip(wanted, values, strict=True))
-        if EventField.DELIVERY in chosen:
-            # A delivery's id names its verification, which has the index.
-            chosen.setdefault(EventField.VERIFICATION, _token(chosen[EventField.DELIVERY]))
-        yield [_COLUMNS[name] == value for name, value in chosen.items()]
+def _walks(wanted: Mapping[str, frozenset[str]]) -> Iterator[list[ColumnElement[bool]]]:
+    """What each walk through an index looks for: one value of the most telling filter, or one of each app and type."""
+    telling = next((name for name in _TELLING if name in wanted), None)
+    if telling is None:
+        for values in product(*map(sorted, wanted.values())):
+            yield [_COLUMNS[name] == value for name, value in zip(wanted, values, strict=True)]
+        return
+    others = [_beside(_COLUMNS[name], values) for name, values in wanted.items() if name != telling]
+    for value in sorted(wanted[telling]):
+        yield [*_of_one(telling, value), *others]
+
+
+def _of_one(name: str, value: str) -> list[ColumnElement[bool]]:
+    # A delivery's id names its verification, which has the index.
+    of_its_verification = [RECORDS.c.verification == _token(value)] if name == EventField.DELIVERY else []
+    return [*of_its_verification, _COLUMNS[name] == value]
+
+
+def _beside(column: ColumnElement[Any], values: frozenset[str]) -> ColumnElement[bool]:
+    """A condition for which no planner takes an index: app and type have one together, and that has far more rows."""
+    return func.coalesce(column, "").in_(sorted(values))
 
 
 def _token(delivery_id: str) -> str:
@@ -161,5 +178,6 @@ def _event(row: Any, values: Mapping[str, str]) -> Event:
         EventField.POLICY: leaf["policy"] or "",
         EventField.N: str(leaf["n"] or ""),
         EventField.DETAIL: json.dumps({**leaf["detail"], **personal}),
+        EventField.WEBHOOK: leaf.get("webhook") or "",
     }
     return Event(row.shard, Position(row.at_ms, row.counter), leaf["type"], fields)

@@ -42,10 +42,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Rows of the tables `records` and `persons`. `configurations`: hash to content, of those that were loaded."""
+    """Rows of the tables `records`, `persons` and `webhooks`. `configurations`: hash to content, of those loaded."""
 
     records: list[Row] = field(default_factory=list)
     persons: list[Row] = field(default_factory=list)
+    webhooks: list[Row] = field(default_factory=list)
     configurations: dict[str, str] = field(default_factory=dict)
 
 
@@ -84,6 +85,8 @@ class RecordEncoder:
             if len(leaf) > LEAF_MAX:
                 message_id = None
                 leaf = _leaf(event, seq, TOO_LONG, person[1] if person else None, policy)
+            if sealed := event.fields.get(EventField.SEALED_WEBHOOK):
+                made.webhooks.append({"seq": seq, "number_hash": event.number_hash, "sealed": sealed})
             made.records.append(_row(event, seq, leaf, message_id, person[0] if person else None))
         return made
 
@@ -150,8 +153,14 @@ def _leaf(event: Event, seq: int, detail: str, person: str | None, policy: str |
         f',"key_id":{_text(event.key_id)},"request_id":{_text(event.request_id)}}}'
         f',"delivery_id":{_text(event.delivery_id)},"detail":{detail},"n":{event.n or "null"}'
         f',"person":{_text(person)},"policy":{_text(policy)},"seq":{seq},"shard":{event.shard}'
-        f',"type":{_text(event.type)},"v":{VERSION},"verification_id":{_text(event.verification_id)}}}'
+        f',"type":{_text(event.type)},"v":{VERSION},"verification_id":{_text(event.verification_id)}{_webhook(event)}}}'
     ).encode()
+
+
+def _webhook(event: Event) -> str:
+    """The last member, of a record that a webhook caused."""
+    commitment = event.fields.get(EventField.WEBHOOK)
+    return f',"webhook":{_text(commitment)}' if commitment else ""
 
 
 def _at(event: Event) -> str:

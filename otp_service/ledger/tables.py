@@ -35,6 +35,15 @@ PERSONS = Table(
 )
 """What identifies somebody. `id`: the number of the first record that it belongs to."""
 
+WEBHOOKS = Table(
+    "webhooks",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True),
+    Column("number_hash", Text),
+    Column("sealed", Text),
+)
+"""What the carrier signed. `seq`: the number of the record that it caused."""
+
 POSITIONS = Table(
     "positions",
     METADATA,

@@ -10,7 +10,7 @@ from ..domain.audit import Event
 from ..domain.continuity import Reached
 from .database import Database
 from .records import RecordEncoder
-from .tables import CONFIGURATIONS, GAPS, LEDGER, PERSONS, POSITIONS, RECORDS
+from .tables import CONFIGURATIONS, GAPS, LEDGER, PERSONS, POSITIONS, RECORDS, WEBHOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ def append(
             connection.execute(update(LEDGER).values(size=after.size))
         if encoded.persons:
             connection.execute(insert(PERSONS), encoded.persons)
+        if encoded.webhooks:
+            connection.execute(insert(WEBHOOKS), encoded.webhooks)
         for name in policies - before.policies:
             connection.execute(insert(CONFIGURATIONS).values(hash=name, content=encoded.configurations[name]))
         _move(connection, before, reached)

@@ -17,8 +17,10 @@ from ..domain.ids import VERIFICATION_PREFIX
 from ..ledger.database import Database
 from ..ledger.tables import PERSONS, RECORDS
 from ..transparency import bundles
+from ..transparency.bundled_webhooks import keys_file, webhook_files
 from ..transparency.bundles import record_name
 from ..transparency.checkpoints import LogKeys, read_checkpoint
+from .beside_webhooks import webhook_of
 from .log_store import LogStore, SignedCheckpoint
 from .reading import for_proofs, prove
 from .timeline import timeline_html, timeline_text
@@ -88,12 +90,13 @@ def stated(database: Database, token: str) -> int | None:
 class Gathering:
     """What a bundle is made with. `unseal` opens what identifies somebody, None discloses nothing.
 
-    `also`: further files by name, such as the keys of receipts.
+    `also`: further files by name, such as the keys of receipts. `now_ms`: Unix milliseconds.
     """
 
     keys: LogKeys
     unseal: Callable[[str], bytes] | None
     also: Mapping[str, bytes]
+    now_ms: int = 0
 
 
 def gather(
@@ -112,6 +115,7 @@ def gather(
         made = _made(connection, seqs, signed, gathering.unseal, progress)
         if statement is not None:
             made |= _shown(connection, statement, bundles.STATEMENT, signed, gathering.unseal)
+        made |= _webhooks(connection, seqs, gathering)
         note = log.published(signed).encode()
         rotations = _rotations(log, gathering.keys, signed)
     leaves = [json.loads(made[record_name(seq) + bundles.LEAF]) for seq in seqs]
@@ -166,6 +170,20 @@ def _disclosed(connection: Connection, seq: int, name: str, unseal: Callable[[st
     except (KeyUnknown, SealBroken, ValueError, KeyError, binascii.Error):
         return {}
     return {name + bundles.PERSON: canonical(values), name + bundles.SALT: f"{salt.hex()}\n".encode()}
+
+
+def _webhooks(connection: Connection, seqs: Sequence[int], gathering: Gathering) -> dict[str, bytes]:
+    """What the carrier signed, of the records that it caused; nothing of others is disclosed without `unseal`."""
+    if gathering.unseal is None:
+        return {}
+    made: dict[str, bytes] = {}
+    keys: set[bytes] = set()
+    for seq in seqs:
+        webhook = webhook_of(connection, seq, gathering.unseal, gathering.now_ms)
+        if webhook is not None:
+            name, keys = f"{seq:0{bundles.DIGITS}}", keys | {webhook.key}
+            made |= webhook_files(name, salt=webhook.salt, signature=webhook.signature, signed=webhook.signed)
+    return {**made, **keys_file(keys)}
 
 
 def _rotations(log: LogStore, keys: LogKeys, signed: SignedCheckpoint) -> dict[str, bytes]:

@@ -11,13 +11,16 @@ from sqlalchemy import Connection, func, select
 
 from ..clock import rfc3339
 from ..ledger.database import Database
-from ..ledger.tables import CONFIGURATIONS, PERSONS, RECORDS
+from ..ledger.tables import CONFIGURATIONS, PERSONS, RECORDS, WEBHOOKS
 from ..transparency.checkpoints import Checkpoint, LogKeys, SignatureRefused, read_checkpoint
 from ..transparency.findings import Finding, Tampering
 from ..transparency.inspecting import inspect, judge_older
 from ..transparency.notes import NoteError
+from ..transparency.published import within
+from ..transparency.ranges import inspect_range
+from ..transparency.signed_tiles import SignedTiles, TileRefused
 from ..transparency.tiles import hashes_of
-from ..transparency.tree import HASH_BYTES, Tree, leaf_hash
+from ..transparency.tree import HASH_BYTES, TILE_WIDTH, Tree, leaf_hash
 from .log_store import LogStore
 from .personal import Beside, Opening, PersonalParts
 from .stored_tiles import StoredTiles
@@ -34,7 +37,7 @@ class Report:
     """What was verified: how many records there are and are signed, and the first thing that is wrong.
 
     `erased`: records whose personal part was erased, which breaks nothing; `unopened`: those whose personal part was
-    sealed with a key that the keyring has not.
+    sealed with a key that the keyring has not. `span`: the first and last record, if not all were verified.
     """
 
     records: int
@@ -43,6 +46,11 @@ class Report:
     erased: int
     unopened: int
     finding: Finding | None
+    span: tuple[int, int] | None = None
+
+
+Span = tuple[int, int | None]
+"""The numbers of the first and the last record that are verified; None for the last that is signed."""
 
 
 def verify_ledger(
@@ -50,25 +58,47 @@ def verify_ledger(
     keys: LogKeys,
     opening: Opening,
     older: Sequence[Checkpoint] = (),
+    *,
     progress: Progress = lambda _done, _total: None,
+    span: Span | None = None,
 ) -> Report:
-    """Verify everything that is signed, and what stands beside it.
+    """Verify everything that is signed, or the records of `span`, and what stands beside it.
 
-    `older`: checkpoints that somebody kept elsewhere. Raises LedgerUnavailable.
+    `older`: checkpoints that somebody kept elsewhere. Raises LedgerUnavailable, and NothingToVerify where the records
+    of `span` are not signed.
     """
     with database.reading() as connection:
         notes = LogStore(connection).all_notes()
         checkpoints, finding = _judged(notes, keys)
         records = int(connection.execute(select(func.count()).select_from(RECORDS)).scalar_one())
         persons = PersonalParts(connection, opening)
-        rows = _Rows(connection, persons, records, progress)
         tiles = StoredTiles(connection)
-        finding = finding or inspect(rows.leaves(), lambda number: _hashes(tiles, number), checkpoints)
+        signed = max((one.size for one in checkpoints), default=0)
+        asked = None if span is None or finding or not checkpoints else within(span, signed)
+        rows = _Rows(connection, persons, records, progress, asked)
+        if asked is None:
+            finding = finding or inspect(rows.leaves(), lambda number: _hashes(tiles, number), checkpoints)
+        else:
+            finding = finding or _in_range(rows, tiles, checkpoints, asked, progress)
         finding = rows.sooner(finding) or _tiles_fault(Tree(tiles), checkpoints)
         finding = finding or _judge_older(older, checkpoints, records, Tree(tiles))
         finding = finding or _edited_configuration(connection)
-        signed = max((one.size for one in checkpoints), default=0)
-        return Report(records, signed, len(notes), persons.erased, persons.unopened, finding)
+        return Report(records, signed, len(notes), persons.erased, persons.unopened, finding, asked)
+
+
+def _in_range(
+    rows: "_Rows", tiles: StoredTiles, own: Sequence[Checkpoint], asked: tuple[int, int], progress: Progress
+) -> Finding | None:
+    """Against the tiles, which the newest checkpoint proves: of all other records nothing is read."""
+    newest = max(own, key=lambda one: one.size)
+
+    def fetch(level: int, number: int, width: int) -> bytes:
+        return tiles.tile(level, number)[: width * HASH_BYTES]
+
+    try:
+        return inspect_range(rows.in_tile, SignedTiles(newest, fetch), *asked, progress)
+    except TileRefused as error:
+        return Finding(Tampering.EDITED, None, f"the stored tiles are not those that were signed: {error}")
 
 
 def _judged(notes: Sequence[str], keys: LogKeys) -> tuple[list[Checkpoint], Finding | None]:
@@ -114,27 +144,49 @@ def _judge_older(older: Sequence[Checkpoint], own: Sequence[Checkpoint], records
 class _Rows:
     """The rows in order of their numbers. Notes the first whose columns are not what its bytes say."""
 
-    def __init__(self, connection: Connection, persons: PersonalParts, total: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        persons: PersonalParts,
+        total: int,
+        progress: Progress,
+        asked: tuple[int, int] | None = None,
+    ) -> None:
         self._connection = connection
         self._persons = persons
         self._total = total
         self._progress = progress
+        self._asked = asked or (1, total)
         self._finding: Finding | None = None
 
     def leaves(self) -> Iterator[bytes]:
         done, last = 0, 0
         while rows := self._portion(last):
             for row in rows:
-                if self._finding is None and (fault := _fault(row, self._persons)):
-                    self._finding = Finding(Tampering.EDITED, row[0], f"record {row[0]} was edited: {fault}")
+                self._judge(row)
                 yield _raw(row[1])
             done, last = done + len(rows), rows[-1][0]
             self._progress(done, self._total)
 
-    def _portion(self, last: int) -> Sequence[Any]:
-        wanted = select(*(RECORDS.c[name] for name in _COLUMNS), PERSONS.c.number_hash, PERSONS.c.sealed)
+    def in_tile(self, number: int, width: int) -> list[bytes]:
+        """Those of the tile with this number, without a gap where one is missing. Those asked for are judged."""
+        first = number * TILE_WIDTH + 1
+        rows = [row for row in self._portion(first - 1, width) if row[0] < first + width]
+        for row in rows:
+            if self._asked[0] <= row[0] <= self._asked[1]:
+                self._judge(row)
+        return [_raw(row[1]) for row in rows]
+
+    def _judge(self, row: Any) -> None:
+        if self._finding is None and (fault := _fault(row, self._persons)):
+            self._finding = Finding(Tampering.EDITED, row[0], f"record {row[0]} was edited: {fault}")
+
+    def _portion(self, last: int, most: int = PORTION) -> Sequence[Any]:
+        personal = (PERSONS.c.number_hash, PERSONS.c.sealed, WEBHOOKS.c.sealed)
+        wanted = select(*(RECORDS.c[name] for name in _COLUMNS), *personal)
         joined = wanted.join_from(RECORDS, PERSONS, RECORDS.c.person == PERSONS.c.id, isouter=True)
-        behind = joined.where(RECORDS.c.seq > last).order_by(RECORDS.c.seq).limit(PORTION)
+        joined = joined.outerjoin(WEBHOOKS, RECORDS.c.seq == WEBHOOKS.c.seq)
+        behind = joined.where(RECORDS.c.seq > last).order_by(RECORDS.c.seq).limit(most)
         return self._connection.execute(behind).all()
 
     def sooner(self, finding: Finding | None) -> Finding | None:
@@ -164,6 +216,7 @@ class _Says(msgspec.Struct):
     delivery_id: str | None
     person: str | None
     detail: _Detail
+    webhook: str | None = None
 
 
 _read = msgspec.json.Decoder(_Says).decode
@@ -171,7 +224,7 @@ _read = msgspec.json.Decoder(_Says).decode
 
 def _fault(row: Any, persons: PersonalParts) -> str | None:
     """Which column differs from the record's bytes, or from what these commit to."""
-    _, leaf, digest, shard, at_ms, kind, app, verification, delivery, message_id, *personal = row
+    _, leaf, digest, shard, at_ms, kind, app, verification, delivery, message_id, *personal, webhook = row
     try:
         says = _read(leaf)
         named = (f"vrf_{verification}" if verification else None, delivery, message_id)
@@ -181,7 +234,9 @@ def _fault(row: Any, persons: PersonalParts) -> str | None:
     named = (says.verification_id, says.delivery_id, says.detail.column)
     told = (leaf_hash(_raw(leaf)), says.shard, says.at, says.type, says.app, *named)
     if told == stands:
-        return persons.fault(says.person, Beside(verification, *personal))
+        return persons.fault(says.person, Beside(verification, *personal)) or persons.webhook_fault(
+            says.webhook, personal[0], webhook
+        )
     differing = (name for name, one, other in zip(_REPEATED, told, stands, strict=True) if one != other)
     return next((f"the column {name} is not what was signed" for name in differing), None)
 

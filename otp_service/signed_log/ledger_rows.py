@@ -4,14 +4,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from ..ledger.tables import LEDGER, RECORDS
+from ..ledger.tables import RECORDS
 
 PORTION = 4_096
-
-
-def size_in(connection: Connection) -> int:
-    """How many records there are."""
-    return int(connection.execute(select(LEDGER.c.size)).scalar_one())
 
 
 def leaves_in(connection: Connection, first: int, last: int) -> Iterator[bytes]:

@@ -93,6 +93,20 @@ class LogStore:
         query = select(CHECKPOINTS.c.note).where(CHECKPOINTS.c.rotates == 1).order_by(CHECKPOINTS.c.id)
         return self._connection.execute(query).scalars().all()
 
+    def rotations_after(self, checkpoint: int) -> list[SignedCheckpoint]:
+        """The last checkpoints of old keys that came behind the one with this id, oldest first."""
+        later = (CHECKPOINTS.c.rotates == 1) & (CHECKPOINTS.c.id > checkpoint)
+        found = self._connection.execute(select(CHECKPOINTS).where(later).order_by(CHECKPOINTS.c.id))
+        return [SignedCheckpoint(*row[:4]) for row in found]
+
+    def cosigned_by(self, witness: str) -> tuple[int, int]:
+        """Id and size of the checkpoint that the witness with this key cosigned last; zeros before the first."""
+        query = select(WITNESSES.c.checkpoint, CHECKPOINTS.c.size).join_from(
+            WITNESSES, CHECKPOINTS, WITNESSES.c.checkpoint == CHECKPOINTS.c.id
+        )
+        row = self._connection.execute(query.where(WITNESSES.c.witness == witness)).first()
+        return (row[0], row[1]) if row else (0, 0)
+
     def add(self, note: Note, size: int, at_ms: int, *, rotates: bool = False) -> None:
         """Keep a signed checkpoint."""
         number = (self._connection.execute(select(func.max(CHECKPOINTS.c.id))).scalar() or 0) + 1

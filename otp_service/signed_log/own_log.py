@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ..ledger.database import Database
 from ..transparency.checkpoints import Checkpoint, LogKeys
 from ..transparency.notes import VerifierKey
-from .inspection import Progress, Report, verify_ledger
+from .inspection import Progress, Report, Span, verify_ledger
 from .log_store import Followed, LogStore
 from .own_keys import own_keys
 from .personal import Opening
@@ -48,6 +48,8 @@ class OwnLog:
                 return LogKeys(first, LogStore(connection).rotations())
             return own_keys(connection, self._signers, self._origin)
 
-    def verify(self, first: VerifierKey | None, older: Sequence[Checkpoint], progress: Progress) -> Report:
-        """Verify the whole log (see `inspection`)."""
-        return verify_ledger(self.database, self.keys(first), self._opening, older, progress)
+    def verify(
+        self, first: VerifierKey | None, older: Sequence[Checkpoint], progress: Progress, span: Span | None = None
+    ) -> Report:
+        """Verify the whole log, or the records of `span` (see `inspection`). Raises NoteError where there are none."""
+        return verify_ledger(self.database, self.keys(first), self._opening, older, progress=progress, span=span)

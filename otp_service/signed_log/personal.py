@@ -14,6 +14,7 @@ from ..clock import utc
 from ..domain.errors import KeyUnknown, SealBroken
 from ..ledger.erasing import TombstoneOf, tombstones_in
 from ..ledger.records import commitment
+from .beside_webhooks import webhook_fault
 
 _KEPT = 1_024
 
@@ -70,6 +71,10 @@ class PersonalParts:
             return "what identifies the person is not what was signed"
         same = beside.number_hash == number == beside.person_number
         return None if same else "the column number_hash is not what was signed"
+
+    def webhook_fault(self, committed: str | None, number_hash: str | None, sealed: str | None) -> str | None:
+        """What is wrong with the carrier's webhook that caused the record."""
+        return webhook_fault(committed, number_hash, sealed, self._opening.unseal)
 
     def _open(self, sealed: str) -> tuple[str, str | None]:
         """The commitment to what is sealed, and the number's keyed hash in it."""

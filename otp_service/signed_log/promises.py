@@ -6,10 +6,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ..domain.explaining.record import CLOCK_MS
+from ..domain.policy import MAX_LIFETIME_MS
+from .number_budgets import NumberBudgets
+from .recorded_rules import Rules
+
 LIFETIME_MS = 15 * 60_000
 """The longest that a verification may be without an end: ten minutes, and five for who has to end it."""
 
-_ENDS = frozenset(f"verification.{name}" for name in ("approved", "expired", "canceled", "exhausted", "denied"))
+ENDS = frozenset(f"verification.{name}" for name in ("approved", "expired", "canceled", "exhausted", "denied"))
 _TRIES = ("delivery.sending", "delivery.retried")
 
 
@@ -35,6 +40,12 @@ class Told:
     number: str | None
     policy: str | None
     detail: Mapping[str, Any]
+    app: str | None = None
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether a code was compared, and wrong."""
+        return self.type == "check.failed" and "checks_left" in self.detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +59,39 @@ class Breach:
 
 @dataclass(slots=True)
 class _Course:
-    """What is known of a verification. `seq` is the record of its start."""
+    """What is known of a verification. `seq` is the record of its start; `left`: guesses that it has left."""
 
     seq: int
     started_ms: int
+    left: int | None
+    of_subject: bool = False
     senders: dict[str, str] = field(default_factory=dict)
     is_sent: bool = False
-    left: int | None = None
+    is_redeemed: bool = False
     end: str | None = None
 
 
-ProfileOf = Callable[[str | None, str], str | None]
-"""The messaging profile of a sender under a configuration, by that one's hash."""
+RulesOf = Callable[[str | None], Rules | None]
+"""What a configuration says, by its hash; None if it is not in the ledger."""
 
 
 class Judge:
     """Sees every record of a period in order of time, and those of `LIFETIME_MS` before it, which are not judged.
 
-    What has ended is forgotten after that time: memory does not grow with the period.
+    What has ended is forgotten after that time: memory does not grow with the period. `unjudged` counts sends of which
+    the record does not say by which messaging profile they went.
     """
 
-    def __init__(self, profile_of: ProfileOf, since_ms: int = 0) -> None:
-        self._profile_of = profile_of
+    def __init__(self, rules_of: RulesOf, since_ms: int = 0) -> None:
+        self._rules_of = rules_of
         self._since_ms = since_ms
         self._courses: dict[str, _Course] = {}
         self._ended: deque[tuple[int, str]] = deque()
         self._stopped: set[tuple[str, str]] = set()
+        self._budgets = NumberBudgets()
         self._newest_ms = 0
         self.started = 0
+        self.unjudged = 0
 
     def see(self, told: Told) -> Iterator[Breach]:
         """What this record shows; nothing if it is of before the period."""
@@ -93,11 +109,15 @@ class Judge:
         self._forget()
         if told.type in ("optout.added", "optout.removed"):
             self._note_wish(told)
+        elif told.type == "person.lock_lifted":
+            self._budgets.lift(told.number, told.app)
         elif told.type == "verification.started" and told.verification:
-            self._courses[told.verification] = _Course(told.seq, told.at_ms)
-            self.started += told.at_ms >= self._since_ms
+            self._begin(told, told.verification)
         elif told.verification in self._courses:
             yield from self._follow(told, self._courses[told.verification])
+        elif told.type in _TRIES or told.is_guess or told.type == "verification.approved":
+            # A code lives for ten minutes: nothing of it can happen when its start is forgotten.
+            yield Breach(_without_start(told), told.seq, f"{told.verification} has no start on record in that time")
 
     def _forget(self) -> None:
         while self._ended and self._ended[0][0] + LIFETIME_MS < self._newest_ms:
@@ -110,24 +130,47 @@ class Judge:
         else:
             self._stopped.discard(wish)
 
+    def _begin(self, told: Told, verification: str) -> None:
+        rules = self._rules_of(told.policy)
+        budget = told.detail.get("max_checks") or (rules.max_checks(told.app) if rules else None)
+        self._courses[verification] = _Course(told.seq, told.at_ms, budget, "sub" in told.detail)
+        self.started += told.at_ms >= self._since_ms
+
     def _follow(self, told: Told, course: _Course) -> Iterator[Breach]:
         if told.type == "delivery.queued":
             course.senders[told.delivery or ""] = str(told.detail.get("sender"))
         elif told.type in _TRIES:
             course.is_sent = True
             yield from self._judge_send(told, course)
-        elif told.type == "check.failed":
+        elif told.is_guess:
             yield from _judge_guess(told, course)
-        elif told.type in _ENDS:
+            yield from self._judge_budget(told, course)
+        elif told.type == "receipt.redeemed":
+            yield from _judge_receipt(told, course)
+        elif told.type in ENDS:
+            if told.type == "verification.approved":
+                yield from self._judge_budget(told, course)
             if course.end is None:
                 self._ended.append((told.at_ms, told.verification or ""))
             yield from _judge_end(told, course)
 
     def _judge_send(self, told: Told, course: _Course) -> Iterator[Breach]:
-        sender = course.senders.get(told.delivery or "", "")
-        profile = self._profile_of(told.policy, sender)
+        rules = self._rules_of(told.policy)
+        profile = rules.profile(course.senders.get(told.delivery or "", "")) if rules else None
+        if profile is None and told.at_ms >= self._since_ms:
+            self.unjudged += 1
         if told.number and profile and (told.number, profile) in self._stopped:
             yield Breach(Promise.STOP, told.seq, f"{told.delivery} was sent from {profile} after the person's STOP")
+
+    def _judge_budget(self, told: Told, course: _Course) -> Iterator[Breach]:
+        """Wrong codes of the number, over all of its verifications; those of a subject have a budget of their own."""
+        rules = self._rules_of(told.policy)
+        if course.of_subject or told.number is None or rules is None:
+            return
+        spent = self._budgets.spent(told.number, told.app, told.at_ms, rules)
+        if spent:
+            yield Breach(Promise.BUDGET, told.seq, f"a guess at {told.verification}, and the number had spent {spent}")
+        self._budgets.count(told.number, told.app, told.at_ms, wrong=told.is_guess)
 
     def end(self, until_ms: int | None = None) -> Iterator[Breach]:
         """What the whole shows, as of this time or of the newest record."""
@@ -137,15 +180,27 @@ class Judge:
                 yield Breach(Promise.ENDED, course.seq, f"{verification} was started and never ended")
 
 
+def _without_start(told: Told) -> Promise:
+    if told.type in _TRIES:
+        return Promise.ENDED
+    return Promise.BUDGET if told.is_guess else Promise.SENT
+
+
 def _judge_guess(told: Told, course: _Course) -> Iterator[Breach]:
-    left = told.detail.get("checks_left")
-    if not isinstance(left, int):
-        return  # it was refused before the code was compared
+    left = told.detail["checks_left"]
     if course.end is not None:
         yield Breach(Promise.BUDGET, told.seq, f"a guess at {told.verification} after it was {course.end}")
-    elif left < 0 or (course.left is not None and left >= course.left):
+    elif not isinstance(left, int) or left < 0 or (course.left is not None and left >= course.left):
         yield Breach(Promise.BUDGET, told.seq, f"a guess at {told.verification} did not cost a try")
-    course.left = left
+    course.left = left if isinstance(left, int) else course.left
+
+
+def _judge_receipt(told: Told, course: _Course) -> Iterator[Breach]:
+    if course.is_redeemed:
+        yield Breach(Promise.ONCE, told.seq, f"the receipt of {told.verification} was redeemed twice")
+    if course.end != "approved":
+        yield Breach(Promise.SENT, told.seq, f"the receipt of {told.verification} was redeemed before an approval")
+    course.is_redeemed = True
 
 
 def _judge_end(told: Told, course: _Course) -> Iterator[Breach]:
@@ -155,6 +210,8 @@ def _judge_end(told: Told, course: _Course) -> Iterator[Breach]:
             yield Breach(Promise.ONCE, told.seq, f"{told.verification} was approved twice")
         elif course.end is not None or course.left == 0:
             yield Breach(Promise.BUDGET, told.seq, f"{told.verification} was approved after its end")
+        elif told.at_ms > course.started_ms + MAX_LIFETIME_MS + CLOCK_MS:
+            yield Breach(Promise.BUDGET, told.seq, f"{told.verification} was approved after its code's longest life")
         if not course.is_sent and not told.detail.get("test"):
             yield Breach(Promise.SENT, told.seq, f"{told.verification} was approved, and nothing was sent")
     course.end = course.end or kind

@@ -87,7 +87,7 @@ class LogReader:
         None if there is no such record of this app (None: of any), or if it is not signed yet.
         """
         with self._database.reading() as connection:
-            found = _find(connection, name, app)
+            found = find_record(connection, name, app)
             return None if found is None else _proof(connection, *found)
 
 
@@ -122,7 +122,8 @@ def _proof(connection: Connection, seq: int, leaf: bytes) -> str | None:
     return str(Proof(proof.index, proof.path, proof.checkpoint, leaf))
 
 
-def _find(connection: Connection, name: str, app: str | None) -> tuple[int, bytes] | None:
+def find_record(connection: Connection, name: str, app: str | None) -> tuple[int, bytes] | None:
+    """Number and bytes of a record of this app (None: of any), named by its number or as the API names an event."""
     wanted = select(RECORDS.c.seq, RECORDS.c.leaf)
     position = _POSITION.fullmatch(name)
     if position is not None:

@@ -7,11 +7,12 @@ from sqlalchemy import Connection
 
 from ..domain.errors import ServiceError
 from ..ledger.database import Database
+from ..ledger.reading import size_in
 from ..transparency.checkpoints import NEXT_KEY, Checkpoint, sign_checkpoint
 from ..transparency.notes import Note, NoteError, Signer
 from ..transparency.tree import Tree, leaf_hash
-from .kept_checkpoint import KeptCheckpoint
-from .ledger_rows import leaves_in, size_in
+from .kept_checkpoint import KeptCheckpoint, kept_fault
+from .ledger_rows import leaves_in
 from .log_store import LogStore, SignedCheckpoint
 from .stored_tiles import StoredTiles
 
@@ -85,12 +86,9 @@ class LogSigner:
             return self._sign(log, Checkpoint(origin, size, Tree(tiles).root(size)), newest)
 
     def _require_no_older(self, origin: str, signed_size: int) -> None:
-        kept = self._kept.read()
-        if kept is not None and kept.origin == origin and kept.size > signed_size:
-            raise LogDamaged(
-                f"{kept.size} records were signed, and the ledger knows of {signed_size}: it was rolled back; "
-                "see the guide for auditors"
-            )
+        fault = kept_fault(self._kept.read(), origin, signed_size)
+        if fault is not None:
+            raise LogDamaged(f"{fault}; see the guide on keeping the audit record")
 
     def _named(self, log: LogStore) -> str:
         origin = log.origin(locked=True)

@@ -1,22 +1,26 @@
 """How the log is doing, for metrics and `doctor`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..ledger.database import Database
-from .ledger_rows import size_in
+from ..ledger.reading import size_in
 from .log_store import Followed, LogStore
+from .outlets import failing
 
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """`signed_at_ms` is None while nothing was signed."""
+    """`signed_at_ms` is None while nothing was signed. `failing`: how many tries in a row to bring a checkpoint to
+    others failed, by whom it was for.
+    """
 
     records: int
     signed: int
     signed_at_ms: int | None
     origin: str | None
     witnesses: Sequence[Followed]
+    failing: Mapping[str, int] = field(default_factory=dict)
 
 
 def log_state(database: Database) -> LogState:
@@ -25,4 +29,4 @@ def log_state(database: Database) -> LogState:
         log = LogStore(connection)
         newest = log.newest()
         signed, at_ms = (newest.size, newest.at_ms) if newest else (0, None)
-        return LogState(size_in(connection), signed, at_ms, log.origin(), log.witnesses())
+        return LogState(size_in(connection), signed, at_ms, log.origin(), log.witnesses(), failing(connection))

@@ -1,4 +1,4 @@
-"""The tables of the signed log, as the steps `0010_signed_log` and `0011_witnesses` make them."""
+"""The tables of the signed log, as the steps `0010_signed_log`, `0011_witnesses` and `0030_log_outlets` make them."""
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 
@@ -27,5 +27,20 @@ WITNESSES = Table(
     Column("witness", Text, primary_key=True),
     Column("checkpoint", BigInteger),
     Column("line", Text),
+    Column("at_ms", BigInteger),
+)
+OUTLETS = Table(
+    "log_outlets",
+    METADATA,
+    Column("target", Text, primary_key=True),
+    Column("checkpoint", BigInteger),
+    Column("again_ms", BigInteger),
+    Column("failures", Integer),
+)
+TIMESTAMPS = Table(
+    "log_timestamps",
+    METADATA,
+    Column("checkpoint", BigInteger, primary_key=True),
+    Column("response", LargeBinary),
     Column("at_ms", BigInteger),
 )

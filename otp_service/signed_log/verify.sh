@@ -2,18 +2,25 @@
 # Verifies this evidence with sh, openssl, coreutils, awk and xxd, and no line of the service that made it.
 #   sh verify.sh --key VKEY   VKEY: the log's key as you learnt it elsewhere; any other key is refused
 #   sh verify.sh              tells which key the bundle brings: compare it, or the bundle proves nothing
+#   --carrier-key KEY         KEY: the carrier's public key as its portal shows it; may be repeated. Without it the
+#                             script tells which key signed the carrier's webhooks: compare it
 #   --unstated                good (exit status 0) although the log does not say what was asked
+#   --open                    good although the end of a verification is missing
 set -u
 LC_ALL=C
 export LC_ALL
 cd "$(dirname "$0")" || exit 2
 key=
 unstated=
+open=
+carrier_keys=
 while [ $# -gt 0 ]; do
   case $1 in
     --key) key=${2:?--key needs a verifier key}; shift 2 ;;
+    --carrier-key) carrier_keys="$carrier_keys ${2:?--carrier-key needs a key}"; shift 2 ;;
     --unstated) unstated=1; shift ;;
-    *) echo 'usage: sh verify.sh [--key VKEY] [--unstated]' >&2; exit 2 ;;
+    --open) open=1; shift ;;
+    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--unstated] [--open]' >&2; exit 2 ;;
   esac
 done
 work=$(mktemp -d) || exit 2
@@ -31,15 +38,17 @@ is_base64() {
 # decode TEXT FILE
 decode() { is_base64 "$1" && printf '%s' "$1" | base64 -d > "$2" 2> /dev/null; }
 bytes() { wc -c < "$1" | tr -d ' '; }
+# same FILE FILE: whether both have the same bytes. There is no cmp in the coreutils.
+same() { [ "$(sha256sum < "$1")" = "$(sha256sum < "$2")" ]; }
 
 # ---- 1. The files are those that were packed ------------------------------------------------------------------------
 
 set --
-for file in * records/* rotations/*; do
+for file in * records/* rotations/* webhooks/*; do
   if [ -f "$file" ] && [ "$file" != SHA256SUMS ]; then set -- "$@" "$file"; fi
 done
 sha256sum "$@" > "$work/sums"
-cmp -s "$work/sums" SHA256SUMS || refuse 'the files are not those of SHA256SUMS'
+same "$work/sums" SHA256SUMS || refuse 'the files are not those of SHA256SUMS'
 
 # ---- 2. Keys and signatures: C2SP signed-note, Ed25519 --------------------------------------------------------------
 
@@ -80,8 +89,12 @@ is_signed() {
   return 1
 }
 
+case $(openssl pkeyutl -help 2>&1) in
+  *-rawin*) ;;
+  *) echo "verify.sh needs OpenSSL 3.0 or later, or it cannot verify Ed25519: here is $(openssl version)" >&2; exit 2 ;;
+esac
 told=$(cat log.vkey)
-printf '%s\n' "$told" | cmp -s - log.vkey || refuse 'log.vkey is not one line'
+[ "$(printf '%s\n' "$told" | digest)" = "$(digest < log.vkey)" ] || refuse 'log.vkey is not one line'
 use_key "$told"
 trusted=${key:-$told}
 use_key "$trusted"
@@ -105,6 +118,7 @@ is_signed || refuse 'the checkpoint was not signed by this key'
 size=$(awk 'NR == 2' "$work/text")
 decode "$(awk 'NR == 3' "$work/text")" "$work/root" || refuse 'the checkpoint has no root'
 root=$(xxd -p -c 64 "$work/root")
+same_checkpoint=$(sha256sum < checkpoint)
 
 # ---- 3. Each record is in the log: RFC 9162, section 2.1.3.2 ---------------------------------------------------------
 
@@ -120,7 +134,7 @@ proved() {
     refuse "$2 is no proof"
   index=$(awk 'NR == 2 { print $2 }' "$2")
   awk 'found { print } $0 == "" { found = 1 }' "$2" > "$work/its_checkpoint"
-  cmp -s "$work/its_checkpoint" checkpoint || refuse "$2 has another checkpoint than the bundle"
+  [ "$(sha256sum < "$work/its_checkpoint")" = "$same_checkpoint" ] || refuse "$2 has another checkpoint than the bundle"
   awk '$0 == "" { exit } NR > 2 { print }' "$2" > "$work/path"
   [ "$index" -lt "$size" ] || refuse "$2 is of another tree"
   reached=$({ printf '\000'; cat "$1"; } | digest)
@@ -128,8 +142,8 @@ proved() {
   last=$((size - 1))
   while read -r line; do
     [ "$last" != 0 ] || refuse "$2 has too many hashes"
-    is_base64 "$line" || refuse "$2 has a hash that cannot be read"
-    sibling=$(printf '%s' "$line" | base64 -d | xxd -p -c 64)
+    decode "$line" "$work/sibling" || refuse "$2 has a hash that cannot be read"
+    sibling=$(xxd -p -c 64 "$work/sibling")
     if [ $((at & 1)) = 1 ] || [ "$at" = "$last" ]; then
       node "$sibling" "$reached"
       while [ $((at & 1)) = 0 ] && [ "$at" != 0 ]; do at=$((at >> 1)) last=$((last >> 1)); done
@@ -141,7 +155,7 @@ proved() {
   if [ "$last" != 0 ] || [ "$reached" != "$root" ]; then refuse "$1 is not in the log as it was signed"; fi
 }
 
-# Members of a record: number, n, verification, person, type, and of a statement its records and its question.
+# Members of a record: number, n, verification, person, type, webhook, time, and of a statement its records and its question.
 members() {
   awk '
     function member(text, wanted,    i, c, depth, inside, escaped, begin, name, value) {
@@ -169,20 +183,57 @@ members() {
     { whole = whole $0 }
     END {
       print bare(member(whole, "seq")), bare(member(whole, "n")), bare(member(whole, "verification_id")), \
-        bare(member(whole, "person")), bare(member(whole, "type")), bare(member(member(whole, "detail"), "records")), \
-        bare(member(member(whole, "detail"), "question"))
+        bare(member(whole, "person")), bare(member(whole, "type")), bare(member(whole, "webhook")), bare(member(whole, "at")), \
+        bare(member(member(whole, "detail"), "records")), bare(member(member(whole, "detail"), "question"))
     }
   ' "$1"
+}
+
+require_hexadecimal() {
+  [ "$(xxd -r -p "$1" | xxd -p -c 64)" = "$(cat "$1")" ] || refuse "$1 is not hexadecimal"
 }
 
 # disclosed_of NAME COMMITMENT: what is disclosed of this record has to be what it commits to; 1 if nothing is.
 disclosed_of() {
   if [ ! -f "$1.person" ] && [ ! -f "$1.salt" ]; then return 1; fi
-  [ "$(xxd -r -p "$1.salt" | xxd -p -c 64)" = "$(cat "$1.salt")" ] || refuse "$1.salt is not hexadecimal"
+  require_hexadecimal "$1.salt"
   found=$({ xxd -r -p "$1.salt"; cat "$1.person"; } | digest)
   [ "$2" = "sha256:$found" ] || refuse "$1.person is not what the record commits to"
 }
 
+# use_carrier_keys KEYS: each as the carrier shows it, base64 of 32 bytes.
+use_carrier_keys() {
+  for carrier_key in $1; do
+    decode "$carrier_key" "$work/key" || refuse "no key of the carrier: $carrier_key"
+    [ "$(bytes "$work/key")" = 32 ] || refuse "no key of the carrier: $carrier_key"
+    carriers=$((carriers + 1))
+    { printf 302a300506032b6570032100 | xxd -r -p; cat "$work/key"; } > "$work/carrier.$carriers"
+  done
+}
+
+# webhook_of NAME COMMITMENT: what the carrier signed has to be what the record commits to; 1 if nothing is there.
+webhook_of() {
+  webhook=webhooks/${1#records/}
+  if [ ! -f "$webhook.signed" ] && [ ! -f "$webhook.signature" ] && [ ! -f "$webhook.salt" ]; then return 1; fi
+  require_hexadecimal "$webhook.salt"
+  require_hexadecimal "$webhook.signature"
+  found=$({ xxd -r -p "$webhook.salt"; cat "$webhook.signed"; } | digest)
+  [ "$2" = "sha256:$found" ] || refuse "$webhook.signed is not what the record commits to"
+  xxd -r -p "$webhook.signature" > "$work/signature"
+  number=0
+  while [ "$number" -lt "$carriers" ]; do
+    number=$((number + 1))
+    openssl pkeyutl -verify -pubin -inkey "$work/carrier.$number" -keyform DER -rawin -in "$webhook.signed" \
+      -sigfile "$work/signature" > /dev/null 2>&1 && return 0
+  done
+  refuse "$webhook.signed was not signed by the carrier's key"
+}
+
+brought=
+carriers=0
+if [ -f carrier.keys ]; then brought=$(cat carrier.keys); fi
+use_carrier_keys "${carrier_keys:-$brought}"
+webhooks=0
 count=0
 disclosed=0
 : > "$work/records"
@@ -198,12 +249,21 @@ for leaf in records/*.leaf; do
   [ "$name_of" = "records/$(printf '%09d' "$1")" ] || refuse "$leaf has the name of another record"
   printf '%s\n' "$told_of" >> "$work/records"
   if disclosed_of "$name_of" "$4"; then disclosed=$((disclosed + 1)); fi
+  if webhook_of "$name_of" "$6"; then webhooks=$((webhooks + 1)); fi
   count=$((count + 1))
+done
+
+for file in webhooks/*; do
+  [ -f "$file" ] || continue
+  name_of=${file#webhooks/}
+  case $file in *.signed | *.signature | *.salt) ;; *) refuse "$file belongs to no record" ;; esac
+  [ -f "records/${name_of%.*}.leaf" ] || refuse "$file belongs to no record"
 done
 
 # ---- 4. None was left out --------------------------------------------------------------------------------------------
 
 question=
+asked_at=
 if [ -f statement.leaf ]; then
   proved statement.leaf statement.tlog-proof
   set -f
@@ -211,9 +271,10 @@ if [ -f statement.leaf ]; then
   set +f
   [ "$1" = $((index + 1)) ] || refuse 'the statement stands elsewhere in the log than it says'
   [ "$5" = evidence.made ] || refuse 'the statement is no record of evidence that was made'
-  printf '%s\n' "$6" > "$work/stated"
+  asked_at=$7
+  printf '%s\n' "$8" > "$work/stated"
   number_of=$4
-  shift 6
+  shift 8
   question=$*
   case $question in '' | null | *[!\ -~]*) refuse 'the statement does not say what was asked' ;; esac
   if disclosed_of statement "$number_of"; then question="$question $(tr -cd '[:print:]' < statement.person)"; fi
@@ -242,6 +303,33 @@ awk -v stated="$work/stated" '
 ' "$work/records" > "$work/missing"
 if [ -s "$work/missing" ]; then refuse "$(cat "$work/missing")"; fi
 
+# Every code ends by itself, and its end is an event: after 15 minutes it is on record. What was asked about a time may
+# begin or end within a verification.
+: > "$work/unended"
+case $question in
+  '' | verification\ * | number*)
+    awk -v asked="$asked_at" '
+      function seconds(time,    year, month) {
+        year = substr(time, 1, 4) + 0
+        month = substr(time, 6, 2) + 0
+        if (month <= 2) { year--; month += 12 }
+        return 86400 * (365 * year + int(year / 4) - int(year / 100) + int(year / 400) + int((153 * month - 457) / 5) + \
+          substr(time, 9, 2)) + 3600 * substr(time, 12, 2) + 60 * substr(time, 15, 2) + substr(time, 18, 6)
+      }
+      $2 != "null" && $3 != "null" {
+        if (!($3 in first) || $2 + 0 < first[$3]) { first[$3] = $2 + 0; began[$3] = seconds($7) }
+        if ($5 ~ /^verification\.(approved|exhausted|expired|canceled|denied)$/) ended[$3] = 1
+      }
+      END {
+        for (one in began)
+          if (!(one in ended) && (asked == "" || began[one] + 900 <= seconds(asked))) print one
+      }
+    ' "$work/records" | sort > "$work/unended" ;;
+esac
+if [ -s "$work/unended" ] && [ -z "$open" ]; then
+  refuse "the end of $(head -n 1 "$work/unended") was left out, or it never came"
+fi
+
 # ---- What was found --------------------------------------------------------------------------------------------------
 
 printf 'VERIFIED: %s records of %s, under a checkpoint of %s records\n' "$count" "$name" "$size"
@@ -254,6 +342,16 @@ fi
 if [ -z "$key" ]; then
   printf 'The bundle brings its own key, which proves nothing: compare it with one that you learnt elsewhere.\n'
   printf '  key: %s\n  SHA-256: %s\n' "$trusted" "$(printf '%s' "$trusted" | digest)"
+fi
+while read -r line; do printf 'The end of %s is missing.\n' "$line"; done < "$work/unended"
+if [ "$webhooks" != 0 ]; then
+  printf 'webhooks: %s, as the carrier signed them\n' "$webhooks"
+  if [ -z "$carrier_keys" ]; then
+    printf "The bundle brings the carrier's key: compare it with the one that the carrier shows.\n"
+    for carrier_key in $brought; do
+      printf '  carrier key: %s\n  SHA-256: %s\n' "$carrier_key" "$(printf '%s' "$carrier_key" | digest)"
+    done
+  fi
 fi
 if [ -z "$question" ] && [ -z "$unstated" ]; then
   echo 'UNSTATED: this may be less than the answer (see --unstated)' >&2

@@ -58,6 +58,7 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
             EventField.POLICY: policy,
             EventField.N: str(int(n) + index) if n else "",
             EventField.DETAIL: _detail(kind, detail),
+            EventField.WEBHOOK: "" if index else fields.get(AuditEntry.WEBHOOK, ""),
         }
 
 

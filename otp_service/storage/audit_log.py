@@ -37,6 +37,19 @@ class _ShardReader:
     position: Position
     events: list[Event] = field(default_factory=list)
     exhausted: bool = False
+    unread: bool = False
+
+    def answered(self, entries: Sequence[tuple[str, dict[str, str]]], count: int) -> None:
+        """Its next entries, of which so many were asked for."""
+        found = [event for entry, fields in entries for event in events_of(self.shard, entry, fields)]
+        self.events = [event for event in found if event.position > self.position]
+        self.exhausted = len(entries) < count
+        if found:
+            self.position = found[-1].position
+
+    def refused(self) -> None:
+        """It does not answer: what it still has is left for another page."""
+        self.exhausted = self.unread = True
 
 
 class AuditLog:
@@ -78,27 +91,46 @@ class AuditLog:
         *,
         app: str = "",
         mark: str = "",
-        shard: int = 0,
+        shard: int | None = None,
         room: int = 0,
         mask: str = "",
         number_hash: str = "",
     ) -> None:
         """Record an event; with a throttle at most one of its kind (or mark) in that time.
 
-        Most events here belong to nobody. `number_hash`: of a number that it is about; it is recorded on that number's
-        shard then, and erased with the person. `room`: so many blanks behind it. Raises StoreUnavailable.
+        Most events here belong to nobody: they go to the first shard that answers, or to `shard` alone. Where the
+        answer of one is lost, it may have the event too. `number_hash`: of a number that it is about; it is recorded on
+        that number's shard then, and erased with the person. `room`: so many blanks behind it. Raises StoreUnavailable.
         """
-        shard = self._keys.shard(number_hash) if number_hash else shard
-        self._scripts.call(
-            "audit/append",
-            {"audit": self._keys.audit(shard), "throttle": self._keys.throttle(shard, mark or kind)},
-            event_type=kind,
-            detail=json.dumps(detail) + " " * room,
-            throttle_ms=throttle_ms,
-            app=app,
-            mask=mask,
-            number_hash=number_hash,
-        )
+        text = json.dumps(detail) + " " * room
+        lost: StoreUnavailable | None = None
+        for place in self._places(number_hash, shard):
+            keys = {"audit": self._keys.audit(place), "throttle": self._keys.throttle(place, mark or kind)}
+            try:
+                self._scripts.call(
+                    "audit/append",
+                    keys,
+                    event_type=kind,
+                    detail=text,
+                    throttle_ms=throttle_ms,
+                    app=app,
+                    mask=mask,
+                    number_hash=number_hash,
+                )
+            except StoreUnavailable as error:
+                lost = error
+            else:
+                return
+        if lost is not None:
+            raise lost
+
+    def _places(self, number_hash: str, shard: int | None) -> Sequence[int]:
+        """The shards on which an event may be recorded."""
+        if number_hash:
+            return [self._keys.shard(number_hash)]
+        if shard is not None:
+            return [shard]
+        return range(self._keys.shards) if self._store.is_cluster else [0]
 
     def record_exceeded(self, number_hash: str, mask: str, app: str, limit: str, wait_ms: int) -> None:
         """Record that a limit would have refused; one a second of each on a shard. Raises StoreUnavailable."""
@@ -123,11 +155,9 @@ class AuditLog:
         limit: int,
         wanted: Mapping[str, frozenset[str]],
     ) -> EventPage:
-        """Up to `limit` events after the positions, merged by time.
+        """Up to `limit` events after the positions, merged by time, of the shards that answer.
 
-        Raises StoreUnavailable, also where only one of the shards does not answer: a page has no gaps.
-
-        `wanted` maps a field of the event (`EventField`) to the values that pass.
+        The page names the others. `wanted` maps a field of the event (`EventField`) to the values that pass.
         """
         readers = {shard: _ShardReader(shard, positions[shard]) for shard in shards}
         after = list(positions)
@@ -146,17 +176,16 @@ class AuditLog:
             if all(event.fields.get(name, "") in values for name, values in wanted.items()):
                 events.append(event)
             self._push(heap, reader, until_ms, limit)
-        return EventPage(events, after, at_end=not heap)
+        unread = frozenset(shard for shard, reader in readers.items() if reader.unread)
+        return EventPage(events, after, at_end=not heap, unread=unread)
 
     def _push(self, heap: list[tuple[Position, int]], reader: _ShardReader, until_ms: int | None, limit: int) -> None:
         if not reader.events and not reader.exhausted:
             count = max(16, min(limit, 200))
-            entries = self._range(reader.shard, reader.position, until_ms, count)
-            found = [event for entry, fields in entries for event in events_of(reader.shard, entry, fields)]
-            reader.events = [event for event in found if event.position > reader.position]
-            reader.exhausted = len(entries) < count
-            if found:
-                reader.position = found[-1].position
+            try:
+                reader.answered(self._range(reader.shard, reader.position, until_ms, count), count)
+            except StoreUnavailable:
+                reader.refused()
         if reader.events:
             heapq.heappush(heap, (reader.events[0].position, reader.shard))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from ..domain.audit import EventType
+from ..domain.audit import Event, EventType
 from ..domain.continuity import BEGIN, Portion, Reached
 from .answering import answering, answers
 from .audit_entries import events_of
@@ -14,6 +14,7 @@ from .schema import Keys
 from .schema.fields import StoreRun
 from .scripts import Scripts
 from .store import Store
+from .waiting_webhooks import WaitingWebhooks
 
 ONCE_MS = 86_400_000
 """An event that is recorded again within this time, after a crash, is not recorded twice."""
@@ -30,6 +31,7 @@ class AuditSource:
         self._scripts = scripts
         self._keys = keys
         self._audit = audit
+        self._webhooks = WaitingWebhooks(store, keys)
         self._kept_ms = kept_ms
 
     def read(self, after: Mapping[int, str], count: int) -> list[Portion]:
@@ -53,7 +55,8 @@ class AuditSource:
             if said is not None and entries is not None
         ]
         known: dict[str, bool] = {}
-        return [portion for portion in portions if not portion.entries or self._is_on_replicas(portion.shard, known)]
+        there = [portion for portion in portions if not portion.entries or self._is_on_replicas(portion.shard, known)]
+        return self._webhooks.beside(there)
 
     def _is_on_replicas(self, shard: int, known: dict[str, bool]) -> bool:
         """Whether all that was read is. `known`: what was found for each server."""
@@ -65,11 +68,18 @@ class AuditSource:
 
     def record(self, kind: EventType, detail: Mapping[str, Any], mark: str) -> None:
         """Record an event of no number, once for each mark. Raises StoreUnavailable."""
-        self._audit.record(kind, detail, ONCE_MS, mark=mark)
+        # On one shard alone: what is recorded again elsewhere would be there twice.
+        self._audit.record(kind, detail, ONCE_MS, mark=mark, shard=0)
 
     def trim(self, reached: Mapping[int, Reached]) -> None:
         """Drop what was kept long enough, up to what is in the ledger. Raises StoreUnavailable if no shard answers."""
-        self._audit.trim(self._kept_ms, {shard: one.entry for shard, one in reached.items()})
+        exported = {shard: one.entry for shard, one in reached.items()}
+        self._audit.trim(self._kept_ms, exported)
+        self._webhooks.forget_until(exported)
+
+    def forget_webhooks(self, events: Sequence[Event]) -> None:
+        """Drop the webhooks of events that are in the ledger now. Raises StoreUnavailable."""
+        self._webhooks.forget(events)
 
     def tell(self, reached: Mapping[int, Reached]) -> None:
         """Say how many entries of each shard are in the ledger, for `audit_backlog`. Raises StoreUnavailable."""

@@ -7,6 +7,7 @@ greenlet have a value of their own each. Work without a request has none of the 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from ..domain.audit import POLICY_DIGITS
 from .schema.encodings import AuditCaller
@@ -15,6 +16,7 @@ _SEPARATOR = AuditCaller.separator
 _NOBODY = _SEPARATOR * 2
 _policy = ""
 _caller: ContextVar[str] = ContextVar("caller", default=_NOBODY)
+_webhook: ContextVar[tuple[str, str]] = ContextVar("webhook", default=("", ""))
 
 
 def set_caller(key_id: str, request_id: str, address: str) -> None:
@@ -42,6 +44,22 @@ def acting_for(packed: str) -> Iterator[None]:
         yield
     finally:
         _caller.reset(token)
+
+
+@contextmanager
+def caused_by(commitment: str, sealed: str) -> Iterator[None]:
+    """What is recorded within was caused by a webhook of the carrier, which goes with the record."""
+    token = _webhook.set((commitment, sealed))
+    try:
+        yield
+    finally:
+        _webhook.reset(token)
+
+
+def webhook() -> dict[str, Any]:
+    """The webhook that causes what is done here now, as the arguments of a script; empty if none does."""
+    commitment, sealed = _webhook.get()
+    return {"webhook": commitment, "sealed_webhook": sealed}
 
 
 def request_id() -> str:

@@ -3,14 +3,16 @@
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..domain.admission import OuterAnswer
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
 from ..domain.failover import blamed
 from ..domain.outbox import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit, Sender
-from .arguments import route_text, rules_text
+from ..domain.prices import ExpectedCost
+from .arguments import route_text, rules_text, spend_text
 from .pieces import as_bytes, joined, pack_sealed, unpack_sealed
 from .schema import Keys
-from .schema.encodings import DeliveryFacts, NextSender, RecordFacts, Sending, flag
+from .schema.encodings import DeliveryFacts, NextSender, RecordFacts, Sending, SpendTaken, flag
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
 from .script_files import Value
 from .scripts import Scripts
@@ -37,16 +39,17 @@ class Deliveries:
         """What is needed to write the request; None if the verification is gone."""
         n = job.ordinal
         names = [Record.FACTS, f"{n}{Delivery.FACTS}", Record.EXPIRES, Record.SENDING]
-        optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED)]
+        optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED, Delivery.SPEND)]
         record, secrets_key = self._keys.record(job.reference), self._keys.secrets(job.reference)
         (found, sealed), now_ms = self._store.read_at([("HMGET", record, *names, *optional), ("HGETALL", secrets_key)])
         if any(value is None for value in found[: len(names)]):
             return None
-        facts, its_facts, expires, sending, autofill, rate_limited = found
+        facts, its_facts, expires, sending, autofill, rate_limited, spend = found
         its, kept = DeliveryFacts.named(its_facts), fields_of(sealed)
         box, body = _unsealed(kept, Secrets.BOX), _unsealed(kept, f"{Secrets.BODY}{n}")
+        app = RecordFacts.parse(facts)[0]
         return PendingDelivery(
-            RecordFacts.parse(facts)[0],
+            app,
             its["sender"],
             its["channel"],
             its["locale"],
@@ -59,14 +62,22 @@ class Deliveries:
             _names(its["next_senders"]),
             _key_id(body or box or ""),
             int(its["send"]) < int(Sending.parse(sending)[0]),
+            _untaken(app, spend or ""),
         )
 
     def begin_send(
-        self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
+        self,
+        job: Job,
+        app: str,
+        sealed_body: str,
+        wrong_limits: Sequence[Limit],
+        all_wrong_limits: Sequence[Limit],
+        *,
+        spend: OuterAnswer | None = None,
     ) -> SendPermit | None:
         """Record the attempt and get the body to send; None if there is nothing to send.
 
-        The limits are those of the app and those over all apps.
+        The limits are those of the app and those over all apps. `spend`: whether the expected price was taken now.
         """
         ref, k = job.reference, self._keys
         keys = self._keys_of(job) | {"secrets": k.secrets(ref), "run": k.run(job.shard)}
@@ -85,6 +96,7 @@ class Deliveries:
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             margin_ms=MARGIN_MS,
             call=secrets.token_hex(8),
+            spend=spend_text(spend),
         )
         if reply[0] != "send":
             return None
@@ -183,6 +195,11 @@ class Deliveries:
             "optouts": k.optouts(ref.number_hash),
             "number": k.number(ref.number_hash),
         }
+
+
+def _untaken(app: str, spend: str) -> ExpectedCost | None:
+    day, micros, region = SpendTaken.parse(spend) if spend else ("-", "0", "")
+    return None if day else ExpectedCost(app, region, int(micros))
 
 
 def _names(route: str) -> tuple[str, ...]:

@@ -8,12 +8,14 @@ from ..domain.failover import blamed
 from ..domain.ids import Ids, Reference
 from ..domain.outbox import ReportOutcome
 from ..domain.policy import Sender
+from ..domain.prices import Settlement
 from ..domain.retention import Retention
 from .answering import answering
 from .arguments import route_text
+from .callers import webhook
 from .deliveries import FIRST_POLL_MS
 from .schema import Keys
-from .schema.encodings import MessageEntry, flag
+from .schema.encodings import MessageEntry, SettledCost, flag
 from .schema.fields import Number
 from .scripts import Scripts
 from .store import Store
@@ -74,7 +76,7 @@ class DeliveryReports:
         status = from_carrier(report.status)
         if status is None:
             return ReportOutcome("same")
-        error = report.error
+        error, cost = report.error, report.cost
         reply = self._scripts.call(
             "delivery/apply_report",
             self._report_keys(ref),
@@ -93,8 +95,11 @@ class DeliveryReports:
             recipient=number_hash,
             first_poll_ms=FIRST_POLL_MS,
             sticky_ttl_ms=self._last_senders_ms,
+            cost=cost.micros if cost else "",
+            currency=cost.currency if cost else "",
+            **webhook(),
         )
-        return ReportOutcome(*reply)
+        return _outcome(*reply)
 
     def _report_keys(self, ref: Reference) -> dict[str, str]:
         k, number, shard = self._keys, ref.number_hash, self._keys.shard(ref.number_hash)
@@ -108,6 +113,7 @@ class DeliveryReports:
             "secrets": k.secrets(ref),
             "sticky": k.sticky(number),
             "opted_out": k.opted_out(shard),
+            "webhooks": k.webhooks(shard),
         }
 
     def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
@@ -117,6 +123,7 @@ class DeliveryReports:
             "record": k.record(ref),
             "audit": k.audit(shard),
             "event": k.event(ref.number_hash, event_id),
+            "webhooks": k.webhooks(shard),
         }
         reply = self._scripts.call(
             "delivery/record_click",
@@ -125,5 +132,13 @@ class DeliveryReports:
             number_hash=ref.number_hash,
             ordinal=ordinal,
             event_ttl_ms=EVENT_TTL_MS,
+            **webhook(),
         )
         return str(reply)
+
+
+def _outcome(outcome: str, sender: str = "", settled: str = "") -> ReportOutcome:
+    if not settled:
+        return ReportOutcome(outcome, sender)
+    app, day, expected, before = SettledCost.parse(settled)
+    return ReportOutcome(outcome, sender, Settlement(app, day, int(expected), int(before) if before else None))

@@ -6,7 +6,7 @@ from ..domain.admission import OuterAnswer
 from ..domain.guarding import Converted
 from ..domain.outbox import Timer
 from ..domain.policy import Sender
-from .arguments import read_slots, route_text
+from .arguments import read_slots, read_spend, route_text
 from .guard_arguments import converted_of
 from .schema import Keys
 from .scripts import Scripts
@@ -41,11 +41,13 @@ class DueDeliveries:
         return bool(self._scripts.call("delivery/requeue", keys, delivery=delivery, ordinal=due.ordinal))
 
     def claim_slots(self, due: Timer) -> list[OuterAnswer]:
-        """What the delivery's send has taken in limits, if it is ours to give back."""
+        """What the delivery's send has taken in limits and of the day's spending, if it is ours to give back."""
         keys = {"timers": self._keys.timers(due.shard), "record": self._keys.record(due.reference)}
         delivery = due.reference.delivery_id(due.ordinal)
         # Claimed twice after a lost reply they would be lost, as after a crash.
-        return read_slots(self._scripts.call("delivery/claim_slots", keys, delivery=delivery, ordinal=due.ordinal))
+        reply = self._scripts.call("delivery/claim_slots", keys, delivery=delivery, ordinal=due.ordinal)
+        slots, app, spent = map(str, reply)
+        return [*read_slots(slots), *read_spend(app, spent)]
 
     def claim_guarded(self, due: Timer) -> Converted | None:
         """What the pumping guard took for the delivery's send, if it is ours to give back."""

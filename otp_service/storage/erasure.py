@@ -17,6 +17,7 @@ from .schema import PREFIX, Keys
 from .schema.fields import AuditEntry, IdempotencyKey, Outbox, QueuedCallback
 from .schema.keys import word_of
 from .store import Store, fields_of
+from .waiting_webhooks import WaitingWebhooks
 
 LOOK = 1_000
 Progress = Callable[[int, int], object]
@@ -32,6 +33,7 @@ class Erasure:
         self._keys = keys
         self._needles = (number_hash, *tokens)
         self._number_hash = number_hash
+        self._webhooks = WaitingWebhooks(store, keys)
 
     def subjects(self) -> int:
         """How many subjects have this number as a factor. Raises StoreUnavailable."""
@@ -76,6 +78,7 @@ class Erasure:
         """
         with answering():
             self._client.xtrim(self._keys.audit(shard), minid=entry, approximate=False)
+        self._webhooks.forget_until({shard: entry})
 
     def forget(self, progress: Progress) -> int:
         """Forget it everywhere but in the audit streams; how many keys, fields and entries that were.

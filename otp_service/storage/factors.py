@@ -258,7 +258,7 @@ class FactorTable:
 
         With `bind_ms` they stay, and the subject may bind another number without proof for so long.
         """
-        keys, (app, sub) = self._subject_keys(subject), (subject.app, subject.sub)
+        keys, (app, sub) = self._guarded_keys(subject), (subject.app, subject.sub)
         given = "" if bind_ms is None else bind_ms
         return int(self._scripts.call("factor/lift", keys, app=app, sub=sub, reason=reason, bind_ms=given))
 

@@ -3,15 +3,11 @@
 The number itself is judged on its own shard (`verification/start`), which says whether the budgets are asked at all.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-import msgspec
-
 from ..domain.guard.policy import GuardPolicy
 from ..domain.guarding import Converted, GuardPlace, GuardVerdict, Report
+from .guard_arguments import budget_keys, policy_json, reports_of, verdict_of
 from .schema import Keys
-from .schema.encodings import GuardReport, GuardTaken, flag
+from .schema.encodings import flag
 from .scripts import Scripts
 
 
@@ -33,7 +29,7 @@ class GuardBudgets:
     def _judge(self, app: str, place: GuardPlace, policy: GuardPolicy, *, look: bool, quiet: bool) -> GuardVerdict:
         reply = self._scripts.call(
             "guard/take",
-            self._keys_of(app, place.region),
+            budget_keys(self._keys, app, place.region),
             policy=policy_json(policy),
             region=place.region,
             mode=place.mode,
@@ -44,7 +40,9 @@ class GuardBudgets:
             look=flag(look),
             quiet=flag(quiet),
         )
-        return _verdict(reply, place)
+        verdict = verdict_of(reply, place)
+        assert verdict is not None
+        return verdict
 
     def give_back(self, one: Converted, policy: GuardPolicy, *, approved: bool) -> tuple[Report, ...]:
         """Give back what the sends of a number took: with a credit where it was approved.
@@ -53,7 +51,7 @@ class GuardBudgets:
         """
         reply = self._scripts.call(
             "guard/give_back",
-            self._keys_of(one.app, one.region),
+            budget_keys(self._keys, one.app, one.region),
             repeat=False,
             policy=policy_json(policy),
             region=one.region,
@@ -63,7 +61,7 @@ class GuardBudgets:
             known=flag(one.known),
             taken=one.taken,
         )
-        return _reports(reply)
+        return reports_of(reply)
 
     def count_known(self, app: str, region: str, starts: int, policy: GuardPolicy) -> tuple[Report, ...]:
         """So many known numbers were sent codes."""
@@ -71,35 +69,4 @@ class GuardBudgets:
         reply = self._scripts.call(
             "guard/count_known", keys, repeat=False, policy=policy_json(policy), region=region, starts=starts
         )
-        return _reports(reply)
-
-    def _keys_of(self, app: str, region: str) -> Mapping[str, str]:
-        k = self._keys
-        return {
-            "total": k.total(app),
-            "country": k.country(app, region),
-            "blocks": k.blocks(app, region),
-            "addresses": k.addresses(app),
-        }
-
-
-_texts: dict[int, tuple[GuardPolicy, str]] = {}
-
-
-def policy_json(policy: GuardPolicy) -> str:
-    """The numbers of a policy as the scripts read them."""
-    # By identity: a policy holds a mapping and has no hash, and there is one for each app.
-    known = _texts.get(id(policy))
-    if known is None or known[0] is not policy:
-        known = _texts[id(policy)] = (policy, msgspec.json.encode(policy).decode())
-    return known[1]
-
-
-def _verdict(reply: Any, place: GuardPlace) -> GuardVerdict:
-    refused, flags, full, reports, turn = reply
-    taken = GuardTaken.pack(place.address or "-", repr(place.cost), flags)
-    return GuardVerdict(refused == "1", tuple(full.split(",")) if full else (), taken, _reports(reports), turn)
-
-
-def _reports(text: str) -> tuple[Report, ...]:
-    return tuple(Report(*GuardReport.parse(one)) for one in text.split(",") if one)
+        return reports_of(reply)

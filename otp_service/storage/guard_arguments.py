@@ -1,12 +1,16 @@
-"""What the scripts of numbers are told of the pumping guard, and what they answer."""
+"""What the scripts of numbers are told of the pumping guard and of the day's spending, and what they answer."""
 
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from ..domain.guard.policy import GuardPolicy
-from ..domain.guarding import Converted, GuardPlace
+from ..domain.guarding import Converted, GuardPlace, GuardVerdict, Report
 from ..domain.starting import StartCommand
-from .schema.encodings import GuardedApproval, GuardJudged, GuardTaken, GuardTimes, flag
+from .arguments import spend_text
+from .schema import Keys
+from .schema.encodings import GuardedApproval, GuardJudged, GuardReport, GuardStart, GuardTaken, GuardTimes, flag
 from .schema.encodings import GuardPlace as PackedPlace
 
 
@@ -20,9 +24,20 @@ def guard_times(policy: GuardPolicy) -> str:
     return _times(policy.known_for_ms, policy.counted_for_ms, policy.sends_per_count)
 
 
-def guard_arguments(command: StartCommand) -> dict[str, Any]:
-    """Of a start."""
-    place = command.guard_place
+def budget_keys(keys: Keys, app: str, region: str) -> dict[str, str]:
+    """Where the budgets of an app are that a start in this country fills."""
+    return {
+        "total": keys.total(app),
+        "country": keys.country(app, region),
+        "blocks": keys.blocks(app, region),
+        "addresses": keys.addresses(app),
+    }
+
+
+def guard_arguments(command: StartCommand, *, asks_guard: bool) -> dict[str, Any]:
+    """Of a start. `asks_guard`: the script asks the budgets, where they have not been asked."""
+    place, policy = command.guard_place, command.app.guard
+    asks_guard = asks_guard and place is not None
     return {
         "guard": "" if place is None else command.guard,
         "guard_rules": guard_times(command.app.guard),
@@ -30,7 +45,18 @@ def guard_arguments(command: StartCommand) -> dict[str, Any]:
         "guard_taken": command.guard_taken,
         "guard_judged": "" if place is None else _judged(place, command),
         "guard_quiet": flag(command.guard_quiet),
+        "guard_policy": policy_json(policy) if asks_guard else "",
+        "guard_start": _start(place) if asks_guard and place is not None else "",
+        "spend": spend_text(command.spend),
     }
+
+
+def guard_keys(keys: Keys, command: StartCommand, *, asks_guard: bool) -> dict[str, str]:
+    """Of a start. Where the script does not ask the budgets, the number's key stands in their place, in its slot."""
+    place = command.guard_place
+    if asks_guard and place is not None:
+        return budget_keys(keys, command.app.name, place.region)
+    return dict.fromkeys(("total", "country", "blocks", "addresses"), keys.number(command.reference.number_hash))
 
 
 def _judged(place: GuardPlace, command: StartCommand) -> str:
@@ -42,8 +68,38 @@ def _judged(place: GuardPlace, command: StartCommand) -> str:
     return GuardJudged.pack(_packed(place), taken, command.guard_turn)
 
 
+def _start(place: GuardPlace) -> str:
+    return GuardStart.pack(place.mode, place.address, repr(place.cost), flag(place.on_record))
+
+
 def _packed(place: GuardPlace) -> str:
     return PackedPlace.pack(place.region, place.block_10k, place.block_1k)
+
+
+def verdict_of(reply: Any, place: GuardPlace | None) -> GuardVerdict | None:
+    """What the budgets said of a start; None if they were not asked."""
+    if not reply or place is None:
+        return None
+    refused, flags, full, reports, turn = reply
+    taken = GuardTaken.pack(place.address or "-", repr(place.cost), flags)
+    return GuardVerdict(refused == "1", tuple(full.split(",")) if full else (), taken, reports_of(reports), turn)
+
+
+def reports_of(text: str) -> tuple[Report, ...]:
+    """What happened to budgets."""
+    return tuple(Report(*GuardReport.parse(one)) for one in text.split(",") if one)
+
+
+_texts: dict[int, tuple[GuardPolicy, str]] = {}
+
+
+def policy_json(policy: GuardPolicy) -> str:
+    """The numbers of a policy as the scripts read them."""
+    # By identity: a policy holds a mapping and has no hash, and there is one for each app.
+    known = _texts.get(id(policy))
+    if known is None or known[0] is not policy:
+        known = _texts[id(policy)] = (policy, msgspec.json.encode(policy).decode())
+    return known[1]
 
 
 def converted_of(app: str, text: str) -> Converted | None:

@@ -30,10 +30,10 @@ class GuardedNumbers:
     def _complete(
         self, number_hash: str, token: str, app: str, policy: GuardPolicy, more: dict[str, str]
     ) -> Converted | NotFound | Ended | None:
-        k = self._keys
+        k, shard = self._keys, self._keys.shard(number_hash)
         reply = self._scripts.call(
             "guard/complete",
-            {"number": k.number(number_hash), "audit": k.audit(k.shard(number_hash)), **more},
+            {"number": k.number(number_hash), "audit": k.audit(shard), "run": k.run(shard), **more},
             repeat=False,
             token=token,
             number_hash=number_hash,

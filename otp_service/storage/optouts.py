@@ -10,6 +10,7 @@ from typing import Any
 from ..domain.audit import EventType
 from ..domain.optout_list import OptOut, Standing
 from .answering import answering, answers
+from .callers import webhook
 from .delivery_reports import EVENT_TTL_MS
 from .schema import Keys
 from .schema.encodings import OptoutEntry, flag
@@ -43,7 +44,7 @@ class OptOuts:
         """
         k, shard = self._keys, self._keys.shard(number_hash)
         event = {"event": k.event(number_hash, event_id or "none"), "run": k.run(shard)}
-        keys = self._keys_of(number_hash) | event
+        keys = self._keys_of(number_hash) | event | {"webhooks": k.webhooks(shard)}
         reply = self._scripts.call(
             "optout/record_keyword",
             keys,
@@ -55,6 +56,7 @@ class OptOuts:
             mask=mask,
             number_hash=number_hash,
             event_ttl_ms=EVENT_TTL_MS if event_id else 0,
+            **webhook(),
         )
         return str(reply)
 

@@ -36,10 +36,10 @@ class People:
 
     def lift_lock(self, number_hash: str, mask: str, app: str | None, reason: str) -> list[str]:
         """Clear budget, ladder and caps of an app or of all; what had counted something. Raises StoreUnavailable."""
-        k = self._keys
+        k, shard = self._keys, self._keys.shard(number_hash)
         reply = self._scripts.call(
             "person/lift_lock",
-            {"number": k.number(number_hash), "audit": k.audit(k.shard(number_hash))},
+            {"number": k.number(number_hash), "audit": k.audit(shard), "run": k.run(shard)},
             app=app or "",
             of_app=app or "",
             mask=mask,
@@ -53,9 +53,10 @@ class People:
     ) -> list[str]:
         """Forget opt-outs of these profiles; those that stood. Raises StoreUnavailable."""
         k, shard = self._keys, self._keys.shard(number_hash)
+        keys = {"optouts": k.optouts(number_hash), "audit": k.audit(shard), "opted_out": k.opted_out(shard)}
         reply = self._scripts.call(
             "person/lift_optouts",
-            {"optouts": k.optouts(number_hash), "audit": k.audit(shard), "opted_out": k.opted_out(shard)},
+            keys | {"run": k.run(shard)},
             of_app=app or "",
             mask=mask,
             number_hash=number_hash,

@@ -11,6 +11,7 @@ from ..domain.policy import MAX_LIFETIME_MS
 from ..domain.starting import StartCommand, Started
 from ..domain.verification import Status
 from ..domain.view import DeliveryView, TimelineEntry, VerificationView
+from .guard_arguments import verdict_of
 from .pieces import joined
 from .schema import encodings
 from .schema.fields import Delivery, Record
@@ -100,6 +101,7 @@ def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Starte
         test=command.test,
         resent=False,
         guarded=reply[1],
+        verdict=verdict_of(reply[6], command.guard_place),
     )
 
 

@@ -21,34 +21,40 @@ class UnconfirmedError(ResponseError):
 
 
 class ReplicaGuard:
-    """For how many replicas each shard's writes wait. Off where none are expected. Safe for many threads."""
+    """For how many replicas each shard's writes wait: for all that have to follow. Safe for many threads.
+
+    `expected`: so many at least have to follow; with 0 a server that no replica ever followed needs none.
+    """
 
     def __init__(self) -> None:
         self.on = False
         self.expected = 0
-        self._counts: dict[str, int] = {}
+        self.has_news = False
+        """Whether another number was learned since somebody said False here."""
+        self._counts: dict[str, int | None] = {}
 
-    def learn(self, run_key: str, count: int) -> None:
-        """So many follow the server that holds this shard's run. 0: too few."""
+    def learn(self, run_key: str, count: int | None) -> None:
+        """So many follow the server that holds this shard's run. None: too few."""
+        self.has_news = self.has_news or self._counts.get(run_key) != count
         self._counts[run_key] = count
 
     def learn_counted(self, run_key: str, follow: int, need: int) -> None:
         """So many follow the server, and so many have to."""
-        self.learn(run_key, follow if follow == need and follow >= self.expected else 0)
+        self.learn(run_key, follow if follow == need and follow >= self.expected else None)
 
     @property
     def missing(self) -> int:
         """How many shards have too few replicas."""
-        return sum(not count for count in list(self._counts.values())) if self.on else 0
+        return sum(count is None for count in list(self._counts.values())) if self.on else 0
 
     def has_all(self, run_key: str) -> bool:
         """Whether enough follow as far as this process knows; True where none are expected."""
-        return not self.on or bool(self._counts.get(run_key))
+        return not self.on or self._counts.get(run_key) is not None
 
     def waits_for(self, run_key: str) -> int:
         """How many replicas have to acknowledge a write. Raises redis' ResponseError where too few follow."""
-        count = self._counts.get(run_key, 0)
-        if not count:
+        count = self._counts.get(run_key)
+        if count is None:
             raise ResponseError(f"{NO_REPLICAS} too few replicas follow the server.")
         return count
 

@@ -1,8 +1,9 @@
 """Counting the replicas, for the guard of a process, and doing without one that is gone.
 
 How many have to follow is in the store: as many as ever followed since its primary became that, whatever restarts it
-had. It is lowered when one has been away for `GONE_S` and a majority of the sentinels says that nobody takes over.
-Without sentinels nobody knows that: the replica has to come back, or an operator says that it is gone for good.
+had. It is lowered when one has been away for `GONE_S` and a majority of the sentinels, or of the Cluster's primaries,
+says that nobody takes over. Where neither is, nobody knows that: the replica has to come back, or an operator says that
+it is gone for good.
 """
 
 import time
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .answering import STORE_ERRORS
+from .cluster_primaries import may_do_without
 from .primary import SentinelPrimaryPool
 from .readiness import beside
 from .replica_guard import ReplicaGuard
@@ -18,7 +20,14 @@ from .scripts import Call, Scripts
 from .store import Store
 
 GONE_S = 5.0
-"""So long a replica has to be away before the others are enough. A failover takes less."""
+"""So long a replica has to be away before the others are enough. A failover that sentinels decide takes less."""
+
+ASK_AGAIN_S = 1.0
+"""Between two questions whether somebody takes over."""
+
+CLUSTER_LOOK_S = 1.0
+"""Between two looks at the shards of a Cluster where nothing is new and none lacks a replica. A script that finds
+another number than its process knows says so at once."""
 
 RUN_LENGTH = 12
 """Of a run's name, as the scripts have it."""
@@ -31,32 +40,41 @@ class Counted(NamedTuple):
     follow: int
     need: int
 
-    @property
-    def may_be_lowered(self) -> bool:
-        """Whether some are missing, and not all."""
-        return 0 < self.follow < self.need
+    def may_be_lowered(self, least: int) -> bool:
+        """Whether some are missing, and so many are there."""
+        return least <= self.follow < self.need
 
 
 class Replicas:
     """The replicas of one store, as one process counts them. `look` is for one thread."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, guard: ReplicaGuard, expected: int) -> None:
-        """`expected`: so many at least have to follow, of each shard of a Cluster; 0 leaves the guard as it is."""
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, guard: ReplicaGuard, expected: int | None) -> None:
+        """`expected`: so many at least have to follow, of each shard of a Cluster; 0 leaves the guard as it is.
+
+        None: those have to that ever followed, and a server that none followed is a store without replicas.
+        """
         self._store = store
         self._scripts = scripts
         self._runs = [*map(keys.run, range(keys.shards)), keys.api_keys_run()]
         self._guard = guard
-        self._expected = expected
-        self._missing_since: float | None = None
-        guard.on = guard.on or expected > 0
-        guard.expected = max(guard.expected, expected)
+        self._least = 0 if expected is None else 1
+        self._expected = expected or 0
+        self._missing_since: dict[str, float] = {}
+        self._next_look = 0.0
+        guard.on = guard.on or expected is None or expected > 0
+        guard.expected = max(guard.expected, self._expected)
 
     def look(self) -> None:
         """Count them. Raises StoreUnavailable if no shard answers."""
-        if not self._guard.on:
+        if not self._guard.on or self._has_just_looked():
             return
-        counts = self._count("", "")
-        self._missing_since = self._lowered(counts)
+        self._next_look = time.monotonic() + CLUSTER_LOOK_S
+        self._guard.has_news = False
+        self._do_without(self._count("", ""))
+
+    def _has_just_looked(self) -> bool:
+        calm = not self._guard.missing and not self._guard.has_news
+        return self._store.is_cluster and calm and time.monotonic() < self._next_look
 
     def counted(self) -> list[Counted]:
         """What each server has, in the order of their shards; those that do not answer are left out.
@@ -68,10 +86,11 @@ class Replicas:
     def lower(self) -> list[Counted]:
         """Do without all that are missing: they are gone for good, says an operator. What each server has then.
 
-        A server that no replica follows keeps what it needs. Raises StoreUnavailable if none answers.
+        Where replicas are expected, a server that none follows keeps what it needs. Raises StoreUnavailable if none
+        answers.
         """
         for server in self.counted():
-            if server.may_be_lowered:
+            if server.may_be_lowered(self._least):
                 self._count(server.run, server.follow)
         return self.counted()
 
@@ -87,27 +106,33 @@ class Replicas:
             raise replies[0]
         return answered
 
-    def _lowered(self, counts: Sequence[Counted]) -> float | None:
-        """Do without replicas that have been away for long; since when some are missing."""
-        missing = [(run, follow) for run, follow, need in counts if self._expected <= follow < need]
-        if not missing:
-            return None
-        since = self._missing_since or time.monotonic()
-        if time.monotonic() - since < GONE_S or not self._is_settled(missing[0][0]):
-            return since
-        self._count(*missing[0])
-        return None
+    def _do_without(self, counts: Sequence[Counted]) -> None:
+        """Do without replicas that have been away for long, where nobody takes over."""
+        least = max(self._least, self._expected)
+        missing = {server.run: server for server in counts if server.may_be_lowered(least)}
+        now = time.monotonic()
+        self._missing_since = {run: self._missing_since.get(run, now) for run in missing}
+        for run, server in missing.items():
+            if now - self._missing_since[run] >= GONE_S:
+                self._missing_since[run] = now - GONE_S + ASK_AGAIN_S
+                if self._is_settled(server):
+                    self._count(run, server.follow)
 
-    def _is_settled(self, run: str) -> bool:
-        """Whether a majority of the sentinels names the server of this run, and none of them a failover."""
-        pool = None if self._store.is_cluster else self._store.client.connection_pool
-        if not isinstance(pool, SentinelPrimaryPool):
-            return False
-        try:
-            address = pool.sentinels.discover_master()
-        except STORE_ERRORS:
-            return False
-        return pool.sentinels.confirm(address) and _run_at(pool, *address) == run
+    def _is_settled(self, server: Counted) -> bool:
+        """Whether nobody takes over from this server but a replica that follows it."""
+        if self._store.is_cluster:
+            return may_do_without(self._store, server.run, server.follow)
+        pool = self._store.client.connection_pool
+        return isinstance(pool, SentinelPrimaryPool) and _sentinels_name(pool, server.run)
+
+
+def _sentinels_name(pool: SentinelPrimaryPool, run: str) -> bool:
+    """Whether a majority of the sentinels names the server of this run, and none of them a failover."""
+    try:
+        address = pool.sentinels.discover_master()
+    except STORE_ERRORS:
+        return False
+    return pool.sentinels.confirm(address) and _run_at(pool, *address) == run
 
 
 def _run_at(pool: SentinelPrimaryPool, host: str, port: int) -> str:

@@ -70,7 +70,7 @@ class Scripts:
             return True
         try:
             count = self.guard.waits_for(run_key)
-            return self._store.run_confirmed(mark, count, WAIT_MS)[1] >= count
+            return not count or self._store.run_confirmed(mark, count, WAIT_MS)[1] >= count
         except STORE_ERRORS:
             return False
 
@@ -119,7 +119,9 @@ class Scripts:
     def _once(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
         if script.guarded and self.guard.on:
             return self._confirmed(script, keys, args)
-        args = ["", *args] if script.guarded else args
+        return self._unconfirmed(script, keys, ["", *args] if script.guarded else args)
+
+    def _unconfirmed(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
         try:
             return self._client.evalsha(script.sha, len(keys), *keys, *args)
         except NoScriptError:
@@ -146,6 +148,8 @@ class Scripts:
 
     def _confirmed_once(self, script: Script, keys: Sequence[str], args: Sequence[Value], run_key: str) -> Any:
         count = self.guard.waits_for(run_key)
+        if not count:
+            return self._unconfirmed(script, keys, [count, *args])
         # A script that knows its operation writes nothing, and waiting would wait for nothing: hence the mark.
         mark = ("HSET", run_key, StoreRun.MARK, "1")
         called = (len(keys), *keys, count, *args)

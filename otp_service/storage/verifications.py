@@ -12,30 +12,26 @@ from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.guarding import GuardNeeded
 from ..domain.ids import Ids, Reference
 from ..domain.marks import marked_test
-from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS
+from ..domain.policy import MAX_CONSECUTIVE_WRONG
 from ..domain.starting import StartAnswer, StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
-from .arguments import route_text, rules_text, slots_text
-from .guard_arguments import converted_of, guard_arguments, guard_times
+from .arguments import denial_arguments, rules_text
+from .callers import webhook
+from .guard_arguments import converted_of, guard_times, verdict_of
 from .latest_hints import LatestHints
-from .pieces import pack_sealed
-from .record_views import View, app_of, created, is_of, own_detail, timeline_of, view_of
+from .record_views import View, app_of, created, is_of, timeline_of, view_of
 from .schema import Keys
 from .schema.encodings import LatestEntry, flag
 from .schema.fields import Number, Record
 from .script_replies import refused, require_echo
 from .scripts import Scripts
+from .start_call import start_arguments, start_keys
 from .store import Store, fields_of
 from .told import Told
 
 EVENT_TTL_MS = 24 * 3_600_000
-CLOCKS_APART_MS = 5_000
-"""How much the carrier's clock may be behind ours when it says when a person wrote."""
-
-REFUSAL_GAP_MS = 1_000
-"""Of the refusals of one kind to one number, one in this time goes on record."""
 
 _MAX_RUNS = 5
 
@@ -63,7 +59,7 @@ class Verifications:
                     known = self._reference(reply[2])
                     self._hints.put(command.app.name, command.purpose, known)
                 case "refused":
-                    return refused(reply)
+                    return refused(reply, command.guard_place)
                 case "replayed":
                     return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
                 case "created":
@@ -76,7 +72,10 @@ class Verifications:
                 case _:
                     ref, flat = self._reference(reply[2]), reply[5]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
-                    return self._shown(Started, ref, record, int(reply[3]), resent=True, guarded=reply[4])
+                    verdict = verdict_of(reply[6], command.guard_place)
+                    return self._shown(
+                        Started, ref, record, int(reply[3]), resent=True, guarded=reply[4], verdict=verdict
+                    )
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
@@ -104,75 +103,11 @@ class Verifications:
         return self._shown(Started, ref, record, now_ms, resent=resent, replayed=True)
 
     def _run_start(self, command: StartCommand, known: Reference | None, *, dry_run: bool = False) -> Any:
-        app = command.app
-        return self._scripts.call(
-            "verification/start",
-            self._start_keys(command, known),
-            operation=command.operation_id,
-            operation_ttl_ms=command.operation_ttl_ms,
-            new_token=command.reference.token,
-            known_token=known.token if known else "",
-            app=app.name,
-            purpose=command.purpose,
-            channel=command.channel,
-            mask=command.mask,
-            number_hash=command.reference.number_hash,
-            context_hash=command.context_hash,
-            code_ttl_ms=app.code_ttl_ms,
-            lifetime_ms=MAX_LIFETIME_MS,
-            max_checks=app.max_checks,
-            resend_waits=",".join(str(wait) for wait in app.resend_after_ms),
-            key_id=command.kid,
-            digest=bytes.fromhex(command.digest),
-            digest_by_number=bytes.fromhex(command.digest_by_number),
-            box=pack_sealed(command.box),
-            metadata=command.metadata,
-            locale=command.locale,
-            autofill=command.autofill,
-            route=route_text(command.route),
-            failover_route=route_text(command.failover_route),
-            healthy=",".join(command.healthy),
-            wrong_rules=rules_text(app.wrong_codes_per_number),
-            wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
-            start_rules=rules_text(app.starts_per_number),
-            send_rules=rules_text(command.per_number.sends),
-            queue_max=command.queue_max,
-            outer_wait_ms=command.outer_wait_ms,
-            outer_limit=command.outer_limit,
-            tombstone_ms=command.tombstone_ms,
-            send_slots=slots_text(command.send_slots),
-            consecutive_max=MAX_CONSECUTIVE_WRONG,
-            detail=command.detail,
-            own_detail=own_detail(command),
-            subject=command.subject,
-            sent_within_ms=app.sent_within_ms,
-            refusal_gap_ms=REFUSAL_GAP_MS,
-            challenge=command.challenge,
-            test=flag(command.test),
-            notice=flag(command.notice),
-            dry_run=flag(dry_run),
-            **guard_arguments(command),
-        )
-
-    def _start_keys(self, command: StartCommand, known: Reference | None) -> dict[str, str]:
-        k, ref, nh, app = self._keys, command.reference, command.reference.number_hash, command.app.name
-        shard = k.shard(nh)
-        keys = {
-            "number": k.number(nh),
-            "optouts": k.optouts(nh),
-            "sticky": k.sticky(nh),
-            "start_refusals": k.start_refusals(nh, app),
-            "outbox": k.outbox(shard),
-            "audit": k.audit(shard),
-            "timers": k.timers(shard),
-            "record": k.record(ref),
-            "secrets": k.secrets(ref),
-            "run": k.run(shard),
-        }
-        if known is not None:
-            keys["known_record"] = k.record(known)
-            keys["known_secrets"] = k.secrets(known)
-        return keys
+        # A Cluster has the budgets of the pumping guard on other servers, and a dry run must not fill them.
+        asks_guard = not self._store.is_cluster and not dry_run
+        keys = start_keys(self._keys, command, known, asks_guard=asks_guard)
+        args = start_arguments(command, known, dry_run=dry_run, asks_guard=asks_guard)
+        return self._scripts.call("verification/start", keys, **args)
 
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
@@ -337,13 +272,11 @@ class Verifications:
         """End the verification if this "that wasn't me" is about it: `denied` or `no`. Raises StoreUnavailable."""
         reply = self._scripts.call(
             "verification/deny",
-            self._ending_keys(ref),
+            self._ending_keys(ref) | {"webhooks": self._keys.webhooks(self._keys.shard(ref.number_hash))},
             token=ref.token,
             number_hash=ref.number_hash,
-            apps=",".join(sorted(denial.apps)),
-            senders=",".join(sorted(denial.senders)),
-            # An event that is posted again says nothing about a code that was sent after it first came.
-            before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
+            **denial_arguments(denial),
+            **webhook(),
         )
         if reply == Status.DENIED:
             self._told.add(self._keys.record(ref), Record.STATUS, Status.DENIED)

@@ -49,27 +49,28 @@ def verify(
     as received, `body` the bytes before any parsing. `now_s` is Unix seconds; up to and including `tolerance_s`
     seconds of difference either way are accepted.
     """
-    keys = [VerifyKey(public_key) for public_key in public_keys]
+    keys = [bytes(VerifyKey(public_key)) for public_key in public_keys]
     if not timestamp or not signature:
         return Verdict.MISSING
-    raw_signature = _decode(signature)
+    raw_signature = decode_signature(signature)
     if raw_signature is None or not _TIMESTAMP.fullmatch(timestamp):
         return Verdict.MALFORMED
     signed = timestamp.encode("ascii") + b"|" + body
-    if not any(_is_of(key, raw_signature, signed) for key in keys):
+    if not any(is_by(key, raw_signature, signed) for key in keys):
         return Verdict.BAD_SIGNATURE
     return Verdict.OK if abs(now_s - int(timestamp)) <= tolerance_s else Verdict.STALE
 
 
-def _is_of(key: VerifyKey, signature: bytes, message: bytes) -> bool:
+def is_by(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether the key (32 bytes) made the signature (64 bytes) of the message."""
     try:
-        key.verify(message, signature)
+        VerifyKey(public_key).verify(message, signature)
     except (CryptoError, ValueError):
         return False
     return True
 
 
-def _decode(signature: str) -> bytes | None:
+def decode_signature(signature: str) -> bytes | None:
     """64 bytes from exactly the 88 characters that encode them; one signature has one spelling, no other."""
     if not _SIGNATURE.fullmatch(signature):
         return None

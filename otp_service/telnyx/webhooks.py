@@ -7,13 +7,15 @@ yet it holds what people wrote, and the carrier may change its mind about a type
 What cannot have come from a sound serialiser (a key twice, NaN, a number of forty digits) is an `Other` as a
 whole: it is ambiguous, and two readers of one signed body must not see two different events.
 
+`names_one`: it is about one person, and names no second one.
+
 No repr of an event shows a text or a phone number.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ..domain.delivery import DeliveryReport
 from . import json, responses
@@ -33,6 +35,7 @@ class DeliveryUpdate:
     event_type: str
     occurred_ms: int
     reports: tuple[DeliveryReport, ...] = field(repr=False)
+    names_one: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Inbound:
     messaging_profile_id: str | None
     text: str = field(repr=False)
     autoresponse_type: str | None
+    names_one: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class LinkClick:
     to: str | None = field(repr=False)
     url: str = field(repr=False)
     time_ms: int
+    names_one: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class SpendLimit:
     messaging_profile_id: str | None
     configured_limit: str | None
     current_cost: str | None
+    names_one: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Other:
 
     event_id: str | None
     event_type: str | None
+    names_one: ClassVar[bool] = False
 
 
 Event = DeliveryUpdate | Inbound | LinkClick | SpendLimit | Other
@@ -114,7 +121,7 @@ def _read(data: Mapping[str, Any], event_id: str | None, event_type: str | None)
 def _delivery_update(payload: Mapping[str, Any], event_id: str, event_type: str, at_ms: int) -> Event | None:
     # A message was read, so it was delivered, whatever word stands beside the recipient.
     found = responses.reports(payload, at_ms, status="read" if event_type == "message.read" else None)
-    return DeliveryUpdate(event_id, event_type, at_ms, found) if found else None
+    return DeliveryUpdate(event_id, event_type, at_ms, found, _names_one(payload)) if found else None
 
 
 def _inbound(payload: Mapping[str, Any], event_id: str, _event_type: str, at_ms: int) -> Event | None:
@@ -130,7 +137,13 @@ def _inbound(payload: Mapping[str, Any], event_id: str, _event_type: str, at_ms:
         messaging_profile_id=message.messaging_profile_id,
         text=message.text,
         autoresponse_type=message.autoresponse_type,
+        names_one=_names_one(payload),
     )
+
+
+def _names_one(payload: Mapping[str, Any]) -> bool:
+    """Whether the message has one recipient at most: others' numbers stand in `to` or `cc`."""
+    return len(responses.addressees(payload.get("to"))) <= 1 and not payload.get("cc")
 
 
 def _spend_limit(payload: Mapping[str, Any], event_id: str, _event_type: str, at_ms: int) -> Event:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from .bundled_ends import unended
+from .bundled_webhooks import verify_webhooks
 from .checkpoints import LogKeys, read_checkpoint
 from .notes import NoteError, VerifierKey
 from .proofs import Proof
@@ -40,6 +42,8 @@ class BundleRefused(NoteError):
 class BundleReport:
     """What a bundle proves.
 
+    `unended`: verifications without their end. `carrier_keys`: the carrier's keys (Ed25519), one for each webhook of
+    it that was verified.
     `question`: what the records answer, as the log says; None if it does not say which records belong to an answer.
     """
 
@@ -49,6 +53,8 @@ class BundleReport:
     disclosed: int
     question: str | None
     cosigned_by: tuple[str, ...]
+    unended: tuple[str, ...] = ()
+    carrier_keys: tuple[bytes, ...] = ()
 
     @property
     def stated(self) -> bool:
@@ -91,8 +97,13 @@ def numbers_of(ranges: str) -> list[int]:
     return [number for first, last in pairs for number in range(first, last + 1)]
 
 
-def verify_bundle(files: Files, trusted: VerifierKey | None = None) -> BundleReport:
-    """Verify every file. `trusted` is a key that was learnt elsewhere. Raises BundleRefused, NoteError."""
+def verify_bundle(
+    files: Files, trusted: VerifierKey | None = None, carrier_keys: Sequence[bytes] = (), *, may_be_open: bool = False
+) -> BundleReport:
+    """Verify every file. `trusted` and `carrier_keys` are keys that were learnt elsewhere: the log's, the carrier's.
+
+    `may_be_open`: it is good although the end of a verification is missing. Raises BundleRefused, NoteError.
+    """
     _require(files.get(SUMS) == sums_of(files), "the files are not those of SHA256SUMS")
     _require(CHECKPOINT in files and KEY in files, "the bundle has no checkpoint or no key")
     told = VerifierKey.parse(_text(files[KEY]))
@@ -104,10 +115,16 @@ def verify_bundle(files: Files, trusted: VerifierKey | None = None) -> BundleRep
     proved = [leaf for leaf in leaves if leaf["name"] != STATEMENT]
     statement = next((leaf for leaf in leaves if leaf["name"] == STATEMENT), None)
     require_complete(proved, statement)
+    missing = unended(proved, statement)
+    _require(may_be_open or not missing, f"the end of {', '.join(missing[:1])} was left out, or it never came")
     question = None if statement is None else _question(statement, files)
     disclosed = sum(_is_disclosed(leaf, files) for leaf in proved)
     names = {line.name for line in read_checkpoint(files[CHECKPOINT])[0].signatures} - {checkpoint.origin}
-    return BundleReport(len(proved), checkpoint.size, trusted or told, disclosed, question, tuple(sorted(names)))
+    carriers = verify_webhooks(proved, files, carrier_keys)
+    cosigned = tuple(sorted(names))
+    return BundleReport(
+        len(proved), checkpoint.size, trusted or told, disclosed, question, cosigned, tuple(missing), carriers
+    )
 
 
 def _question(statement: Mapping[str, Any], files: Files) -> str:

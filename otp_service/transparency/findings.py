@@ -1,5 +1,6 @@
 """What was done to a record, told from the hashes that were signed and those of what is there."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -63,3 +64,37 @@ def _place(hashes: Sequence[bytes], wanted: bytes) -> int | None:
 
 def _others(count: int) -> str:
     return f", with {count - 1} after it" if count > 1 else ""
+
+
+def by_its_number(found: Finding, window: Sequence[bytes], first: int) -> Finding:
+    """A record that was never signed stands there: its own number says whether others went or it came.
+
+    `window` are the records from number `first` on, as they are found.
+    """
+    seq = found.seq or first
+    says = seq_of(window[seq - first]) if found.kind is Tampering.EDITED else None
+    if says is None or says == seq:
+        return found
+    kind, verb = (Tampering.REMOVED, "was removed") if says > seq else (Tampering.INSERTED, "was inserted")
+    return Finding(kind, seq, f"record {seq} {verb}: what stands there says that it is record {says}")
+
+
+def seq_of(leaf: bytes) -> int | None:
+    """The number that a record says it has; None if it says none."""
+    try:
+        told = json.loads(leaf)
+    except (ValueError, RecursionError):
+        return None
+    seq = told.get("seq") if isinstance(told, dict) else None
+    return seq if isinstance(seq, int) else None
+
+
+def rolled_back(kept: int, now: int) -> Finding:
+    """A checkpoint of `kept` records is known elsewhere, and the log has `now`."""
+    sentence = f"a checkpoint of {kept} records is known, and here are {now}: the log was rolled back"
+    return Finding(Tampering.ROLLED_BACK, now + 1, sentence)
+
+
+def forked(size: int) -> Finding:
+    """The log does not continue a checkpoint of this size that is known elsewhere."""
+    return Finding(Tampering.FORKED, None, f"the first {size} records are others than those signed before")

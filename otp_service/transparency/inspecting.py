@@ -4,12 +4,11 @@ A record that was changed alone differs from its tile. Where the tiles were chan
 is not reached says between which two sizes it was done, and the records' own numbers say what was done.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from .checkpoints import Checkpoint
-from .findings import Finding, Tampering, difference
+from .findings import Finding, Tampering, by_its_number, difference, forked, seq_of
 from .frontier import Frontier
 from .tree import TILE_WIDTH, leaf_hash
 
@@ -52,7 +51,6 @@ def inspect(
     leaves: Iterable[bytes],
     read_tile: ReadTile,
     checkpoints: Sequence[Checkpoint],
-    progress: Callable[[int], object] = lambda _: None,
 ) -> Finding | None:
     """The first record that is not as it was signed, and what was done to it; None if there is none.
 
@@ -72,7 +70,6 @@ def inspect(
         reached.append(found)
         if reached.refuted is not None:
             return _between(unproved, number * TILE_WIDTH + len(block), reached)
-        progress(min(size, (number + 1) * TILE_WIDTH))
     return None
 
 
@@ -94,18 +91,8 @@ def _differs(
         reached.append(tile)
         at += 1
     if found is not None and reached.refuted is None and reached.is_done:
-        return _by_its_number(found, window, number * TILE_WIDTH + 1)
+        return by_its_number(found, window, number * TILE_WIDTH + 1)
     return _between(unproved, number * TILE_WIDTH + min(len(window), TILE_WIDTH), reached)
-
-
-def _by_its_number(found: Finding, window: Sequence[bytes], first: int) -> Finding:
-    """A record that was never signed stands there: its own number says whether others went or it came."""
-    seq = found.seq or first
-    says = _seq_of(window[seq - first]) if found.kind is Tampering.EDITED else None
-    if says is None or says == seq:
-        return found
-    kind, verb = (Tampering.REMOVED, "was removed") if says > seq else (Tampering.INSERTED, "was inserted")
-    return Finding(kind, seq, f"record {seq} {verb}: what stands there says that it is record {says}")
 
 
 def _between(unproved: Sequence[bytes], end: int, reached: _Reached) -> Finding:
@@ -113,22 +100,13 @@ def _between(unproved: Sequence[bytes], end: int, reached: _Reached) -> Finding:
     first, last = reached.good_size + 1, reached.refuted.size if reached.refuted else reached.good_size + 1
     where = f"between record {first} and record {last}" if first < last else f"at record {first}"
     for seq, leaf in enumerate(unproved, end - len(unproved) + 1):
-        says = _seq_of(leaf) if first <= seq else None
+        says = seq_of(leaf) if first <= seq else None
         if says is not None and says != seq:
             kind = Tampering.REMOVED if says > seq else Tampering.INSERTED
             return Finding(kind, seq, f"{where}: record {seq} says that it is record {says}")
     if end < last and end % TILE_WIDTH:
         return Finding(Tampering.CUT, end + 1, f"the records from {end + 1} on are missing")
     return Finding(Tampering.EDITED, first, f"{where} a record and its stored hash were edited")
-
-
-def _seq_of(leaf: bytes) -> int | None:
-    try:
-        told = json.loads(leaf)
-    except (ValueError, RecursionError):
-        return None
-    seq = told.get("seq") if isinstance(told, dict) else None
-    return seq if isinstance(seq, int) else None
 
 
 def judge_older(
@@ -141,5 +119,5 @@ def judge_older(
         kind = Tampering.ROLLED_BACK if newest <= size else Tampering.CUT
         return Finding(kind, min(size, newest) + 1, f"{kept}: the log was rolled back")
     if root(older.size) != older.root:
-        return Finding(Tampering.FORKED, None, f"the first {older.size} records are others than those signed before")
+        return forked(older.size)
     return None

@@ -76,6 +76,8 @@ class Witness:
             raise WitnessRefusal(400, "the old size is larger than that of the checkpoint")
         if submission.old != known.size:
             raise WitnessRefusal(409, f"the last checkpoint that was cosigned has the size {known.size}", known.size)
+        if checkpoint.size == known.size and checkpoint.root != known.root:
+            raise WitnessRefusal(409, f"another root was cosigned for {known.size} records", known.size)
         if not _continues(checkpoint, known, submission.path):
             raise WitnessRefusal(422, "the checkpoint does not continue the one that was cosigned last")
         return checkpoint, cosign(checkpoint.text, self._signer, self._now_s())
@@ -93,6 +95,4 @@ def _verified(raw: str, keys: LogKeys) -> Checkpoint:
 
 
 def _continues(checkpoint: Checkpoint, known: Checkpoint, path: Sequence[bytes]) -> bool:
-    if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
-        return False
     return verify_consistency(known.size, checkpoint.size, known.root, checkpoint.root, path)

@@ -59,6 +59,13 @@ class AlertOnCall:
         text = f"The profile of {names} has reached its daily spend limit. It sends nothing more before midnight UTC."
         self._raise(f"spent:{profile}", text)
 
+    def app_spend(self, app: str, percent: int) -> None:
+        """An app has spent so much of its daily limit. Never raises."""
+        text = f"{app} has spent {percent} percent of its daily spend limit."
+        if percent >= 100:
+            text = f"{app} has reached its daily spend limit, and refuses to send codes. See otp-service guard spend."
+        self._raise(f"app_spend:{app}:{percent}", text)
+
     def guard(self, trouble: str, text: str) -> None:
         """Something happened to the pumping guard's budgets. Never raises.
 

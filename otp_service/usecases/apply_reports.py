@@ -11,6 +11,7 @@ from ..domain.delivery import DeliveryReport
 from ..domain.ids import Ids, Reference
 from . import ports
 from .sender_health import SenderHealth
+from .settle_costs import Settle, settle_nothing
 
 _log = logging.getLogger("otp.receive")
 
@@ -18,7 +19,16 @@ _log = logging.getLogger("otp.receive")
 class ApplyReports:
     """Applies delivery reports and clicks. Safe for many threads."""
 
-    def __init__(self, *, reports: ports.DeliveryReports, ids: Ids, sender_health: SenderHealth) -> None:
+    def __init__(
+        self,
+        *,
+        reports: ports.DeliveryReports,
+        ids: Ids,
+        sender_health: SenderHealth,
+        settle: Settle = settle_nothing,
+    ) -> None:
+        """`settle` is told of each report that was applied: it counts what messages cost."""
+        self._settle = settle
         self._reports = reports
         self._ids = ids
         self._sender_health = sender_health
@@ -39,6 +49,7 @@ class ApplyReports:
         ref, ordinal = found
         extra = {"delivery_id": ref.delivery_id(ordinal), "status": report.status, "outcome": applied.outcome}
         _log.info("delivery report", extra=extra)
+        self._settle(applied, report)
         self._sender_health.record_report(applied, report, number_hash)
 
     def _find_delivery(self, report: DeliveryReport, number_hash: str) -> tuple[Reference, int] | None:

@@ -47,13 +47,15 @@ class AuditCursors:
 def next_positions(before: Sequence[Position], found: EventPage, limit: int) -> Sequence[Position] | None:
     """Where the page after the first `limit` events begins; None at the end.
 
-    If there is one more event, the events of the page alone decide that, and none that a filter left out.
+    If there is one more event, the events of the page alone decide that, and none that a filter left out. So they do
+    where shards did not answer: what comes of those later is older than what was shown, and nothing of it is passed
+    over.
     """
-    if len(found.events) <= limit:
+    if len(found.events) <= limit and not (found.at_end and found.unread):
         return None if found.at_end else found.positions
     shown = found.events[:limit]
     reached = Position(max(0, shown[-1].at_ms - CLOCKS_APART_MS), 0)
-    after = [max(position, reached) for position in before]
+    after = [position if shard in found.unread else max(position, reached) for shard, position in enumerate(before)]
     for event in shown:
         after[event.shard] = max(after[event.shard], event.position)
     return after

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ..domain import phone
 from ..domain.audit import ZERO, Event, EventField, Position
+from ..domain.errors import StoreUnavailable
 from ..domain.ids import Ids
 from ..domain.optout_list import OptOut
 from ..domain.policy import Policy
@@ -33,10 +34,14 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Events in order of time, each with the keyed hash that its app may see; `next_cursor` is None at the end."""
+    """Events in order of time, each with the keyed hash that its app may see; `next_cursor` is None at the end.
+
+    `unread`: shards that did not answer. Their latest events are missing here, and come on a later page.
+    """
 
     events: Sequence[Event]
     next_cursor: str | None
+    unread: frozenset[int] = frozenset()
 
 
 class Browse:
@@ -86,7 +91,7 @@ class Browse:
 
         What it says, the cursor too, is the same whatever other apps did, but where thousands of their events in a row
         end a page early. Raises ValueError for a cursor that is not ours, KeyUnknown where another process has its key,
-        InvalidNumber and StoreUnavailable.
+        InvalidNumber, and StoreUnavailable where there is nothing to show and shards that do not answer may have more.
         """
         positions = self._positions(wanted)
         if visible_app is not None and wanted.app not in (None, visible_app):
@@ -95,9 +100,11 @@ class Browse:
         limit = min(wanted.limit, MAX_PAGE)
         # One more than is shown: only an event that the reader may see makes another page.
         page = self._record.read(positions, shards=shards, until_ms=wanted.until_ms, limit=limit + 1, wanted=fields)
+        if page.is_stuck:
+            raise StoreUnavailable("A shard of the store does not answer, and it may have the next events.")
         after = next_positions(positions, page, limit)
         cursor = None if after is None else self._cursors.text(after)
-        return AuditPage([as_seen(event, self._ids) for event in page.events[:limit]], cursor)
+        return AuditPage([as_seen(event, self._ids) for event in page.events[:limit]], cursor, page.unread)
 
     def _fields(self, wanted: AuditFilter, app: str | None) -> tuple[dict[str, frozenset[str]], Sequence[int]]:
         """Which values of which fields pass, and on which shards such events are."""

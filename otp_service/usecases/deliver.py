@@ -7,6 +7,7 @@ bytes under the same key. A request that cannot go out while its code lives is n
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..domain import message_text
 from ..domain.backoff import Backoff
@@ -22,6 +23,7 @@ from .held_deliveries import HeldDeliveries
 from .record_send import JITTER, Attempt, RecordSend
 from .seal_request import SealRequest
 from .sender_health import SenderHealth
+from .settle_costs import Settle, settle_nothing
 
 _FOR_OTHERS = Backoff((1_500,), JITTER)
 """After this another worker may take what this one cannot send."""
@@ -36,9 +38,9 @@ class Deliver:
 
     `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1). `count` counts outcomes by sender. `left`
     counts, by reason, what is left to another worker: a key, sender or app that this process does not know is no
-    verdict. `unsent` gives back what the pumping guard took for a
-    send that no carrier accepted. `timers` runs what is due later, `held` knows what waits for a breaker; it may be
-    shared.
+    verdict. `outer` takes and gives back what lies on other shards than the number's. `unsent` gives back what the
+    pumping guard took for a send that no carrier accepted. `settle` counts what reports say
+    that messages cost. `timers` runs what is due later, `held` knows what waits for a breaker; it may be shared.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Deliver:
         sender_health: SenderHealth,
         outer: ports.OuterStore,
         unsent: Callable[[Converted], object] = lambda _: None,
+        settle: Settle = settle_nothing,
         held: HeldDeliveries | None = None,
     ) -> None:
         self._deliveries = deliveries
@@ -72,6 +75,7 @@ class Deliver:
         self._random = random
         self._count = count
         self._left = left
+        self._outer = outer
         self._sender_health = sender_health
         self._composer = SealRequest(carrier=carrier, vault=vault, public_url=public_url)
         self._recorder = RecordSend(deliveries=deliveries, random=random)
@@ -85,6 +89,7 @@ class Deliver:
             sender_health=sender_health,
             outer=outer,
             unsent=unsent,
+            settle=settle,
         )
 
     def send(self, job: Job) -> None:
@@ -202,11 +207,21 @@ class Deliver:
     def _attempt(self, job: Job, pending: PendingDelivery, app: App, sender: Sender, decision: BreakerDecision) -> None:
         made = self._composer.request(job, pending, app, sender)
         asked_s = self._monotonic()
-        everywhere = self._policy.per_number.wrong_codes
-        permit = self._deliveries.begin_send(job, app.name, made.sealed, app.wrong_codes_per_number, everywhere)
+        permit = self._begin(job, pending, app, made.sealed)
         if permit is not None:
             request = self._composer.open(permit.sealed_body, made)
             self._call_carrier(job, sender, permit, request, decision, ends_s=asked_s + permit.left_ms / 1000)
+
+    def _begin(self, job: Job, pending: PendingDelivery, app: App, sealed: str) -> SendPermit | None:
+        """The permit. What its message may cost is taken before, where no start has taken it, as after a failover."""
+        wrong, everywhere = app.wrong_codes_per_number, self._policy.per_number.wrong_codes
+        if pending.untaken is None or app.spend_limit is None:
+            return self._deliveries.begin_send(job, app.name, sealed, wrong, everywhere)
+        taken = self._outer.take([replace(pending.untaken, most=app.spend_limit)])
+        permit = self._deliveries.begin_send(job, app.name, sealed, wrong, everywhere, spend=taken[0])
+        if permit is None:
+            self._outer.give_back(taken)
+        return permit
 
     def _call_carrier(
         self, job: Job, sender: Sender, permit: SendPermit, request: bytes, decision: BreakerDecision, *, ends_s: float

@@ -11,6 +11,7 @@ from ..domain.ids import Ids
 from ..domain.outbox import Timer, TimerKind
 from . import ports
 from .sender_health import SenderHealth
+from .settle_costs import Settle, settle_nothing
 
 _log = logging.getLogger("otp.deliver")
 
@@ -29,8 +30,10 @@ class DeliveryTimers:
         sender_health: SenderHealth,
         outer: ports.OuterStore,
         unsent: Callable[[Converted], object],
+        settle: Settle = settle_nothing,
     ) -> None:
-        """`unsent` gives back what the pumping guard took for sends that no carrier accepted."""
+        """`unsent` gives back what the pumping guard took for sends that no carrier accepted; `settle` counts costs."""
+        self._settle = settle
         self._due = due
         self._reports = reports
         self._store = store
@@ -85,5 +88,6 @@ class DeliveryTimers:
             return
         number_hash = self._ids.number_hash(report.to)
         applied = self._reports.apply_report(timer.reference, timer.ordinal, number_hash, report)
+        self._settle(applied, report)
         self._sender_health.record_report(applied, report, number_hash)
         _log.info("polled a delivery report", extra={"delivery_id": timer.delivery_id, "outcome": applied.outcome})

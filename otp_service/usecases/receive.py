@@ -8,6 +8,7 @@ from . import ports
 from .apply_reports import ApplyReports
 from .receive_reply import ReceiveReply
 from .sender_health import SenderHealth
+from .settle_costs import Settle, settle_nothing
 
 
 class Receive:
@@ -22,8 +23,9 @@ class Receive:
         vault: ports.Vault,
         policy: Policy,
         sender_health: SenderHealth,
+        settle: Settle = settle_nothing,
     ) -> None:
-        self.reports = ApplyReports(reports=reports, ids=vault.ids, sender_health=sender_health)
+        self.reports = ApplyReports(reports=reports, ids=vault.ids, sender_health=sender_health, settle=settle)
         self.replies = ReceiveReply(store=store, optouts=optouts, ids=vault.ids, policy=policy)
         self._sender_health = sender_health
 

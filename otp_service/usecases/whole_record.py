@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from ..domain.audit import EventPage, Position
-from ..domain.record_page import behind, merged
+from ..domain.record_page import behind, merged, not_in_ledger
 from . import ports
 
 
@@ -34,7 +34,7 @@ class WholeRecord:
     ) -> EventPage:
         """Up to `limit` events after the positions, in order of time, from these shards.
 
-        Raises StoreUnavailable and LedgerUnavailable.
+        Of a shard that does not answer, what is in the ledger. Raises LedgerUnavailable.
         """
         ledger = self._ledger()
         if ledger is None:
@@ -45,5 +45,6 @@ class WholeRecord:
             # Nothing that is later than these is shown, so nothing later need be looked at.
             until_ms = first.events[-1].at_ms
         begin = behind(positions, first.reached)
-        rest = self._streams.read(begin, shards=shards, until_ms=until_ms, limit=limit, wanted=wanted)
+        asked = not_in_ledger(shards, first.reached, until_ms)
+        rest = self._streams.read(begin, shards=asked, until_ms=until_ms, limit=limit, wanted=wanted)
         return merged(positions, shards, first, rest, limit)

@@ -18,6 +18,9 @@ JSON = "application/json"
 FACTOR_RECEIPT = "Factor-Receipt"
 """The header with the receipt of a change whose answer has no body."""
 
+UNREAD_SHARDS = "Unread-Shards"
+"""The header that names the shards whose latest events a page lacks, as `seq` begins: `03, 0a`."""
+
 
 class Call(msgspec.Struct):
     """One request: values from the path and query, headers with lower-case names, and the raw body.
@@ -85,7 +88,7 @@ class Doc:
 
     `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
     Retry-After. `or_reply`: another body of a success. `rate_limited`: answers tell the limits. `factor_receipt`: a
-    success has the receipt of a change in a header.
+    success has the receipt of a change in a header. `may_be_partial`: a header names shards that did not answer.
     """
 
     summary: str
@@ -104,6 +107,7 @@ class Doc:
     may_retry: bool = False
     or_reply: type[Any] | None = None
     factor_receipt: bool = False
+    may_be_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

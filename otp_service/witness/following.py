@@ -56,13 +56,7 @@ class Follower:
 
         Raises ConfigError, LogUnreachable.
         """
-        known = self._file.read()
-        if known is None:
-            known = Memory(_parsed(first_key or self._log.keys()[0]))
-            self._file.write(known)
-        elif first_key is not None and _parsed(first_key) != known.first_key:
-            raise ConfigError(f"{self._file.path} is of a log with another key: {known.first_key}")
-        return known
+        return begin(self._file, first_key, lambda: self._log.keys()[0])
 
     def round(self) -> Round | None:
         """Cosign the newest checkpoint; None if there is nothing new.
@@ -76,10 +70,10 @@ class Follower:
         if memory.last and self._is_known(memory, raw):
             return None
         checkpoint, line = self._judge(memory, raw)
-        cosigned = read_checkpoint(raw)[0].with_signature(line)
+        cosigned = memory.cosigned(raw, line)
         # Before anybody is told: a witness that forgot what it cosigned could cosign the opposite.
-        self._file.write(replace(memory, last=str(cosigned)))
-        return Round(checkpoint.size, str(cosigned), self._log.hand_in(str(self._signer.key), str(cosigned)))
+        self._file.write(cosigned)
+        return Round(checkpoint.size, cosigned.last, self._log.hand_in(str(self._signer.key), cosigned.last))
 
     def _is_known(self, memory: Memory, raw: str) -> bool:
         """Whether this is what was cosigned last, and the log has the cosignature."""
@@ -119,6 +113,20 @@ class Follower:
         return self._witness.judge(Submission(old, tuple(path), raw), keys, last)
 
 
+def begin(file: MemoryFile, first_key: str | None, told: Callable[[], str | None] = lambda: None) -> Memory:
+    """What is remembered. At the first time this key, or what the log says that its key is (`told`).
+
+    Raises ConfigError, and what `told` raises.
+    """
+    known = file.read()
+    if known is None:
+        known = Memory(_parsed(first_key or told()))
+        file.write(known)
+    elif first_key is not None and _parsed(first_key) != known.first_key:
+        raise ConfigError(f"{file.path} is of a log with another key: {known.first_key}")
+    return known
+
+
 def _size(raw: str, keys: LogKeys) -> int:
     """The size of the checkpoint, if the log signed it."""
     try:
@@ -131,7 +139,7 @@ def _size(raw: str, keys: LogKeys) -> int:
 
 def _parsed(key: str | None) -> str:
     if key is None:
-        raise ConfigError("the log has signed nothing yet, and --log-key was not given")
+        raise ConfigError("the log's key is not known: it has signed nothing yet, or nobody asks it; give --log-key")
     try:
         return str(VerifierKey.parse(key))
     except NoteError as error:

@@ -5,13 +5,14 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from ..domain.errors import ConfigError
 from ..files import write_private
 from ..transparency.checkpoints import Checkpoint, LogKeys, read_checkpoint
-from ..transparency.notes import NoteError, VerifierKey
+from ..transparency.notes import Note, NoteError, SignatureLine, VerifierKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,24 @@ class Memory:
     def checkpoint(self) -> Checkpoint | None:
         """What was cosigned last. Raises NoteError."""
         return read_checkpoint(self.last)[1] if self.last else None
+
+    def followed(self, raw: str) -> Self:
+        """With the change of keys that this checkpoint of the log tells, if it tells a new one. Raises NoteError."""
+        note, checkpoint = read_checkpoint(raw)
+        if checkpoint.next_key is None or any(read_checkpoint(one)[0].text == note.text for one in self.rotations):
+            return self
+        rotations = (*self.rotations, str(self._by_the_log(note)))
+        LogKeys(VerifierKey.parse(self.first_key), rotations)  # it has to follow from the one before it
+        return replace(self, rotations=rotations)
+
+    def cosigned(self, raw: str, line: SignatureLine) -> Self:
+        """With this checkpoint as the last that was cosigned. Raises NoteError."""
+        return replace(self, last=str(self._by_the_log(read_checkpoint(raw)[0]).with_signature(line)))
+
+    def _by_the_log(self, note: Note) -> Note:
+        """Without the signatures of others: with very many of them nobody could read it again."""
+        known = self.keys.keys
+        return Note(note.text, tuple(line for line in note.signatures if any(line.is_of(key) for key in known)))
 
 
 class MemoryFile:

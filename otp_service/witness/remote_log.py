@@ -6,10 +6,13 @@ import httpx
 
 from ..domain.errors import ServiceError
 from ..transparency.notes import NOTE_MAX
-from ..transparency.tiles import tile_path
+from ..transparency.tiles import MAX_ENTRY, tile_path
+from ..transparency.tree import TILE_WIDTH
 
 TIMEOUT_S = 10.0
 _PREFIX = "/audit/log"
+_MOST = 8 * NOTE_MAX
+_MOST_ENTRIES = TILE_WIDTH * (2 + MAX_ENTRY)
 
 
 class LogUnreachable(ServiceError):
@@ -44,25 +47,32 @@ class RemoteLog:
 
     def tile(self, level: int, number: int, width: int) -> bytes:
         """A tile; the full one where the part is not there any more. Raises LogUnreachable."""
-        response = self._get(f"/tile/{level}/{tile_path(number, width)}")
+        return self._tile(str(level), number, width, _MOST)[: width * 32]
+
+    def entries(self, number: int, width: int) -> bytes:
+        """A tile of records, with more of them where it has grown. Raises LogUnreachable."""
+        return self._tile("entries", number, width, _MOST_ENTRIES)
+
+    def _tile(self, kind: str, number: int, width: int, most: int) -> bytes:
+        response = self._get(f"/tile/{kind}/{tile_path(number, width)}", most)
         if response.status_code == 404:
-            response = self._get(f"/tile/{level}/{tile_path(number)}")
-        return self._good(response).content[: width * 32]
+            response = self._get(f"/tile/{kind}/{tile_path(number)}", most)
+        return self._good(response).content
 
     def hand_in(self, key: str, note: str) -> bool:
         """Give the log a cosigned checkpoint; whether it took it. Raises LogUnreachable."""
         response = self._send("POST", "/cosignatures", {"key": key, "checkpoint": note})
         return response.status_code == 200
 
-    def _get(self, path: str) -> httpx.Response:
-        return self._send("GET", path, None)
+    def _get(self, path: str, most: int = _MOST) -> httpx.Response:
+        return self._send("GET", path, None, most)
 
-    def _send(self, method: str, path: str, body: object) -> httpx.Response:
+    def _send(self, method: str, path: str, body: object, most: int = _MOST) -> httpx.Response:
         try:
             response = self._client.request(method, self._base + path, json=body)
         except httpx.HTTPError as error:
             raise LogUnreachable(f"The log does not answer: {type(error).__name__}.") from error
-        if len(response.content) > 8 * NOTE_MAX:
+        if len(response.content) > most:
             raise LogUnreachable("The log answers with more than any tile has.")
         return response
 

@@ -6,7 +6,7 @@ import pytest
 
 from otp_service import config
 from otp_service.domain.errors import ConfigError
-from otp_service.domain.text_sizes import Prices
+from otp_service.domain.prices import Prices
 
 
 def test_prices_are_read_and_faults_named(tmp_path: Path) -> None:

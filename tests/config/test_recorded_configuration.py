@@ -1,9 +1,12 @@
 """The configuration on record: everything that decides, and no secret."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 from otp_service.bootstrap.configuration import configuration_hash, configuration_of
+from otp_service.domain.explaining.configuration import NOT_ON_RECORD, read_policy
+from otp_service.domain.policy import App
 
 from .test_callbacks import ONE, TWO, app, load
 
@@ -41,3 +44,17 @@ def test_whatever_decides_changes_the_hash(tmp_path: Path) -> None:
     )
     hashes = [configuration_hash(load(tmp_path, app("a"), *more)) for more in files]
     assert len(set(hashes)) == len(files)
+
+
+def test_decisions_can_be_recomputed_from_it(tmp_path: Path) -> None:
+    """What the rules need of apps, senders and limits is read from it as it was."""
+    own = ("starts_per_app = [{limit = 9, per = '1m'}]", "max_checks = 3", "[apps.shop.guard]", "mode = 'monitor'")
+    policy = load(tmp_path, app("shop", *own)).policy
+    found = read_policy(json.loads(json.dumps(configuration_of(load(tmp_path, app("shop", *own))))))
+    assert (found.per_number, found.senders, found.apps["shop"].route) == (
+        policy.per_number,
+        policy.senders,
+        policy.apps["shop"].route,
+    )
+    for member in {one.name for one in fields(App)} - NOT_ON_RECORD:
+        assert getattr(found.apps["shop"], member) == getattr(policy.apps["shop"], member), member

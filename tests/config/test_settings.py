@@ -116,7 +116,7 @@ def test_what_becomes_of_codes_when_the_store_was_restarted(tmp_path: Path) -> N
     text = SENDERS + APP
     for url, ended in (("redis://h", False), ("unix:///s", False), ("rediss+sentinel://h/m", True)):
         assert (read(tmp_path, text, OTP_REDIS_URL=url).after_restart == "end_codes") is ended
-    for url, replicas in (("redis://h", 0), ("redis+sentinel://h/m", 1), ("redis+cluster://h", 0)):
+    for url, replicas in (("redis://h", 0), ("redis+sentinel://h/m", 1), ("redis+cluster://h", None)):
         assert read(tmp_path, text, OTP_REDIS_URL=url).expected_replicas == replicas
     waiting = read(tmp_path, f"{text}[store]\nreplicas = 2")
     assert (waiting.expected_replicas, waiting.after_restart) == (2, "end_codes")
@@ -189,6 +189,7 @@ def test_an_unusable_value_of_an_app_is_named(tmp_path: Path, line: str) -> None
         ("[service]\ncolour = 1", "colour"),
         ('[audit]\nretention = "x"', "audit.retention"),
         ("[audit]\nbacklog_max = 0", "audit.backlog_max"),
+        ('[audit]\nkeep_webhooks = "x"', "audit.keep_webhooks"),
         ('[service]\npublic_url = "ftp://x"', "public_url"),
         ('[service]\nsends_per_number = [{limit = 0, per = "1h"}]', "service"),
         ('[service]\nsends_per_number = [{limit = 5, per = "soon"}]', "service.sends_per_number"),

@@ -45,8 +45,9 @@ def test_a_user_who_cannot_see_restarts_is_found(store: Store) -> None:
 
 def test_replicas_that_are_missing_are_found() -> None:
     """Nothing is said where none are expected."""
-    assert [[found.ok for found in check_replicas(*given)] for given in ((0, 0), (1, 0), (1, 2))] == [
+    assert [[found.ok for found in check_replicas(*given)] for given in ((0, 0), (1, 0), (1, 2), (None, 1))] == [
         [],
         [True],
+        [False],
         [False],
     ]

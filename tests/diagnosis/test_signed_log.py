@@ -1,5 +1,6 @@
 """What the doctor says of the signed log."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.ledger.database import Database
 from otp_service.signed_log.log_store import Followed
 from otp_service.signed_log.state import LogState, log_state
-from otp_service.transparency.checkpoints import read_checkpoint
+from otp_service.transparency.checkpoints import Checkpoint, read_checkpoint
 from otp_service.transparency.cosignatures import cosign
 
 from ..signed_log.conftest import signed
@@ -26,19 +27,21 @@ from ..transparency.signing import witness_signer
 __all__ = ["signed"]
 
 NOW_MS = 1_800_000_000_000
+KEPT = Checkpoint("o", 5, bytes(32))
 
 
 @pytest.mark.parametrize(
     ("state", "kept", "ok", "words"),
     [
-        (LogState(5, 5, NOW_MS - 10 * LATE_MS, "o", []), 5, True, "5 of 5"),
-        (LogState(6, 5, NOW_MS - LATE_MS + 1, "o", []), 0, True, "5 of 6"),
-        (LogState(6, 5, NOW_MS - LATE_MS - 1, "o", []), 5, False, "does a worker run"),
-        (LogState(6, 0, None, None, []), 0, False, "nothing is signed"),
-        (LogState(5, 5, NOW_MS, "o", []), 6, False, "rolled back"),
+        (LogState(5, 5, NOW_MS - 10 * LATE_MS, "o", []), KEPT, True, "5 of 5"),
+        (LogState(6, 5, NOW_MS - LATE_MS + 1, "o", []), None, True, "5 of 6"),
+        (LogState(6, 5, NOW_MS - LATE_MS - 1, "o", []), KEPT, False, "does a worker run"),
+        (LogState(6, 0, None, None, []), None, False, "nothing is signed"),
+        (LogState(5, 5, NOW_MS, "o", []), replace(KEPT, size=6), False, "rolled back"),
+        (LogState(9, 9, NOW_MS, "p", []), KEPT, False, "keeps a checkpoint of another log, o,"),
     ],
 )
-def test_how_the_log_is_judged(state: LogState, kept: int, ok: bool, words: str) -> None:
+def test_how_the_log_is_judged(state: LogState, kept: Checkpoint | None, ok: bool, words: str) -> None:
     """Signed in time, and never less than before."""
     result = judge_signed_log(state, NOW_MS, kept)
     assert result.ok is ok
@@ -47,7 +50,7 @@ def test_how_the_log_is_judged(state: LogState, kept: int, ok: bool, words: str)
 
 def test_a_witness_that_stays_behind(signed: SignedHarness) -> None:
     """By name, with how many records it lacks."""
-    results = {one.name: one for one in check_signed_log(lambda: signed.database, signed.now_ms, 0)}
+    results = {one.name: one for one in check_signed_log(lambda: signed.database, signed.now_ms)}
     assert list(results) == ["signed log"]
     signed.append_many(2)
     signed.signer.sign()
@@ -55,7 +58,7 @@ def test_a_witness_that_stays_behind(signed: SignedHarness) -> None:
     witness = witness_signer(3)
     cosigned = note.with_signature(cosign(checkpoint.text, witness, 1))
     signed.reader.take_cosignature(str(witness.key), str(cosigned), signed.now_ms)
-    results = {one.name: one for one in check_signed_log(lambda: signed.database, signed.now_ms, 0)}
+    results = {one.name: one for one in check_signed_log(lambda: signed.database, signed.now_ms)}
     assert results["signed log"].ok
     assert results["witness witness.example"].ok
     size = WITNESS_LATE + 2
@@ -94,8 +97,8 @@ def test_no_ledger_and_a_ledger_that_refuses() -> None:
     def refuses() -> Database | None:
         raise StoreUnavailable("it refuses")
 
-    assert list(check_signed_log(lambda: None, NOW_MS, 0)) == []
-    (result,) = check_signed_log(refuses, NOW_MS, 0)
+    assert list(check_signed_log(lambda: None, NOW_MS)) == []
+    (result,) = check_signed_log(refuses, NOW_MS)
     assert (result.ok, result.detail) == (False, "it refuses")
 
 
@@ -103,7 +106,7 @@ def test_a_checkpoint_that_cannot_be_kept(signed: SignedHarness, tmp_path: Path)
     """Nothing else says that a rolled-back ledger would not be noticed."""
 
     def names(kept: Path) -> list[str]:
-        return [one.name for one in check_signed_log(lambda: signed.database, signed.now_ms, 0, kept) if not one.ok]
+        return [one.name for one in check_signed_log(lambda: signed.database, signed.now_ms, kept) if not one.ok]
 
     signed.signer.sign()
     assert names(tmp_path / "checkpoint") == []

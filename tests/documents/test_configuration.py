@@ -43,7 +43,7 @@ def test_the_values_that_are_printed_are_the_defaults(tmp_path: Path) -> None:
         field = f"{key}_ms" if hasattr(printed.policy.apps["default"], f"{key}_ms") else key
         assert getattr(printed.policy.apps["default"], field) == getattr(short.policy.apps["default"], field), key
     assert printed.policy.per_number == short.policy.per_number
-    for name in ("shards", "queue_max", "audit_retention_ms", "audit_backlog_max"):
+    for name in ("shards", "queue_max", "audit_retention_ms", "audit_backlog_max", "keep_webhooks"):
         assert getattr(printed, name) == getattr(short, name), name
 
 

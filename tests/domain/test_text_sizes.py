@@ -10,7 +10,8 @@ from otp_service.bootstrap.texts import tell_text_sizes
 from otp_service.diagnosis.texts import check_texts
 from otp_service.domain.message_templates import TEMPLATES
 from otp_service.domain.policy import App, Policy, Sender, SenderKind, Template
-from otp_service.domain.text_sizes import Prices, text_sizes, told_prices
+from otp_service.domain.prices import Prices
+from otp_service.domain.text_sizes import text_sizes, told_prices
 
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "p", None, 1.0)
 NAME = Sender("name", SenderKind.ALPHANUMERIC, "p", "ACME", 1.0)

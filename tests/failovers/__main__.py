@@ -18,8 +18,8 @@ from .site import Site, site
 
 Open = Callable[[Path], AbstractContextManager[Site | ClusterSite]]
 FAULTS = ("planned", "killed", "killed-ahead", "cut-off")
-STORES: Mapping[str, tuple[Open, int]] = {"sentinel": (site, 1), "cluster": (cluster_site, 0)}
-"""Each with the replicas that the service waits for where no setting says it."""
+STORES: Mapping[str, tuple[Open, int | None]] = {"sentinel": (site, 1), "cluster": (cluster_site, None)}
+"""Each with the replicas that the service waits for where no setting says it; None: for all that follow."""
 
 BEFORE_S = 1.5
 AFTER_S = 1.5
@@ -66,14 +66,14 @@ def main() -> int:
     rows = []
     opened, replicas = STORES[args.store]
     replicas = replicas if args.replicas is None else args.replicas
-    for fault in args.faults or (FAULTS if args.store == "sentinel" else FAULTS[:-1]):
+    for fault in args.faults or FAULTS:
         for _ in range(args.rounds):
             rows.append(fail_over(opened, fault, args.after_restart, replicas))
             _say(json.dumps(asdict(rows[-1])) if args.json else rows[-1].text())
     return 1 if any(row.is_broken for row in rows) else 0
 
 
-def fail_over(opened: Open, fault: str, after_restart: str, replicas: int) -> Row:
+def fail_over(opened: Open, fault: str, after_restart: str, replicas: int | None) -> Row:
     """One failover of a store of its own."""
     with tempfile.TemporaryDirectory(prefix="otp-failovers-") as directory, opened(Path(directory)) as made:
         processes = [Process(made.url, after_restart, replicas) for _ in range(2)]
@@ -114,10 +114,12 @@ def build_parser() -> argparse.ArgumentParser:
         "sentinels, or one shard of a Cluster that has three with a replica each.",
     )
     parser.add_argument("--rounds", type=int, default=5, help="of each kind (default 5)")
-    parser.add_argument("--faults", nargs="*", choices=FAULTS, help="only these kinds; a Cluster has no `cut-off`")
+    parser.add_argument("--faults", nargs="*", choices=FAULTS, help="only these kinds")
     parser.add_argument("--store", choices=tuple(STORES), default="sentinel")
     parser.add_argument("--after-restart", choices=(END_CODES, KEEP_CODES), default=END_CODES)
-    parser.add_argument("--replicas", type=int, help="as the setting; 0 waits for none (default 1, in a Cluster 0)")
+    parser.add_argument(
+        "--replicas", type=int, help="as the setting; 0 waits for none (default 1, in a Cluster all that follow)"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object for each failover")
     return parser
 

@@ -37,7 +37,7 @@ HELD = 30
 class Process:
     """The parts of an API that decide, with connections of their own."""
 
-    def __init__(self, url: str, after_restart: str, replicas: int) -> None:
+    def __init__(self, url: str, after_restart: str, replicas: int | None) -> None:
         self.harness = StoreHarness.open(url)
         harness, told = self.harness, Told()
         guard = harness.scripts.guard = ReplicaGuard()

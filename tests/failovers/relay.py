@@ -1,6 +1,6 @@
 """The way to one server, which can be closed or made slow for other servers while callers still get through.
 
-Who connects is told by the address that the connection comes from: servers and sentinels have one of their own.
+Who connects is told by the address that the connection comes from: servers and sentinels have addresses of their own.
 """
 
 import contextlib
@@ -10,10 +10,15 @@ import threading
 import time
 from collections import deque
 
-SERVERS, SENTINELS = "127.0.0.2", "127.0.0.3"
-"""Where connections of servers and of sentinels come from. Callers have another address."""
+CALLERS, SERVERS, SENTINELS = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+"""Where connections come from. A node of a Cluster has an address of its own, `node_address`."""
 
 _TURN_S = 0.02
+
+
+def node_address(number: int) -> str:
+    """Where the connections of this node of a Cluster come from."""
+    return f"127.0.1.{number + 1}"
 
 
 class Relay:
@@ -25,6 +30,8 @@ class Relay:
         self.port = int(self._listener.getsockname()[1])
         self.closed = threading.Event()
         """Set: nothing passes from or to servers and sentinels; their connections stay open."""
+        self.cut: frozenset[str] = frozenset()
+        """Nor from or to who has one of these addresses."""
         self.late_s = 0.0
         """By so much servers get later what this one sends them."""
         self._ended = False
@@ -50,12 +57,15 @@ class Relay:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             held: deque[tuple[float, bytes]] = deque()
             while not self._ended:
-                if self.closed.is_set() and source in (SERVERS, SENTINELS):
+                if self._is_closed_to(source):
                     time.sleep(_TURN_S)
                     continue
-                late_s = self.late_s if source == SERVERS else 0.0
+                late_s = 0.0 if source in (CALLERS, SENTINELS) else self.late_s
                 if not self._pass_on(outer, inner, held, late_s):
                     return
+
+    def _is_closed_to(self, source: str) -> bool:
+        return source in self.cut or (self.closed.is_set() and source != CALLERS)
 
     def _pass_on(
         self, outer: socket.socket, inner: socket.socket, held: deque[tuple[float, bytes]], late_s: float

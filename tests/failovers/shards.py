@@ -1,4 +1,7 @@
-"""A Cluster of three primaries with a replica each, and what can happen to one of its shards."""
+"""A Cluster of three primaries with a replica each, and what can happen to one of its shards.
+
+Each node has two relays: one to the port that callers and replicas use, and one to the port where the nodes talk.
+"""
 
 import contextlib
 import time
@@ -12,8 +15,8 @@ from otp_service.runtime import ports
 
 from ..conftest import wait_until
 from ..storage.servers import Server
-from .relay import SERVERS, Relay
-from .site import LATE_S
+from .relay import Relay, node_address
+from .site import LATE_S, PARTITION_S
 
 NODE_TIMEOUT_MS = 2_000
 AWAY_S = 4.0
@@ -29,6 +32,7 @@ class ClusterSite:
         self._directory = directory
         self.servers: list[Server] = []
         self.relays: list[Relay] = []
+        self.bus_relays: list[Relay] = []
         self._settings: list[dict[str, str]] = []
         for number in range(6):
             self._add(number)
@@ -41,13 +45,18 @@ class ClusterSite:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{relay.port}" for relay in self.relays)
 
     def _add(self, number: int) -> None:
-        port = ports.free_port()
-        relay = Relay(port)
-        announced = {"cluster_announce_ip": "127.0.0.1", "cluster_announce_port": str(relay.port)}
-        settings = {"port": str(port), "bind_source_addr": SERVERS, "appendonly": "yes", "repl_backlog_ttl": "0"}
+        port, bus_port = ports.free_port(), ports.free_port()
+        relay, bus = Relay(port), Relay(bus_port)
+        announced = {
+            "cluster_announce_ip": "127.0.0.1",
+            "cluster_announce_port": str(relay.port),
+            "cluster_announce_bus_port": str(bus.port),
+        }
+        source = node_address(number)
+        settings = {"port": str(port), "bind_source_addr": source, "appendonly": "yes", "repl_backlog_ttl": "0"}
         cluster = {
             "cluster_enabled": "yes",
-            "cluster_port": str(ports.free_port()),
+            "cluster_port": str(bus_port),
             "cluster_require_full_coverage": "no",
         }
         timeout = {"cluster_node_timeout": str(NODE_TIMEOUT_MS), "cluster_replica_validity_factor": "0"}
@@ -55,14 +64,15 @@ class ClusterSite:
         place.mkdir()
         self._settings.append({"dir": str(place), **settings, **cluster, **timeout, **announced})
         self.relays.append(relay)
+        self.bus_relays.append(bus)
         self.servers.append(Server(self._directory / f"server{number}", **self._settings[number]))
 
     def _form(self) -> None:
         first = self.servers[0].client
         for server, (low, high) in zip(self.servers, _SLOTS, strict=False):
             server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", low, high)
-        for relay, settings in zip(self.relays[1:], self._settings[1:], strict=True):
-            first.execute_command("CLUSTER", "MEET", "127.0.0.1", relay.port, settings["cluster_port"])
+        for relay, bus in zip(self.relays[1:], self.bus_relays[1:], strict=True):
+            first.execute_command("CLUSTER", "MEET", "127.0.0.1", relay.port, bus.port)
         ids = [server.client.execute_command("CLUSTER", "MYID") for server in self.servers]
         for server, primary in zip(self.servers[3:], ids, strict=False):
             wait_until(partial(_follows, server, primary), 30, "a replica")
@@ -92,6 +102,19 @@ class ClusterSite:
         time.sleep(2 * LATE_S)
         self.killed()
 
+    def cut_off(self) -> None:
+        """The primary reaches no other node for a while, and none reaches it, but callers reach all of them."""
+        self._isolate(frozenset({node_address(0)}), closed=True)
+        self._took_over()
+        time.sleep(PARTITION_S)
+        self._isolate(frozenset(), closed=False)
+
+    def _isolate(self, cut: frozenset[str], *, closed: bool) -> None:
+        for relay in (*self.relays[1:], *self.bus_relays[1:]):
+            relay.cut = cut
+        for relay in (self.relays[0], self.bus_relays[0]):
+            (relay.closed.set if closed else relay.closed.clear)()
+
     def _took_over(self) -> None:
         wait_until(lambda: self.servers[3].client.info("replication")["role"] == "master", 60, "the election")
 
@@ -99,7 +122,7 @@ class ClusterSite:
         """End all of them."""
         for server in self.servers:
             server.kill()
-        for relay in self.relays:
+        for relay in (*self.relays, *self.bus_relays):
             relay.end()
 
 
@@ -115,7 +138,7 @@ def _follows(server: Server, primary: str) -> bool:
 def cluster_site(directory: Path) -> Iterator[ClusterSite]:
     """For one failover."""
     made = ClusterSite.__new__(ClusterSite)
-    made.servers, made.relays = [], []
+    made.servers, made.relays, made.bus_relays = [], [], []
     try:
         ClusterSite.__init__(made, directory)
         yield made

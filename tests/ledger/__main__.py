@@ -1,132 +1,155 @@
-"""How fast pages of a large ledger are: `python -m tests.ledger --rows 10000000`.
+"""A large ledger: how fast its pages are, whatever is asked for, and how long the work on the whole takes.
 
-Fills a ledger with made-up logins, then reads pages of 100 records by each filter from random moments. Each line has
-the 95th percentile, and its ratio to reading 100 records by their numbers.
+    python -m tests.ledger --rows 10000000
+
+A million records are made-up logins that the code of the worker wrote, the others copies of them. Then pages are read
+by each filter and each pair of filters from random places. Each line says how long that took, and how many times as
+long as a plain read of as many rows by their numbers. `--keep DIR` leaves ledger and keyring there, and uses what is
+there already. `--whole` times the commands that work on the whole ledger (see `tests.ledger.whole`).
 """
 
 import argparse
-import random
+import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from statistics import median
 
-from sqlalchemy import insert, select, update
-
-from otp_service.domain.audit import Position
+from otp_service import keyring
+from otp_service.clock import clock_ms, rfc3339
+from otp_service.domain.audit import Event
+from otp_service.keyring import Keyring
+from otp_service.ledger import reading, writing
 from otp_service.ledger.database import Database, open_database
 from otp_service.ledger.migrations import migrate
-from otp_service.ledger.pages import page_query
-from otp_service.ledger.tables import LEDGER, RECORDS
+from otp_service.ledger.records import RecordEncoder
+from otp_service.ledger.writing import State
 
-from ..storage.harness import SHARDS
+from .copying import copy_rows
+from .made_up import BUSY, Logins
+from .reads import LargeLedger, Measured
+from .whole import time_the_whole
 
-TYPES = ("verification.started", "delivery.queued", "delivery.sending", "delivery.sent", "verification.approved")
-APPS = ("shop", "bank", "mail")
-EVERY_MS = 7
-BEGAN_MS = 1_790_000_000_000
-BATCH = 10_000
-PAGE = 100
-READS = 200
+WRITTEN = 1_000_000
+"""So many records are written by the service's own code; copies of them are made by the database."""
 
-
-def rows(first: int, last: int) -> Iterator[dict[str, Any]]:
-    """Made-up records with these numbers: five of each login, three apps, a number for each four logins."""
-    for seq in range(first, last + 1):
-        login, step = divmod(seq, len(TYPES))
-        token = f"{login:032d}"
-        yield {
-            "seq": seq,
-            "leaf": b"x" * 450,
-            "leaf_hash": seq.to_bytes(32, "big"),
-            "shard": login % SHARDS,
-            "at_ms": BEGAN_MS + seq * EVERY_MS,
-            "counter": 0,
-            "type": TYPES[step],
-            "app": APPS[login % len(APPS)],
-            "verification": token,
-            "delivery": f"dlv_{token}-1" if 0 < step < 4 else None,
-            "message_id": f"msg-{login}" if step == 3 else None,
-            "number_hash": f"{login // 4:020x}",
-        }
+LOGINS = 4_000
+"""So many are written in one transaction."""
 
 
-def fill(database: Database, count: int) -> None:
-    """Append so many records."""
-    for first in range(1, count + 1, BATCH):
-        last = min(first + BATCH - 1, count)
-        with database.writing() as connection:
-            connection.execute(insert(RECORDS), list(rows(first, last)))
-            connection.execute(update(LEDGER).values(size=last))
+def fill(database: Database, ring: Keyring, events: int) -> None:
+    """Write so many events, about. Indices are made at the end, which is much faster."""
+    indices, times = without_indices(database), max(1, round(events / WRITTEN))
+    encoder, state = RecordEncoder(ring.seal, secrets.token_bytes), writing.state(database)
+    began = time.perf_counter()
+    for portion in Logins(ring, min(events, WRITTEN), clock_ms()).portions(LOGINS):
+        state = appended(database, encoder, state, portion)
+    say(f"{state.size} records written in {time.perf_counter() - began:.0f} s, without indices")
+    size = copy_rows(database, state.size, times - 1, ring.ids.number_hash(BUSY))
+    with database.writing() as connection:
+        for index in indices:
+            connection.exec_driver_sql(index)
+    say(f"{size} records in {time.perf_counter() - began:.0f} s, with copies and indices")
 
 
-def filters(count: int) -> dict[str, Callable[[], dict[str, str]]]:
-    """What is asked for, by the name of the filter."""
-
-    def login() -> int:
-        return random.randrange(count // len(TYPES))
-
-    return {
-        "all": dict,
-        "type": lambda: {"type": random.choice(TYPES)},
-        "app": lambda: {"app": random.choice(APPS)},
-        "app+type": lambda: {"app": random.choice(APPS), "type": random.choice(TYPES)},
-        "verification": lambda: {"verification": f"{login():032d}"},
-        "delivery": lambda: {"delivery": f"dlv_{login():032d}-1"},
-        "number": lambda: {"number_hash": f"{login() // 4:020x}"},
-        "message": lambda: {"message_id": f"msg-{login()}"},
-    }
-
-
-def p95_ms(read: Callable[[], object]) -> float:
-    """The 95th percentile of many reads, in milliseconds."""
+def write_more(database: Database, ring: Keyring) -> None:
+    """Write some more as the exporter does, and print how fast that was."""
+    encoder, state = RecordEncoder(ring.seal, secrets.token_bytes), writing.state(database)
     times = []
-    for _ in range(READS):
-        began = time.perf_counter()
-        read()
-        times.append((time.perf_counter() - began) * 1000)
-    return sorted(times)[int(READS * 0.95)]
+    for portion in Logins(ring, 30_000, clock_ms(), 60_000, state.size).portions(180):
+        began, used = time.perf_counter(), time.thread_time()
+        state = appended(database, encoder, state, portion)
+        times.append(((time.perf_counter() - began) / len(portion), (time.thread_time() - used) / len(portion)))
+    wall, cpu = (1 / median(column) for column in zip(*times, strict=True))
+    say(f"written in portions of a thousand: {wall:.0f} records a second, {cpu:.0f} a second of CPU")
 
 
-def page(database: Database, count: int, ask: Callable[[], dict[str, str]]) -> None:
-    """One page from a random moment; of one person or verification, from the beginning."""
-    wanted = {name: frozenset({value}) for name, value in ask().items()}
-    of_one = wanted.keys() - {"app", "type"}
-    moment = BEGAN_MS if of_one else BEGAN_MS + random.randrange(count) * EVERY_MS
-    query = page_query([Position(moment, 0)] * SHARDS, range(SHARDS), None, PAGE, wanted)
-    assert query is not None
-    with database.reading() as connection:
-        connection.execute(query).all()
+def without_indices(database: Database) -> list[str]:
+    """Drop the indices by which records are found; the statements that make them again."""
+    where = {"sqlite": "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'records' AND sql LIKE 'CREATE INDEX%'"}
+    of_postgres = (
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'records' AND indexname <> 'records_pkey'"
+    )
+    with database.writing() as connection:
+        found = connection.exec_driver_sql(where.get(database.engine.dialect.name, of_postgres)).all()
+        for name, _ in found:
+            connection.exec_driver_sql(f"DROP INDEX {name}")
+    return [sql for _, sql in found]
 
 
-def plain(database: Database, count: int) -> None:
-    """As many records by their numbers."""
-    first = random.randrange(max(1, count - PAGE))
-    with database.reading() as connection:
-        connection.execute(select(RECORDS).where(RECORDS.c.seq.between(first, first + PAGE - 1))).all()
+def appended(database: Database, encoder: RecordEncoder, state: State, events: Sequence[Event]) -> State:
+    """The state after these events were written."""
+    after = writing.append(database, encoder, state, events, {})
+    assert after is not None, "nobody else writes here"
+    return after
+
+
+def ring_in(directory: Path) -> Keyring:
+    """The keyring of the directory; a new one if there is none."""
+    path = directory / "keyring.json"
+    if not path.exists():
+        path.write_bytes(keyring.create(secrets.token_bytes, rfc3339(clock_ms())))
+        path.chmod(0o600)
+    return keyring.parse(path.read_bytes(), clock_ms())
+
+
+def run(directory: Path, args: argparse.Namespace) -> None:
+    """Fill, read, print."""
+    ring, path = ring_in(directory), None if args.url else directory / "ledger.db"
+    database = open_database(args.url or f"sqlite:///{path}")
+    began = time.perf_counter()
+    migrate(database)
+    say(f"{time.perf_counter() - began:.2f} s for the steps that were missing")
+    if reading.size(database) == 0:
+        fill(database, ring, args.rows)
+    if path is not None:
+        say(f"{path.stat().st_size / reading.size(database):.0f} bytes each")
+    if args.reads:
+        write_more(database, ring)
+        pages(database, ring, path, args.reads)
+    database.close()
+    if args.whole and path is not None:
+        for line in time_the_whole(directory):
+            say(line)
+
+
+def pages(database: Database, ring: Keyring, path: Path | None, reads: int) -> None:
+    """Read pages, and print how long that took."""
+    large = LargeLedger(database, ring.open, ring.ids.number_hash(BUSY), path)
+    for cold in (False, True) if path is not None else (False,):
+        about = "nothing of the file in memory" if cold else "the file in memory"
+        say(f"\n{about:40} rows   p50 ms  p95 ms  p95 CPU  of plain")
+        for measured in large.measure(max(1, reads // 10) if cold else reads, cold=cold):
+            say(line_of(measured))
+    large.close()
+
+
+def line_of(one: Measured) -> str:
+    """As it is printed."""
+    (usual, most), (_, cpu) = one.page_ms, one.cpu_ms
+    return f"{one.name:38} {one.rows:6.1f} {usual:8.2f} {most:7.2f} {cpu:8.2f} {one.ratio:7.1f} x"
+
+
+def say(line: str) -> None:
+    """For people."""
+    print(line, flush=True)  # noqa: T201
 
 
 def main() -> None:
-    """Fill, read, print."""
+    """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.ledger", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rows", type=int, default=1_000_000, help="records in the ledger (default 1,000,000)")
+    parser.add_argument("--reads", type=int, default=200, help="reads of each filter (default 200)")
     parser.add_argument("--url", help="of an empty database (default: a file of SQLite that is removed at the end)")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this directory, and leave all there")
+    parser.add_argument("--whole", action="store_true", help="also time what works on the whole ledger (SQLite)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "ledger.db"
-        database = open_database(args.url or f"sqlite:///{path}")
-        migrate(database)
-        began = time.perf_counter()
-        fill(database, args.rows)
-        size = f", {path.stat().st_size / args.rows:.0f} bytes each" if path.exists() else ""
-        print(f"{args.rows} records in {time.perf_counter() - began:.0f} s{size}")  # noqa: T201 - it is for people
-        usual = p95_ms(lambda: plain(database, args.rows))
-        print(f"{'by number':14} {usual:7.2f} ms")  # noqa: T201
-        for name, ask in filters(args.rows).items():
-            found = p95_ms(lambda ask=ask: page(database, args.rows, ask))  # type: ignore[misc]
-            print(f"{name:14} {found:7.2f} ms  x {found / usual:.1f}")  # noqa: T201
-        database.close()
+        if args.keep is not None:
+            args.keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run(args.keep or Path(directory), args)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from otp_service.ledger.migrations import migrate
 from otp_service.ledger.pages import LedgerPages
 from otp_service.ledger.records import RecordEncoder
 from otp_service.ledger.tables import RECORDS
+from otp_service.signed_log.ledger_rows import leaves_in
 from otp_service.storage.audit_source import AuditSource
 from otp_service.usecases.whole_record import WholeRecord
 
@@ -53,7 +54,8 @@ class LedgerHarness:
 
     def leaves(self) -> list[bytes]:
         """The bytes of all records."""
-        return reading.leaves(self.database, 1, self.size())
+        with self.database.reading() as connection:
+            return list(leaves_in(connection, 1, self.size()))
 
     def rows(self) -> list[Any]:
         """All rows of the table of records, in order."""
@@ -63,6 +65,13 @@ class LedgerHarness:
     def events(self, **wanted: str) -> list[Event]:
         """All events of the whole record that pass."""
         return read_all(self.record, 7, **wanted)
+
+
+def leaf_hashes(database: Database, first: int, last: int) -> list[bytes]:
+    """The leaf hashes (32 bytes each) of the records `first` to `last`, both included."""
+    wanted = select(RECORDS.c.leaf_hash).where(RECORDS.c.seq.between(first, last)).order_by(RECORDS.c.seq)
+    with database.reading() as connection:
+        return [bytes(value) for value in connection.execute(wanted).scalars()]
 
 
 def read_all(record: Any, limit: int, **wanted: str) -> list[Event]:

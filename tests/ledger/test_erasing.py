@@ -20,23 +20,26 @@ from otp_service.bootstrap.stores import open_stores
 from otp_service.config import Settings
 from otp_service.domain.errors import NotReady
 from otp_service.domain.guarding import Places
+from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import Policy
+from otp_service.domain.signed_webhook import SignedWebhook
 from otp_service.keyring import create
 from otp_service.ledger import database as database_module
 from otp_service.ledger import erasing as ledger_erasing
 from otp_service.ledger import reading
 from otp_service.ledger.backup import back_up
 from otp_service.ledger.database import LedgerUnavailable, open_database
-from otp_service.ledger.tables import PERSONS
+from otp_service.ledger.tables import PERSONS, WEBHOOKS
 from otp_service.storage.audit_consumer import AuditConsumer
+from otp_service.storage.callers import caused_by
 from otp_service.storage.safe_list import KnownSafeList, SafeListTable
 from otp_service.usecases.guard import SafeList
 from otp_service.usecases.guard.edit_safe_list import EditSafeList
 from tests.conftest import wait_until
 
 from ..storage.harness import CODE, SHOP, StoreHarness, keyring
-from .harness import LedgerHarness, ledger_over
+from .harness import LedgerHarness, leaf_hashes, ledger_over
 
 PERSON = "+13125558899"
 
@@ -83,10 +86,26 @@ def salts(ledger: LedgerHarness) -> list[bytes]:
     return [base64.b64decode(json.loads(ledger.store.ring.open(row.sealed))["salt"]) for row in sealed]
 
 
+def report(harness: StoreHarness, ref: Reference, number: str) -> None:
+    """The carrier reports that the message was delivered, and signs that."""
+    webhook = SignedWebhook(number.encode().ljust(32), bytes(32), bytes(64), f"1700000000|{number}".encode())
+    with caused_by(webhook.commitment, harness.ring.seal(webhook.packed())):
+        assert harness.apply(ref, "delivered") == "moved"
+
+
+def webhooks(ledger: LedgerHarness, number: str) -> list[bytes]:
+    """What is left of the number's webhooks, as it stands in a file: sealed, and what is within."""
+    with ledger.database.reading() as connection:
+        sealed = [row.sealed for row in connection.execute(WEBHOOKS.select()).all()]
+    own = [one for one in sealed if number.encode() in SignedWebhook.unpack(ledger.store.ring.open(one)).signed]
+    return [needle for one in own for needle in (one.encode(), ledger.store.ring.open(one), number.encode().ljust(32))]
+
+
 def live(harness: StoreHarness, number: str) -> str:
-    """A person's day: logged in, a wrong code, an unclear reply. The number's hash."""
+    """A person's day: a code that was delivered, a wrong one, a login, an unclear reply. The number's hash."""
     ref = harness.start(number).reference
     harness.send(ref)
+    report(harness, ref, number)
     harness.check(ref, "000000")
     harness.check(ref, CODE)
     harness.start(number, purpose="pay")
@@ -111,8 +130,11 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
     list_as_safe(harness, "CA")
     with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
         ledger.export_all()
-        before = reading.leaf_hashes(ledger.database, 1, ledger.size())
+        before = leaf_hashes(ledger.database, 1, ledger.size())
         needles = [PERSON[1:].encode(), b"+1******8899", number_hash.encode(), *salts(ledger)]
+        kept = webhooks(ledger, PERSON)
+        assert len(kept) == 3
+        needles += kept
         back_up(ledger.database, tmp_path / "copy.db")
     harness.start(PERSON, purpose="sign-up")
     harness.check(harness.start(PERSON, purpose="move").reference, "000000")
@@ -120,17 +142,17 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
 
     erased = erase_person(settings, PERSON, lambda *_: None)
 
-    assert erased.records == 15
+    assert erased.records == 16
     assert erased.in_store > 10
     for needle in needles:
         assert found_in(settings.data_dir, needle) == []
         assert found_in(file_of_the_store(harness), needle) == []
     with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
-        assert reading.leaf_hashes(ledger.database, 1, len(before)) == before
+        assert leaf_hashes(ledger.database, 1, len(before)) == before
         assert ledger.export_all() == 0
         assert [row.type for row in ledger.rows()].count("person.erased") == 1
         assert not [row for row in ledger.rows() if row.number_hash == number_hash]
-        assert len([row for row in ledger.rows() if row.number_hash == other]) == 9
+        assert len([row for row in ledger.rows() if row.number_hash == other]) == 10
         listed = [event.detail for event in ledger.events(type="guard.safe_listed")]
         assert {detail["entry"] for detail in listed} == {"number", "country:CA"}
         assert "+1******7766" in {event.mask for event in ledger.events(number_hash=other)}
@@ -160,7 +182,7 @@ def replayed(harness: StoreHarness, settings: Settings, copy: Path, number_hash:
     stores.store.close()
     assert found_in(settings.data_dir, number_hash.encode()) == []
     database = open_database(f"sqlite:///{settings.data_dir}/ledger.db")
-    assert reading.size(database) == 20
+    assert reading.size(database) == 22
     database.close()
     restore(settings, copy, number_hash)
     stop = threading.Event()
@@ -181,7 +203,8 @@ def test_what_happens_meanwhile_is_erased_too(harness: StoreHarness, settings: S
 
     erased = erase_person(settings, PERSON, lambda *_: replies.pop()() if replies else None)
 
-    assert (erased.records, erased.rewritten) == (10, True)
+    assert (erased.records, erased.rewritten) == (11, True)
+    assert list(harness.raw.scan_iter("*:webhooks")) == []
     assert settings.data_dir is not None
     assert found_in(settings.data_dir, number_hash.encode()) == []
     assert found_in(file_of_the_store(harness), number_hash.encode()) == []
@@ -198,7 +221,7 @@ def test_callbacks_that_were_switched_off_hold_nothing_up(
         erase_person(settings, PERSON, lambda *_: None)
     monkeypatch.setattr(erasing, "WAIT_S", 30.0)
     policy = Policy(apps={"shop": SHOP})
-    assert erase_person(replace(settings, policy=policy), PERSON, lambda *_: None).records == 9
+    assert erase_person(replace(settings, policy=policy), PERSON, lambda *_: None).records == 10
     assert found_in(file_of_the_store(harness), number_hash.encode()) == []
 
 

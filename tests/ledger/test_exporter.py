@@ -12,13 +12,13 @@ from otp_service.domain.audit import EventType
 from otp_service.domain.canonical_json import canonical
 from otp_service.domain.continuity import Portion
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.ledger import reading, writing
+from otp_service.ledger import writing
 from otp_service.ledger.tables import CONFIGURATIONS
 from otp_service.storage.audit_source import AuditSource
 from otp_service.storage.callers import set_policy
 
 from ..storage.harness import CODE, WRONG, StoreHarness, fresh_number
-from .harness import LedgerHarness, read_all
+from .harness import LedgerHarness, leaf_hashes, read_all
 
 
 def logins(harness: StoreHarness, count: int) -> None:
@@ -44,7 +44,7 @@ def test_every_event_is_one_record(ledger: LedgerHarness) -> None:
     assert ledger.export_all() == 15
     assert in_ledger(ledger) == sorted(seen_in_streams(ledger.store))
     assert [row.seq for row in ledger.rows()] == list(range(1, 16))
-    assert reading.leaf_hashes(ledger.database, 3, 4) == [row.leaf_hash for row in ledger.rows()[2:4]]
+    assert leaf_hashes(ledger.database, 3, 4) == [row.leaf_hash for row in ledger.rows()[2:4]]
     for row in ledger.rows():
         leaf = json.loads(row.leaf)
         assert canonical(leaf) == row.leaf

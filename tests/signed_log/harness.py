@@ -16,7 +16,7 @@ from otp_service.domain.canonical_json import canonical
 from otp_service.keyring import Keyring
 from otp_service.ledger.database import Database, open_database
 from otp_service.ledger.migrations import migrate
-from otp_service.ledger.tables import LEDGER, PERSONS, RECORDS
+from otp_service.ledger.tables import LEDGER, PERSONS, RECORDS, WEBHOOKS
 from otp_service.signed_log.log_store import LogStore
 from otp_service.signed_log.reading import LogReader
 from otp_service.signed_log.signers import signers_of
@@ -37,6 +37,7 @@ class SignedHarness:
         migrate(self.database)
         self.raw = raw or keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z")
         self.now_ms = BEGAN_MS
+        self.origin = ORIGIN
         self.size = 0
         self.first_key = signers_of(lambda: self.ring)(ORIGIN)[0].key
 
@@ -56,7 +57,7 @@ class SignedHarness:
     @property
     def signer(self) -> LogSigner:
         """What a worker has."""
-        return LogSigner(self.database, ORIGIN, signers_of(lambda: self.ring), lambda: self.now_ms)
+        return LogSigner(self.database, self.origin, signers_of(lambda: self.ring), lambda: self.now_ms)
 
     @property
     def reader(self) -> LogReader:
@@ -75,6 +76,7 @@ class SignedHarness:
     def append(self, *events: dict[str, Any]) -> None:
         """Append records, as the exporter does."""
         records, persons = [], []
+        webhooks = [self._kept(seq, event) for seq, event in enumerate(events, self.size + 1) if "webhook" in event]
         for seq, event in enumerate(events, self.size + 1):
             record, person = self._encoded(seq, event)
             records.append(record)
@@ -86,6 +88,12 @@ class SignedHarness:
             connection.execute(update(LEDGER).values(size=self.size))
             if persons:
                 connection.execute(insert(PERSONS), persons)
+            if webhooks:
+                connection.execute(insert(WEBHOOKS), webhooks)
+
+    def _kept(self, seq: int, event: dict[str, Any]) -> dict[str, Any]:
+        sealed = self.ring.seal(event["webhook"].packed())
+        return {"seq": seq, "number_hash": event["values"]["number_hash"], "sealed": sealed}
 
     def append_many(self, count: int) -> None:
         """Append records that say nothing."""
@@ -114,6 +122,8 @@ class SignedHarness:
             "by": {"key_id": None, "request_id": None, "address": None},
             "person": person,
         }
+        if "webhook" in event:
+            told["webhook"] = event["webhook"].commitment
         leaf = canonical(told)
         row = {
             "seq": seq,

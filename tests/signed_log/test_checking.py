@@ -13,7 +13,12 @@ from otp_service.signed_log.promises import LIFETIME_MS, Judge, Promise, Told
 from .harness import BEGAN_MS, SignedHarness
 
 POLICY = "sha256:" + "ab" * 32
-CONTENT = {"senders": {"pool": {"messaging_profile_id": "p1"}, "name": {"messaging_profile_id": "p2"}}}
+DAY = [{"limit": 6, "per_ms": 86_400_000}]
+CONTENT = {
+    "senders": {"pool": {"messaging_profile_id": "p1"}, "name": {"messaging_profile_id": "p2"}},
+    "apps": {"shop": {"max_checks": 5, "wrong_codes_per_number": DAY}},
+    "per_number": {"wrong_codes": [{"limit": 8, "per_ms": 86_400_000}]},
+}
 STOP = {"type": "optout.added", "detail": {"messaging_profile_id": "p1", "keyword": "STOP"}}
 START = {"type": "optout.removed", "detail": {"messaging_profile_id": "p1", "keyword": "START"}}
 
@@ -33,7 +38,7 @@ def tell(log: SignedHarness, *kinds: str | dict[str, Any], of: str = "v1", sende
         told: dict[str, Any] = {"type": kind, "detail": details.get(kind, {})} if isinstance(kind, str) else kind
         log.now_ms += 1
         about = {"verification": of, "delivery": f"dlv_{of}-1" if told["type"].startswith("delivery") else None}
-        common = {"values": {"number_hash": "aa", "mask": "+1"}, "policy": POLICY, "at_ms": log.now_ms}
+        common = {"values": {"number_hash": "aa", "mask": "+1"}, "policy": POLICY, "at_ms": log.now_ms, "app": "shop"}
         log.append({**about, **common, **told})
 
 
@@ -76,6 +81,14 @@ def test_a_record_that_keeps_every_promise(log: SignedHarness) -> None:
         ((*SENT, wrong(0), "verification.approved"), Promise.BUDGET, 6),
         ((*SENT, "verification.canceled", "verification.approved"), Promise.BUDGET, 6),
         (SENT, Promise.ENDED, 1),
+        ((*SENT, wrong(5), "verification.expired"), Promise.BUDGET, 5),
+        ((*SENT, wrong(-1), "verification.expired"), Promise.BUDGET, 5),
+        ((STOP, START, STOP, *SENT, "verification.expired"), Promise.STOP, 6),
+        ((*SENT, "verification.approved", "receipt.redeemed", "receipt.redeemed"), Promise.ONCE, 7),
+        ((*SENT, "receipt.redeemed", "verification.expired"), Promise.SENT, 5),
+        ((wrong(4),), Promise.BUDGET, 1),
+        (("delivery.sending",), Promise.ENDED, 1),
+        (("verification.approved",), Promise.SENT, 1),
     ],
 )
 def test_a_promise_that_was_not_kept(
@@ -119,7 +132,7 @@ def test_what_began_before_the_period_is_known(log: SignedHarness) -> None:
 
 def test_memory_does_not_grow_with_the_period() -> None:
     """What has ended is forgotten in time; what never ended is told."""
-    judge = Judge(lambda _policy, _sender: None)
+    judge = Judge(lambda _policy: None)
     seen = []
     for number in range(2_000):
         at_ms = number * LIFETIME_MS // 10
@@ -136,3 +149,64 @@ def test_who_was_erased_is_passed_over(log: SignedHarness) -> None:
     tell(log, *SENT[:2], STOP, *SENT[2:], "verification.expired")
     log.run("UPDATE records SET number_hash = NULL")
     assert broken(log) == []
+
+
+def guessed(log: SignedHarness, of: str, *lefts: int, app: str = "shop", subject: bool = False) -> None:
+    """A verification that was sent, with wrong codes; it expires."""
+    told = [{"type": kind, "app": app, "detail": {"sender": "pool"}} for kind in SENT]
+    if subject:
+        told[0]["detail"] = {"sub": "somebody"}
+    tell(log, *told, *({**wrong(left), "app": app} for left in lefts), {"type": "verification.expired"}, of=of)
+
+
+def test_the_budgets_of_a_number(log: SignedHarness) -> None:
+    """Over its verifications in an app, and over all apps; a right code must not be compared either, once one is spent.
+
+    What was lifted counts no longer, a subject's guesses have a budget of their own, and a day later all is over.
+    """
+    guessed(log, "v1", 4, 3, 2, 1)
+    guessed(log, "v2", 4, 3)
+    guessed(log, "v3", 4, subject=True)
+    assert broken(log) == []
+    guessed(log, "v4", 4)
+    over = log.size - 1
+    assert broken(log) == [(Promise.BUDGET, over)]
+    tell(log, *SENT, "verification.approved", of="v5")
+    assert broken(log) == [(Promise.BUDGET, over), (Promise.BUDGET, log.size)]
+    guessed(log, "v6", 4, app="other")
+    assert [seq for _, seq in broken(log)][2:] == []
+    guessed(log, "v7", 4, app="other")
+    everywhere = log.size - 1
+    assert [seq for _, seq in broken(log)][2:] == [everywhere]
+    tell(log, {"type": "person.lock_lifted", "app": None}, of="")
+    guessed(log, "v8", 4)
+    assert [seq for _, seq in broken(log)][3:] == []
+    log.now_ms += 86_400_000
+    guessed(log, "v9", 4, 3, 2, 1)
+    assert [seq for _, seq in broken(log)][3:] == []
+
+
+def test_what_counts_was_before_the_period(log: SignedHarness) -> None:
+    """The wrong codes of the day before it."""
+    guessed(log, "v1", 4, 3, 2, 1)
+    guessed(log, "v2", 4, 3)
+    log.now_ms += 3_600_000
+    since_ms = log.now_ms
+    guessed(log, "v3", 4)
+    assert broken(log, since_ms) == [(Promise.BUDGET, log.size - 1)]
+
+
+def test_an_approval_after_the_longest_life_of_a_code(log: SignedHarness) -> None:
+    """Ten minutes, with resends."""
+    tell(log, *SENT)
+    log.now_ms += 601_000
+    tell(log, "verification.approved")
+    assert broken(log) == [(Promise.BUDGET, log.size)]
+
+
+def test_sends_by_a_profile_that_nobody_knows_are_counted(log: SignedHarness) -> None:
+    """The configuration is not in the ledger, or has no such sender: nothing is said of them by silence."""
+    tell(log, STOP, of="")
+    tell(log, *SENT, "verification.expired", sender="gone")
+    report = check_promises(log.database, 0, None)
+    assert (report.breaches, report.unjudged) == ([], 1)

@@ -13,6 +13,8 @@ from otp_service.cli.main import main
 from otp_service.runtime.metrics_server import MetricsServer, listen
 from otp_service.signed_log.archives import read_archive, write_archives
 from otp_service.signed_log.evidence import Gathering, Question, answering, gather
+from otp_service.transparency.tiles import parse_tile_path, tile_path, width_in
+from otp_service.web.http import Reply
 from otp_service.web.routes.audit_log import without_a_key
 
 from ..transparency.signing import witness_signer
@@ -120,10 +122,20 @@ def test_check(log: SignedHarness, capsys: pytest.CaptureFixture[str]) -> None:
     assert told["breaches"][0]["seq"] == 12
 
 
+def shown(log: SignedHarness, path: str) -> Reply | None:
+    """What the API shows, with the records of all apps."""
+    kind, _, tile = path.rpartition("tile/entries/")
+    place = parse_tile_path(tile) if kind else None
+    if place is None:
+        return without_a_key(lambda: log.reader, path)
+    raw = log.reader.entries(*place)
+    return Reply(200, {"Content-Type": "application/octet-stream"}, raw) if raw else None
+
+
 @pytest.fixture
 def served(log: SignedHarness) -> Iterator[str]:
-    """The log on the listener beside the metrics."""
-    with MetricsServer(listen("127.0.0.1", 0), lambda: b"", partial(without_a_key, lambda: log.reader)) as server:
+    """The log over HTTP."""
+    with MetricsServer(listen("127.0.0.1", 0), lambda: b"", partial(shown, log)) as server:
         server.start()
         yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
         server.shutdown()
@@ -158,3 +170,88 @@ def test_a_witness_over_http(log: SignedHarness, served: str, capsys: pytest.Cap
     assert "'ftp://nowhere' is not an http or https URL" in capsys.readouterr().err
     status, printed = run(capsys, *words[:3], "http://127.0.0.1:1", *words[4:])
     assert (status, "does not answer" in printed) == (1, True), printed
+
+
+def mirror(log: SignedHarness, directory: Path) -> None:
+    """Copy what is published, as any program that copies files does."""
+    names = ["checkpoint", "keys"]
+    for level in (0, 1):
+        for number in range(log.size // 256 + 1):
+            width = width_in(log.size, level, number)
+            names += [f"tile/{kind}/{tile_path(number, width)}" for kind in (level, "entries")[: 2 - level] if width]
+    for name in names:
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        page = shown(log, f"/audit/log/{name}")
+        assert page is not None, name
+        (directory / name).write_bytes(page.body)
+
+
+def test_a_log_that_is_published(
+    log: SignedHarness, served: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Over HTTP and from a copy of its files, whole or a range; what was done to it is named, and no database read."""
+    log.append_many(590)
+    log.signer.sign()
+    kept = tmp_path / "kept"
+    kept.write_text(log.reader.checkpoint() or "")
+    log.rotate()
+    log.append_many(10)
+    log.signer.sign()
+    mirror(log, tmp_path / "copy")
+    key = ("--key", str(log.first_key))
+    for where in (("--log", served), ("--tiles", "copy")):
+        words = ("audit", "verify", *where)
+        status, printed = run(capsys, *words, *key, "--checkpoint", "kept")
+        expected = "the records 1 to 610 are as they were signed, under a checkpoint of 610 by otp.example/audit\n"
+        assert (status, printed) == (0, expected), printed
+        told = json.loads(run(capsys, *words, *key, "--from-seq", "300", "--to-seq", "310", "--json")[1])
+        assert (told["first"], told["last"], told["signed"], told["finding"]) == (300, 310, 610, None)
+        status, printed = run(capsys, *words)
+        assert (status, log.first_key.fingerprint in printed, "proves nothing" in printed) == (0, True, True)
+        status, printed = run(capsys, *words, *key, "--to-seq", "611")
+        assert (status, "not those from 1 to 611" in printed) == (1, True)
+        status, printed = run(capsys, *words, "--key", str(witness_signer(1).key))
+        assert (status, printed.startswith("foreign_signature: ")) == (1, True)
+    log.run("UPDATE records SET leaf = CAST(replace(leaf, 'scope', 'scopf') AS BLOB) WHERE seq = 400")
+    status, printed = run(capsys, "audit", "verify", "--log", served, *key)
+    assert (status, printed) == (1, "edited: record 400 was edited\n")
+    assert run(capsys, "audit", "verify", "--log", served, *key, "--from-seq", "401")[0] == 0
+    (tmp_path / "copy/tile/entries/001").write_bytes(b"")
+    status, printed = run(capsys, "audit", "verify", "--tiles", "copy", *key)
+    assert (status, printed) == (1, "removed: record 257 was removed, with 255 after it\n")
+    for name, raw in (("keys", b"[]"), ("keys", b'{"first_key":1,"rotations":[]}'), ("checkpoint", b"\xff")):
+        (tmp_path / "copy" / name).write_bytes(raw)
+        status, printed = run(capsys, "audit", "verify", "--tiles", "copy")
+        assert (status, "says" in printed or "is no text" in printed) == (1, True), printed
+    status, printed = run(capsys, "audit", "verify", "--tiles", "nowhere")
+    assert (status, "the log has no checkpoint" in printed) == (1, True)
+    status, printed = run(capsys, "audit", "verify", "--log", "http://127.0.0.1:1")
+    assert (status, "does not answer" in printed) == (1, True)
+
+
+def test_a_range_of_the_ledger(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Only what was asked for is read; what stands beside those records is judged too."""
+    log.append_many(600)
+    log.signer.sign()
+    words = ("audit", "verify", "--from-seq", "300", "--to-seq", "310")
+    status, printed = run(capsys, *words)
+    expected = "the records 300 to 310 are as they were signed, under a checkpoint of 610\n"
+    assert (status, printed) == (0, expected)
+    log.run("UPDATE records SET app = 'other' WHERE seq = 311")
+    assert run(capsys, *words)[0] == 0
+    log.run("UPDATE records SET app = 'other' WHERE seq = 305")
+    status, printed = run(capsys, *words)
+    assert (status, printed) == (1, "edited: record 305 was edited: the column app is not what was signed\n")
+    log.run("DELETE FROM records WHERE seq = 301")
+    assert run(capsys, *words)[1] == "removed: record 301 was removed\n"
+    log.run("UPDATE log_tiles SET hashes = CAST(zeroblob(8192) AS BLOB) WHERE level = 0 AND number = 1")
+    assert run(capsys, *words)[1].startswith("edited: at record 300: the tile 1 of level 0")
+    status, printed = run(capsys, *words[:4], "--to-seq", "2")
+    assert (status, "not those from 300 to 2" in printed) == (1, True)
+    other = SignedHarness(tmp_path / "other.db")
+    other.origin = "other.example/audit"
+    other.signer.sign()
+    (tmp_path / "kept").write_text(other.reader.checkpoint() or "")
+    other.database.close()
+    status, printed = run(capsys, "audit", "verify", "--checkpoint", "kept")
+    assert (status, "is of another log: other.example/audit" in printed) == (1, True)

@@ -2,8 +2,9 @@
 
 import json
 import random
+import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -89,16 +90,50 @@ def seqs_of(files: Mapping[str, bytes]) -> list[int]:
     return [int(name.removeprefix(bundles.RECORDS).removesuffix(bundles.LEAF)) for name in names]
 
 
-def run(directory: Path, files: Mapping[str, bytes], *options: str) -> tuple[int, str]:
-    """The bundle's own script, in an empty directory: exit status and everything that it printed."""
-    for program in ("openssl", "awk", "xxd", "sha256sum"):
-        needs_program(program)
+COREUTILS = ("base64", "cat", "cut", "dirname", "head", "mktemp", "rm", "sha256sum", "tail", "tr", "wc")
+"""What of the coreutils the script uses."""
+
+SHELLS = ("dash", "bash", "busybox sh")
+AWKS = ("mawk", "gawk", "original-awk", "busybox awk")
+
+
+def programs_in(directory: Path, awk: str, *more: str) -> Path:
+    """A directory that has what the guide names, and nothing else."""
+    directory.mkdir()
+    for name in (*COREUTILS, "openssl", "xxd", *more):
+        (directory / name).symlink_to(needs_program(name))
+    program, *words = awk.split()
+    if words:
+        (directory / "awk").write_text(f'#!{needs_program("sh")}\nexec {shutil.which(program)} {words[0]} "$@"\n')
+        (directory / "awk").chmod(0o755)
+    else:
+        (directory / "awk").symlink_to(needs_program(program))
+    return directory
+
+
+def unpack(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of a bundle."""
     for name, raw in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(raw)
-    command = ["sh", str(directory / "verify.sh"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SCRIPT_TIMEOUT_S)
+
+
+def run(
+    directory: Path, files: Mapping[str, bytes], *options: str, shell: str = "sh", awk: str = "awk"
+) -> tuple[int, str]:
+    """The bundle's own script, in an empty directory: exit status and everything that it printed.
+
+    It finds no other program than those that the guide names.
+    """
+    unpack(directory, files)
+    found = directory.with_name(f"{directory.name}-programs")
+    programs = found if found.exists() else programs_in(found, awk)
+    first, *words = shell.split()
+    command = [needs_program(first), *words, str(directory / "verify.sh"), *options]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=SCRIPT_TIMEOUT_S, env={"PATH": str(programs)}
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -121,6 +156,37 @@ def test_a_login_is_proved(log: SignedHarness, login: dict[str, bytes], tmp_path
     assert "compare it" in printed
     status, printed = run(tmp_path / "bundle", login, "--key", str(witness_signer(3).key))
     assert status == 1, printed
+
+
+def test_any_shell_and_any_awk_verifies(log: SignedHarness, login: dict[str, bytes], tmp_path: Path) -> None:
+    """Those of this machine: a good bundle is good, one without a record is not."""
+    record = bundles.record_name(seqs_of(login)[1])
+    less = without(login, *(record + kind for kind in (".leaf", ".tlog-proof", ".person", ".salt")))
+    for shell, awk in [
+        *((shell, "awk") for shell in others("sh", SHELLS)),
+        *(("sh", awk) for awk in others("awk", AWKS)),
+    ]:
+        place = f"{shell} and {awk}"
+        status, printed = run(tmp_path / place, login, "--key", str(log.first_key), shell=shell, awk=awk)
+        assert (status, printed.startswith("VERIFIED: 3 records")) == (0, True), (place, printed)
+        status, printed = run(tmp_path / f"{place}, less", less, shell=shell, awk=awk)
+        assert (status, f"record {int(record[-9:])} was left out" in printed) == (1, True), (place, printed)
+
+
+def others(usual: str, known: Sequence[str]) -> list[str]:
+    """Those of the known programs that this machine has beside its usual one, which the other tests use."""
+    found = {one: path for one in known if (path := shutil.which(one.split()[0]))}
+    return [one for one, path in found.items() if Path(path).resolve() != Path(needs_program(usual)).resolve()]
+
+
+def test_an_old_openssl_is_told(login: dict[str, bytes], tmp_path: Path) -> None:
+    """Before 3.0 its command could not verify Ed25519: it is not the bundle that is bad."""
+    programs = programs_in(tmp_path / "old-programs", "awk")
+    (programs / "openssl").unlink()
+    (programs / "openssl").write_text(f'#!{needs_program("sh")}\n[ "$1" != version ] || echo "OpenSSL 1.1.1w"\n')
+    (programs / "openssl").chmod(0o755)
+    status, printed = run(tmp_path / "old", login)
+    assert (status, "needs OpenSSL 3.0 or later" in printed, "OpenSSL 1.1.1w" in printed) == (2, True, True), printed
 
 
 def test_what_people_read(login: dict[str, bytes]) -> None:
@@ -207,10 +273,18 @@ def test_a_thousand_omissions_are_named(log: SignedHarness) -> None:
         kept = [leaf for leaf in leaves if leaf["seq"] != left_out]
         with pytest.raises(bundles.BundleRefused, match=rf"^record {left_out} was left out"):
             bundles.require_complete(kept, statement)
-    left_out = chance.choice(seqs)
-    name = bundles.record_name(left_out)
-    with pytest.raises(bundles.BundleRefused, match=f"record {left_out} was left out"):
-        bundles.verify_bundle(without(files, *(name + kind for kind in (".leaf", ".tlog-proof", ".person", ".salt"))))
+
+
+def test_a_thousand_bundles_with_an_omission_are_refused(log: SignedHarness) -> None:
+    """As they are handed over, with sums that say nothing of it: each names what was left out."""
+    files = bundle(log, Question(number_hash="aa", mask="+1******0143"))
+    chance = random.Random(17)
+    for _ in range(1000):
+        left_out = chance.choice(seqs_of(files))
+        name = bundles.record_name(left_out)
+        less = without(files, *(name + kind for kind in (".leaf", ".tlog-proof", ".person", ".salt")))
+        with pytest.raises(bundles.BundleRefused, match=rf"^record {left_out} was left out"):
+            bundles.verify_bundle(less, log.first_key)
 
 
 def test_omissions_by_the_script(login: dict[str, bytes], log: SignedHarness, tmp_path: Path) -> None:
@@ -231,6 +305,40 @@ def test_omissions_by_the_script(login: dict[str, bytes], log: SignedHarness, tm
         bundles.verify_bundle(mixed)
     status, printed = run(tmp_path / "three", mixed)
     assert (status, "not of those" in printed) == (1, True), printed
+
+
+def cut(log: SignedHarness, asked_ms: int) -> dict[str, bytes]:
+    """The evidence of a verification whose end is not among the records, although the log says that none is missing."""
+    begun = {"app": "default", "verification": "v3", "values": PERSON, "at_ms": BEGAN_MS}
+    log.append({"type": "verification.started", "n": 1, **begun}, {"type": "check.failed", "n": 2, **begun})
+    seqs = answering(log.database, Question(verification="v3"))
+    detail = {"records": bundles.ranges_of(seqs), "token": "cut", "question": "verification vrf_v3"}
+    log.append({"type": bundles.STATED, "detail": detail, "at_ms": asked_ms})
+    log.signer.sign()
+    return gather(log.database, seqs, stated(log.database, "cut"), Gathering(log.keys, None, {}))
+
+
+def test_an_end_that_was_left_out_is_named(log: SignedHarness, tmp_path: Path) -> None:
+    """No gap shows it, and the log says that none is missing: but 15 minutes after its start each has an end."""
+    files, said = cut(log, BEGAN_MS + 900_000), "the end of vrf_v3 was left out"
+    with pytest.raises(bundles.BundleRefused, match=said):
+        bundles.verify_bundle(files)
+    assert bundles.verify_bundle(files, may_be_open=True).unended == ("vrf_v3",)
+    status, printed = run(tmp_path / "cut", files)
+    assert (status, said in printed) == (1, True), printed
+    status, printed = run(tmp_path / "cut", files, "--open")
+    assert (status, "The end of vrf_v3 is missing." in printed) == (0, True), printed
+
+
+def test_a_code_that_is_pending_needs_no_end(log: SignedHarness, tmp_path: Path) -> None:
+    """When the question was put; without a statement nobody knows when that was."""
+    files = cut(log, BEGAN_MS + 899_999)
+    assert bundles.verify_bundle(files).unended == ()
+    status, printed = run(tmp_path / "pending", files)
+    assert status == 0, printed
+    unstated = without(files, "statement.leaf", "statement.tlog-proof")
+    with pytest.raises(bundles.BundleRefused, match="the end of vrf_v3 was left out"):
+        bundles.verify_bundle(unstated)
 
 
 PROVEN = (".leaf", ".tlog-proof", ".person", ".salt", "checkpoint", "log.vkey", "rotations/001")

@@ -20,6 +20,7 @@ from otp_service.domain.policy import Limit, Slot
 from otp_service.storage.alerts import Alerts
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
+from otp_service.storage.callers import caused_by
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.dead_letters import DeadLetters
 from otp_service.storage.fleet import Fleet
@@ -41,6 +42,9 @@ from .harness import ALL_EXPORTED, BANK, CODE, SHOP, WRONG, StoreHarness, fresh_
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
 BLOCKED = Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True)
+
+WEBHOOK = ("sha256:00", "k1:AA==")
+"""The commitment to a webhook of the carrier, and its sealed bytes."""
 
 
 def operations(harness: StoreHarness) -> Iterator[Reference]:
@@ -81,10 +85,12 @@ def operations(harness: StoreHarness) -> Iterator[Reference]:
     second = harness.requeue(ref, 2)
     harness.must_begin(second, app)
     harness.deliveries.record_accepted(second, Accepted("m2", "queued"))
-    for status in ("sent", "delivery_failed", "delivered"):
-        harness.apply(ref, status, "m2", 2)
+    with caused_by(*WEBHOOK):
+        for status in ("sent", "delivery_failed", "delivered"):
+            harness.apply(ref, status, "m2", 2)
     harness.apply(ref, "delivered", "foreign", 2)
-    harness.reports.record_click(ref, 2, word("evt"))
+    with caused_by(*WEBHOOK):
+        harness.reports.record_click(ref, 2, word("evt"))
     yield ref
     ref = started()
     harness.send(ref, "m1")
@@ -114,7 +120,8 @@ def operations(harness: StoreHarness) -> Iterator[Reference]:
             harness.age(ref, 300_000)
         elif stop == "opt out":
             entry = OptOut("profile-a", True, 1, "STOP", "inbound")
-            harness.optouts.record(ref.number_hash, "+1", entry, word("evt"))
+            with caused_by(*WEBHOOK):
+                harness.optouts.record(ref.number_hash, "+1", entry, word("evt"))
             harness.optouts.record(ref.number_hash, "+1", replace(entry, opted_out=False), word("evt"))
             harness.optouts.record(ref.number_hash, "+1", replace(entry, at_ms=2), word("evt"))
             harness.optouts.record_unclear(ref.number_hash, "+1", "profile-a")
@@ -200,7 +207,8 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
             harness.now(),
             harness.verifications.first_received(ref.number_hash, "e"),
         )
-        harness.verifications.deny(ref, denial)
+        with caused_by(*WEBHOOK):
+            harness.verifications.deny(ref, denial)
     harness.cool(ref)
     harness.start(number, app)  # the one that reached the person permits first
     yield ref

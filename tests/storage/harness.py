@@ -29,6 +29,7 @@ from otp_service.storage.idempotency import Idempotency
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.readiness import clock_ms
+from otp_service.storage.record_views import usual_detail
 from otp_service.storage.schema import Keys
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
@@ -208,7 +209,7 @@ class StoreHarness(Remembered, Records):
             healthy=tuple(sender.name for sender in app.route),
             queue_max=10_000,
             outer_wait_ms=0,
-            detail='{"purpose": "login", "channel": "sms"}',
+            detail=usual_detail(changes.get("purpose", "login"), changes.get("channel", Channel.SMS)),
         )
         return replace(made, **changes)
 

@@ -1,4 +1,4 @@
-"""A Cluster of three primaries without replicas, whose nodes can be stopped one by one."""
+"""A Cluster of three primaries, whose nodes can be stopped one by one. None has a replica unless it is given one."""
 
 import contextlib
 import itertools
@@ -37,6 +37,20 @@ class Nodes:
             port, bus = (int(other.config_get(name)[name]) for name in ("port", "cluster-port"))
             self.raws[0].execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
         wait_until(lambda: all(map(_is_well, self.raws)), 15, "the Cluster of three")
+
+    @contextlib.contextmanager
+    def replica_of(self, index: int, directory: Path) -> Iterator["Replica"]:
+        """A replica of a node that has everything."""
+        made = Replica(directory)
+        try:
+            port, bus = (int(made.raw.config_get(name)[name]) for name in ("port", "cluster-port"))
+            self.raws[0].execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
+            primary = self.raws[index].execute_command("CLUSTER", "MYID").decode()
+            wait_until(lambda: _obeys(made.raw, "CLUSTER", "REPLICATE", primary), 30, "the acquaintance")
+            wait_until(lambda: online(self.raws[index]), 30, "the first copy")
+            yield made
+        finally:
+            made.end()
 
     @contextlib.contextmanager
     def hanging(self, index: int) -> Iterator[None]:
@@ -81,6 +95,51 @@ class Nodes:
         """Forget everything."""
         for raw in self.raws:
             raw.flushall()
+
+
+class Replica:
+    """A node beside the three. `raw` is a plain client of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._begin()
+
+    def _begin(self) -> None:
+        self.server = embedded_store.start_cluster(self._directory, log=self._directory.with_suffix(".log"))
+        self.server.wait_ready()
+        self.raw: Any = redis.Redis.from_url(self.server.url.replace("redis+cluster", "redis"))
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.raw.close()
+        self.server.child.kill()
+
+    def restart(self) -> None:
+        """Begin again on its files, at another port."""
+        self._begin()
+
+    def end(self) -> None:
+        """End it."""
+        self.raw.close()
+        self.server.stop()
+
+
+def online(raw: Any) -> bool:
+    """Whether a replica follows this node and has all that there was."""
+    found = raw.info("replication")
+    return bool(found["connected_slaves"] and found["slave0"]["state"] == "online")
+
+
+def calls_failed(raw: Any) -> bool:
+    """Whether this node calls another one failed."""
+    return any("fail" in node["flags"].split(",") for node in raw.execute_command("CLUSTER NODES").values())
+
+
+def _obeys(raw: Any, *command: str) -> bool:
+    with contextlib.suppress(redis.ResponseError):
+        raw.execute_command(*command)
+        return True
+    return False
 
 
 def _is_well(raw: Any) -> bool:

@@ -139,4 +139,5 @@ def test_refusals_in_a_loop_do_not_fill_the_record(harness: StoreHarness) -> Non
     harness.refused(number)
     found = harness.audited_of(harness.hash_of(number))
     details = [json.loads(each["detail"]) for each in found if each["type"] == "verification.refused"]
-    assert details == [{"code": "opted_out", "skipped": 0}, {"code": "opted_out", "skipped": 4}]
+    told = {"code": "opted_out", "purpose": "login", "channel": "sms"}
+    assert details == [{**told, "skipped": 0}, {**told, "skipped": 4}]

@@ -7,6 +7,7 @@ import pytest
 
 from otp_service.domain.checking import Wrong
 from otp_service.domain.policy import App, Limit, Slot
+from otp_service.storage.callers import caused_by
 
 from .harness import CODE, POOL, WRONG, StoreHarness, fresh_number
 
@@ -132,6 +133,22 @@ def test_a_delivered_code_stays_small(loaded: StoreHarness) -> None:
     assert {loaded.raw.object("encoding", key) for key in own} <= {"listpack", "ziplist"}
     assert set(loaded.raw.hkeys(keys.secrets(ref))) <= {"digest", "box", "box:2", "box:3"}
     assert sum(loaded.raw.memory_usage(key, samples=0) for key in own) <= 1_600
+
+
+def test_a_webhook_is_kept_for_two_commands(loaded: StoreHarness) -> None:
+    """Beside the stream, so that it goes as soon as it is in the ledger. A repeat keeps nothing."""
+    ref = loaded.start(fresh_number()).reference
+    loaded.send(ref)
+    other = loaded.start(fresh_number()).reference
+    loaded.send(other)
+    bare = cost(loaded, lambda: loaded.apply(other, "delivered"))
+    with caused_by("sha256:" + "0" * 64, "k1:" + "A" * 1_000):
+        assert cost(loaded, lambda: loaded.apply(ref, "delivered")) == (bare[0] + 2, bare[1])
+        loaded.apply(ref, "delivered")
+    shard = loaded.keys.shard(ref.number_hash)
+    assert loaded.raw.hlen(loaded.keys.webhooks(shard)) == 1
+    assert all(len(value) < 300 for value in loaded.raw.xrevrange(loaded.keys.audit(shard), count=1)[0][1].values())
+    loaded.raw.delete(loaded.keys.webhooks(shard))
 
 
 def test_the_last_messages_of_a_number_are_found(loaded: StoreHarness) -> None:

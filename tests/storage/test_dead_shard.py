@@ -26,9 +26,11 @@ from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.sender_rate import SenderRate
+from otp_service.usecases.audit_cursors import next_positions
 from otp_service.usecases.held_deliveries import HeldDeliveries
 
 from ..conftest import wait_until
+from ..ledger.harness import ledger_over
 from ..web.conftest import ApiHarness, make_settings
 from .api_keys import keys_of
 from .harness import ALL_EXPORTED, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
@@ -108,7 +110,8 @@ def test_numbers_of_living_shards_go_on(nodes: Nodes, harness: StoreHarness, dea
 
 @pytest.mark.parametrize("dead", EVERY)
 def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHarness, dead: int) -> None:
-    """Timers, groups, depth, versions, events, counts, trimming and the clock; only a page of the record is refused."""
+    """Timers, groups, depth, versions, events, counts, trimming and the clock; a page of the record names the
+    dead ones."""
     audit_consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
     audit_consumer.open()
     refs = started_on_each(nodes, harness)
@@ -128,6 +131,9 @@ def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHa
         apps = [f"app{number}" for number in range(12)]
         assert 0 < len(Callbacks(harness.store, harness.scripts, harness.keys).counts(apps)) < 12
         assert set(harness.sender_stats.health(["pool", "backup"])) == {"pool", "backup"}
+        every = range(harness.keys.shards)
+        page = harness.audit.read([ZERO] * len(every), shards=every, until_ms=None, limit=10, wanted={})
+        assert {event.shard for event in page.events} == {harness.keys.shard(ref.number_hash) for ref in living}
         harness.audit.trim(0, ALL_EXPORTED)
         assert abs(readiness.clock_ms(harness.store) - time.time() * 1000) < 5_000
         readiness.ping(harness.store)
@@ -138,9 +144,68 @@ def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHa
             if nodes.index_of(harness.raw, harness.keys.timers(shard)) == dead
         ]
         assert readiness.dead_shards(harness.store, harness.keys) == gone
-        every = range(harness.keys.shards)
-        with pytest.raises(StoreUnavailable):
-            harness.audit.read([ZERO] * len(every), shards=every, until_ms=None, limit=10, wanted={})
+        assert (page.at_end, page.unread) == (True, frozenset(gone))
+
+
+def test_the_record_of_a_dead_shard_is_in_the_ledger_and_the_rest_comes_later(
+    nodes: Nodes, harness: StoreHarness, tmp_path: Path
+) -> None:
+    """A page has what the ledger and the living shards have, and nothing is passed over when the dead one is back. What
+    happened before the ledger's end needs nobody."""
+    refs = started_on_each(nodes, harness)
+    shards = [harness.keys.shard(ref.number_hash) for ref in refs]
+    every = range(harness.keys.shards)
+    with ledger_over(harness, tmp_path / "ledger.db") as ledger:
+        read = partial(ledger.record.read, limit=100, wanted={})
+        ledger.export_all()
+        for ref in refs:
+            harness.check(ref, WRONG)
+        with nodes.hanging(0):
+            page = read([ZERO] * len(every), shards=every, until_ms=None)
+            assert (page.at_end, shards[0] in page.unread) == (True, True)
+            assert [event.type for event in page.events].count("verification.started") == 3
+            assert {event.shard for event in page.events if event.type == "check.failed"} == set(shards[1:])
+            after = next_positions([ZERO] * len(every), page, 100)
+            assert after is not None
+            assert read(after, shards=every, until_ms=None).is_stuck
+            before = page.events[0].at_ms - 1
+            assert read([ZERO] * len(every), shards=shards[:1], until_ms=before).unread == frozenset()
+        answered(lambda: harness.status(refs[0]))
+        last = read(after, shards=every, until_ms=None)
+        assert [(event.type, event.shard) for event in last.events] == [("check.failed", shards[0])]
+        assert (last.at_end, last.unread) == (True, frozenset())
+
+
+def test_a_page_of_the_record_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, tmp_path: Path) -> None:
+    """It is 503 only where there is nothing left to show. Who reads is on record on another shard than the dead first
+    one; a filter that needs no dead shard is whole."""
+    seed = SigningKey.generate()
+    settings = make_settings(tmp_path, nodes.url, seed)
+    api = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, harness.raw)
+    first = nodes.index_of(harness.raw, harness.keys.audit(0))
+
+    def is_on(number: str, index: int) -> bool:
+        shard = harness.keys.shard(api.vault.ids.number_hash(number))
+        return nodes.index_of(harness.raw, harness.keys.audit(shard)) == index
+
+    living, lost = (
+        next(number for number in iter(api.number, "") if is_on(number, first) is dead) for dead in (False, True)
+    )
+    assert api.call("POST", "/verify/start", {"to": living}).status == 201
+    assert api.call("GET", "/audit/events").header("Unread-Shards") is None
+    with nodes.hanging(first):
+        page = api.call("GET", "/audit/events")
+        assert (page.status, (page.header("Unread-Shards") or "")[:2]) == (200, "00")
+        kinds = [event["type"] for event in page.json["events"]]
+        assert kinds.count("verification.started") == 1
+        further = f"/audit/events?cursor={page.json['next_cursor']}"
+        seen = [event["type"] for event in api.call("GET", further).json.get("events", ())]
+        assert set(seen) <= {"audit.read"}
+        last = api.call("GET", further + "&type=verification.started")
+        last.problem(503, "store_unavailable")
+    wait_until(lambda: api.call("POST", "/verify/start", {"to": lost}).status in (200, 201, 429), 15, "its return")
+    found = api.call("GET", further + "&type=verification.started").json
+    assert ([event["to"][-4:] for event in found["events"]], found["next_cursor"]) == ([lost[-4:]], None)
 
 
 def test_a_dead_node_costs_one_timeout_and_not_one_for_each_shard(nodes: Nodes, harness: StoreHarness) -> None:

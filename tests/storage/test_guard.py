@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from subprocess import PIPE
 
 import pytest
@@ -16,13 +17,14 @@ from otp_service.domain.guard.policy import DAY_MS, GuardPolicy, Mode
 from otp_service.domain.guard.record import read as read_judged
 from otp_service.domain.guarding import Converted
 from otp_service.domain.phone import Phone
+from otp_service.domain.policy import Limit
 from otp_service.domain.starting import Started, StartRefused, WouldSend
 from otp_service.domain.verification import Status
 from otp_service.storage import safe_list
 from otp_service.storage.schema.encodings import GuardBucket
 
 from .guard import CLOCK, Clocked, GuardedApp, Request
-from .harness import UNCAPPED, StoreHarness, word
+from .harness import SHARDS, UNCAPPED, StoreHarness, word
 from .test_number_caps import ROOT, in_step
 
 ENFORCED = GuardPolicy(monitor_approvals=0)
@@ -60,15 +62,61 @@ def test_a_refusal_names_the_budget_and_is_on_record(app: GuardedApp) -> None:
 
 
 def test_old_buckets_are_dropped_faster_than_new_ones_come(app: GuardedApp) -> None:
-    """A start adds two at most. Of 200 that are long empty, 60 starts leave few: two for each would leave 80."""
+    """A start adds two at most. Of 200 that are long empty, 150 starts in new blocks leave few."""
     blocks, raw = app.harness.keys.blocks("shop", "US"), app.harness.raw
     long_ago = int(raw.get(CLOCK) or 0) - 3 * DAY_MS
     old = {f"old-{number}" for number in range(200)}
     raw.hset(blocks, mapping=dict.fromkeys(old, GuardBucket.pack("1", long_ago, 0)))
-    sent(app, 60)
+    watched = GuardedApp(app.harness, GuardPolicy(mode=Mode.MONITOR))
+    assert sum(sent(watched, 1, block=f"202{block:03d}1") for block in range(200, 350)) == 150
     left = set(raw.hkeys(blocks))
-    assert len(left - old) == 2
+    assert len(left - old) == 300
     assert len(left & old) < 80
+
+
+def test_budgets_on_another_server_say_the_same(app: GuardedApp) -> None:
+    """In a Cluster they are asked between two steps of the number: outcomes, record and budgets are the same."""
+    raw, now = app.harness.raw, app.harness.raw.get(CLOCK)
+    store = replace(app.harness.store, is_cluster=True)
+    seen = []
+    for harness in (app.harness, StoreHarness(store, app.harness.keys, app.harness.scripts, app.harness.ring)):
+        raw.flushall()
+        raw.set(CLOCK, str(now))
+        one = GuardedApp(harness, ENFORCED)
+        outcomes = lived(one)
+        keys = harness.keys
+        budgets = [keys.total("shop"), keys.country("shop", "US"), keys.blocks("shop", "US"), keys.addresses("shop")]
+        details = [json.loads(event["detail"]) for shard in range(SHARDS) for event in harness.audited_in(shard)]
+        judged = sorted((detail.get("code", ""), detail["guard"]) for detail in details if "guard" in detail)
+        seen.append((outcomes, one.counts, one.events.found, one.alerts, list(map(raw.hgetall, budgets)), judged))
+    assert seen[0] == seen[1]
+    assert seen[0][0] == [
+        *["counted"] * 5,
+        *["", "block_1k", "counted", "known"],
+        *["starts_per_number", "would pass", "block_1k", "block_1k"],
+    ]
+
+
+def lived(app: GuardedApp) -> list[str]:
+    """Starts of all kinds: counted, paid for by a count, refused by a budget or by the number itself, known, tried."""
+    open_block, full_block = "2025661", "2025551"
+    once = replace(app.app, starts_per_number=(Limit(1, DAY_MS),))
+    outcomes: list[Started | StartRefused | WouldSend] = [
+        app.start(number(line), address="192.0.2.7", known_user=line == 1) for line in (0, 1, 2, 3, 4, 0, 7)
+    ]
+    outcomes.append(app.start(number(8), address="192.0.2.8", known_user=True))
+    assert app.approve(number(1))
+    outcomes.append(app.start(number(1)))
+    app.start(number(9))
+    for block in (open_block, full_block):
+        to = number(10, block)
+        place = app.guard.place(app.app, Phone(to, "US", 1), Request())
+        app.harness.start(to, once, purpose="first", per_number=UNCAPPED)
+        made = app.harness.start_command(to, once, purpose="second", per_number=UNCAPPED)
+        outcomes.append(app.starts.start(replace(made, guard_place=place)))
+        tried = app.harness.start_command(number(11, block), app.app, per_number=UNCAPPED)
+        outcomes.append(app.starts.would_start(replace(tried, guard_place=place)))
+    return [str(getattr(one, "limit", "") or getattr(one, "guarded", "would pass")) for one in outcomes]
 
 
 @pytest.mark.parametrize("kept", [KeptClientIp.NONE, KeptClientIp.HASHED])

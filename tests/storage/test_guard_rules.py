@@ -102,14 +102,18 @@ class Both:
                 continue
             for name in ("cold", "warm", "hour", "outage", "known"):
                 if hasattr(record, name):
-                    stored = found["known_starts" if name == "known" else name]
+                    stored = found.get("known_starts" if name == "known" else name, UNTOUCHED)
                     assert read(stored) == getattr(record, name), (name, key)
-            assert tuple(map(int, GuardProbes.parse(found["probes"]))) == astuple(record.probes), key
+            assert tuple(map(int, GuardProbes.parse(found.get("probes", NO_PROBES)))) == astuple(record.probes), key
         narrow = [*self.counters.blocks_10k.values(), *self.counters.blocks_1k.values()]
         known = [text for key in raw.keys("*:blocks:*") for text in raw.hgetall(key).values()]
         assert {(one.level, one.at_ms) for one in map(read, known)} <= {(one.level, one.at_ms) for one in narrow}
         levels = {address.bucket.level for address in self.counters.addresses.values()}
         assert {float(text.split("|")[0]) for text in raw.hvals(keys.addresses("shop"))} <= levels
+
+
+UNTOUCHED, NO_PROBES = GuardBucket.pack(0, 0, 0), GuardProbes.pack(0, 0, 0)
+"""What was never changed has no field."""
 
 
 def read(text: str) -> Bucket:

@@ -30,8 +30,9 @@ from .every_operation import NEXT, operations, other_places
 from .harness import CODE, SHARDS, StoreHarness, word
 
 SCRIPTS = names()
+BUDGETS = {"total", "country", "blocks", "addresses"}
 ENDLESS = (
-    r"otp:\{s..\}:(outbox|dead|timers|audit|opted_out|run)$",
+    r"otp:\{s..\}:(outbox|dead|timers|audit|opted_out|run|webhooks)$",
     r"otp:\{s..\}:optouts:",
     r"otp:\{s..\}:subject:",
     r"otp:\{meta\}:(shards|index_keys|key_ids)$",
@@ -135,10 +136,14 @@ def test_scripts_touch_the_keys_they_declare_and_no_other(store_url: str) -> Non
     marker.close()
     assert [name for name, keys_used in used.items() if not keys_used] == []
     assert {name: names_ - load(name).written for name, names_ in written.items() if names_ - load(name).written} == {}
-    assert {name: load(name).written - names_ for name, names_ in written.items() if load(name).written - names_} == {}
+    unwritten = {name: load(name).written - names_ for name, names_ in written.items() if load(name).written - names_}
+    # In a Cluster the budgets of the guard are on another server, and the script of a start does not ask them.
+    assert unwritten == ({"verification/start": BUDGETS} if harness.store.is_cluster else {})
     for script, declared in _spy(harness).calls:
         for name, key in zip((*script.keys, *script.optional), declared, strict=False):
             method = keys.made[key]
+            if name in BUDGETS and method == "number":
+                continue  # stands in for a budget that is not asked
             assert method == method_of(name) or script.name in OTHER_NAMES.get(method, ()), (script.name, name, key)
 
 

@@ -14,6 +14,7 @@ from otp_service import storage
 from otp_service.storage.callers import caller
 from otp_service.storage.schema import writers
 from otp_service.storage.schema.keys import Keys
+from otp_service.storage.schema.unguarded import UNGUARDED
 from otp_service.storage.script_files import Script, Value, load, names, parse
 from otp_service.storage.scripts import Scripts
 from otp_service.storage.store import Store
@@ -163,9 +164,20 @@ def test_the_dictionary_can_be_printed() -> None:
     assert "usage:" in helped
 
 
+def test_a_script_waits_for_the_replicas_or_says_why_not() -> None:
+    """Of each that does not, it is written down what a failover costs that forgets what it wrote."""
+    scripts = {name: load(name) for name in names()}
+    assert {name for name, script in scripts.items() if not script.guarded} == set(UNGUARDED)
+    assert all("run" in script.keys for name, script in scripts.items() if name not in UNGUARDED)
+    for name in set(scripts) - set(UNGUARDED):
+        body = Path(storage.__file__).parent.joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+        first = [line for line in body.split("\n") if line.startswith("-- include: ")][:3]
+        assert first[1:] == ["-- include: _runs.lua", "-- include: _guard.lua"], "nothing is written before it"
+
+
 def test_what_python_writes_itself_is_listed() -> None:
     """Each write that is no script, as the code has it: a new one without its line fails here."""
-    writes = {"set", "sadd", "hset", "hdel", "zadd", "zrem", "delete", "SET", "HSET", "ZADD", "DEL"}
+    writes = {"set", "sadd", "hset", "hsetnx", "hdel", "zadd", "zrem", "delete", "SET", "HSET", "ZADD", "DEL"}
     found: set[tuple[str, str]] = set()
     for path in sorted(Path(storage.__file__).parent.glob("*.py")):
         for owner, function in _functions(ast.parse(path.read_text(encoding="utf-8"))):

@@ -49,8 +49,11 @@ def test_the_list_names_keys_as_they_are_built(harness: StoreHarness) -> None:
     token = "a" * 32
     built[harness.keys.enrollment(ref)] = (PendingSecret.SEALED,)
     built[harness.keys.subject(ref.number_hash)] = (f"{token}{Factor.SEALED}",)
+    built[harness.keys.webhooks(3)] = ("1700000000000-0",)
     names = [Secrets.DIGEST, Secrets.BOX, f"{Secrets.BOX}:2", f"{Secrets.BODY}12", f"{Secrets.BODY}12:2"]
-    held = dict.fromkeys([*names, IdempotencyKey.BODY, IdempotencyKey.OWNER, PendingSecret.SEALED], "x")
+    held = dict.fromkeys(
+        [*names, IdempotencyKey.BODY, IdempotencyKey.OWNER, PendingSecret.SEALED, "1700000000000-0"], "x"
+    )
     held |= dict.fromkeys([f"{token}{name}" for name in (Factor.SEALED, f"{Factor.SEALED}:2", Factor.STEP)], "x")
     for key, fields in built.items():
         found = [name for where in SEALED for name in where.in_hash(key, held)]

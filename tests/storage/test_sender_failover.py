@@ -267,4 +267,5 @@ def test_a_wait_is_in_the_timeline(harness: StoreHarness) -> None:
     ref, job = begun(harness)
     harness.deliveries.record_retry(job, 700, NotSent("connect"))
     harness.deliveries.record_retry(job, 700, NotSent("connect"))
-    assert detail(harness, ref, "delivery.put_off") == [{"reason": "connect", "wait_ms": 700}]
+    told = {"reason": "connect", "wait_ms": 700, "unsent": True}
+    assert detail(harness, ref, "delivery.put_off") == [told]

@@ -235,7 +235,8 @@ def test_opted_out_of_all_is_refused_and_in_again_is_sent(harness: StoreHarness)
     assert harness.raw.xlen(harness.keys.outbox(shard)) == 0
     noted = harness.audited_of(harness.hash_of(number))
     assert noted[-1]["type"] == "verification.refused"
-    assert json.loads(noted[-1]["detail"]) == {"code": "opted_out", "skipped": 0}
+    refused = {"code": "opted_out", "skipped": 0, "purpose": "login", "channel": "sms"}
+    assert json.loads(noted[-1]["detail"]) == refused
     opt_out(harness, number, "profile-b", out=False, at_ms=2)
     assert harness.record(harness.start(number).reference)["1:sender"] == "backup"
 

@@ -54,9 +54,9 @@ def test_a_forked_log_gets_one_history_cosigned() -> None:
     first, second = Remembering(1), Remembering(2)
     first.cosign(LOG, 10)
     second.cosign(forked, 10)
-    for size in (10, 20, 40):
-        assert status(first, forked, size) == (422, None)
-        assert status(second, LOG, size) == (422, None)
+    for size, refusal in ((10, (409, 10)), (20, (422, None)), (40, (422, None))):
+        assert status(first, forked, size) == refusal
+        assert status(second, LOG, size) == refusal
     assert first.cosign(LOG, 40).signature
     assert second.cosign(forked, 40).signature
 
@@ -80,7 +80,7 @@ def test_only_the_logs_own_signature_counts() -> None:
     assert status(witness, LOG, 5, checkpoint="nothing") == (400, None)
     odd = Checkpoint(LOG.signer.key.name, 0, LOG.tree.root(1))
     signed = f"{odd.text}\n{SignatureLine(KEYS.origin, KEYS.newest.key_id, LOG.signer.sign(odd.text.encode()))}"
-    assert status(witness, LOG, 0, checkpoint=signed) == (422, None)
+    assert status(witness, LOG, 0, checkpoint=signed) == (409, 0)
     assert witness.last is None
 
 

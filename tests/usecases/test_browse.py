@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otp_service.domain.audit import ZERO, Event, EventPage, Position
-from otp_service.domain.errors import InvalidNumber, KeyUnknown, NotReady
+from otp_service.domain.errors import InvalidNumber, KeyUnknown, NotReady, StoreUnavailable
 from otp_service.domain.ids import shard_of
 from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import App, Policy, Sender, SenderKind
@@ -169,6 +169,36 @@ def test_pages_hold_each_event_once(moments: list[tuple[str, int, int]]) -> None
     for limit in (1, 3):
         found = [(event.at_ms, event.shard) for page in pages(events(*moments), limit) for event in page.events]
         assert found == wanted
+
+
+deaths = st.lists(st.frozensets(st.integers(0, 15)), max_size=8)
+
+
+@given(st.lists(moments, unique_by=lambda moment: moment[1:]), deaths, st.sampled_from([1, 3, 100]))
+def test_no_event_is_passed_over_while_shards_are_dead(
+    moments: list[tuple[str, int, int]], deaths: list[frozenset[int]], limit: int
+) -> None:
+    """Each is shown once, whichever shards answer while the pages are read; at the end all do. A page that has nothing
+    to show is refused, never called the last, and one that lacks something says so."""
+    audit = FakeAuditReader(events(*moments))
+    browse = use_case(Scenario(audit=audit))
+    found: list[tuple[int, int]] = []
+    cursor = None
+    for dead in [*deaths, *[frozenset[int]()] * (len(moments) + 1)]:
+        audit.dead = dead
+        try:
+            page = browse.audit(AuditFilter(limit=limit, cursor=cursor), "shop")
+        except StoreUnavailable:
+            assert dead
+            continue
+        shown = [(event.at_ms, event.shard) for event in page.events]
+        assert shown == sorted(shown)
+        assert (page.unread, page.next_cursor is None) == (dead, not dead and page.next_cursor is None)
+        found += shown
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert sorted(found) == sorted((at_ms, shard) for app, at_ms, shard in moments if app == "shop")
 
 
 def test_two_apps_know_one_number_by_two_hashes() -> None:

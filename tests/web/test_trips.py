@@ -71,8 +71,8 @@ def approved(api: ApiHarness, app: str = "default") -> str:
 def test_each_request_of_a_login_is_one_round_trip(quiet: ApiHarness) -> None:
     """Start, a repeat that is refused, check by id and by number, a look; no other for key, breakers or limits.
 
-    The approval of a number that the guard knows, too. A start of an unknown number asks the guard's budgets, and its
-    own step runs again with what they say; what it took is given back in a round trip when the number is approved.
+    The approval of a number that the guard knows, too. The start of an unknown number asks the guard's budgets in
+    its own step, on a single server; what it took is given back in a round trip when the number is approved.
     """
     known = [approved(quiet) for _ in range(2)]
     pay = quiet.started(known[1], purpose="pay")
@@ -91,7 +91,7 @@ def test_each_request_of_a_login_is_one_round_trip(quiet: ApiHarness) -> None:
         "look": lambda: quiet.call("GET", f"/verify/{pending}"),
     }
     assert {name: trips(quiet, step) for name, step in steps.items()} == dict.fromkeys(steps, 1)
-    assert trips(quiet, lambda: quiet.start(quiet.guarded_number())) == 3
+    assert trips(quiet, lambda: quiet.start(quiet.guarded_number())) == 1
 
 
 def test_all_limits_beside_the_number_share_one(quiet: ApiHarness) -> None:

@@ -19,9 +19,23 @@ end
 -- Append events that happened in one step to the shard's audit stream. `who` holds token, app, mask and number_hash, as
 -- far as there are such; `caller` is what every script gets that calls this. `n`: which event of its verification the
 -- first of them is, nil for events that are not counted there.
+--
+-- `who.webhook`: the webhook of the carrier that caused them (its `key`, `commitment` and `sealed` bytes). It goes with
+-- the next entry alone, and its bytes wait beside the stream until the ledger has them. While very many wait, none is
+-- kept.
 local function append_audit(audit, who, events, n)
-  redis.call('XADD', audit, '*', AuditEntry.ABOUT, string.format(AuditSubject.PACK, who.token or '', who.app or '',
-    who.mask or '', who.number_hash or '', n and int(n) or '', caller), AuditEntry.EVENTS, events)
+  local about = string.format(AuditSubject.PACK, who.token or '', who.app or '', who.mask or '', who.number_hash or '',
+    n and int(n) or '', caller)
+  local kept = who.webhook or {commitment = ''}
+  local key = kept.key
+  who.webhook = nil
+  if kept.commitment == '' or redis.call('HLEN', key) >= 5000 then
+    redis.call('XADD', audit, '*', AuditEntry.ABOUT, about, AuditEntry.EVENTS, events)
+    return
+  end
+  local entry = redis.call('XADD', audit, '*', AuditEntry.ABOUT, about, AuditEntry.EVENTS, events, AuditEntry.WEBHOOK,
+    kept.commitment)
+  redis.call('HSET', key, entry, kept.sealed)
 end
 
 -- Add a value to what will be written to a hash, in as many pieces as it needs: a hash is kept compact as long as none

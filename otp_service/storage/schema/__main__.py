@@ -8,6 +8,7 @@ from typing import Any
 from ...domain.ids import Reference
 from . import fields, guard_fields
 from .keys import PREFIX, Keys
+from .unguarded import UNGUARDED
 from .writers import writers
 
 FIELDS: dict[str, tuple[type, ...]] = {
@@ -34,6 +35,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "sender_stats": (fields.SenderResult,),
     "timers": (fields.TimerKind,),
     "total": (guard_fields.Guard,),
+    "spend": (guard_fields.Spend,),
 }
 """The names that stand in a key: fields of a hash or stream entry, or the beginnings of the members of a set."""
 
@@ -62,6 +64,8 @@ def lines() -> Iterator[str]:
             yield f"    Names: {', '.join(shown)}"
         yield f"    Written by: {', '.join(written_by) or 'nothing'}"
         yield ""
+    yield "Scripts that do not wait for replicas, and what a failover costs that forgets what they wrote:"
+    yield from (f"    {name}: {reason}" for name, reason in sorted(UNGUARDED.items()))
 
 
 def _placeholder(parameter: str) -> Any:

@@ -231,6 +231,10 @@ GuardTimes = Encoding(":", ("known_ms", "counted_ms", "sends"))
 GuardPlace = Encoding("|", ("region", "block_10k", "block_1k"))
 """Where a number is: its country (ISO 3166, `ZZ` for none), and the keyed hashes of its blocks."""
 
+GuardStart = Encoding("|", ("mode", "address", "cost", "on_record"))
+"""What the budgets look at of a start, beside its place. Address: keyed hash, empty for none. On record 1: events may
+hold it."""
+
 GuardJudged = Encoding("|", ("place", "taken", "turn"))
 """What is on record of a start that the guard judged: `GuardPlace`, `GuardTaken` and `GuardTurn`, see
 `domain.guard.record`."""
@@ -275,3 +279,19 @@ SafeEntry = Encoding("|", ("at_ms", "reason"))
 
 GuardReport = Encoding(":", ("what", "budget", "region"))
 """What happened to a budget. Region: empty for the total over all countries."""
+
+SpendTaken = Encoding("|", ("day", "micros", "region"))
+"""The expected price of a delivery's message: millionths of the currency, and the UTC day (days since 1970) of which
+they were taken; empty as long as they were not."""
+
+SpendPlace = Encoding(":", ("day", "region"))
+"""A UTC day (days since 1970) and a country, `ZZ` for none."""
+
+SettledPlace = Encoding(":", ("day", "region", "currency"))
+"""The same, and the currency of a cost."""
+
+DeliveryCost = Encoding("|", ("micros", "currency"))
+"""What the carrier says that a delivery's message cost, in millionths."""
+
+SettledCost = Encoding("|", ("app", "day", "expected", "before"))
+"""What a report's cost corrects: `domain.prices.Settlement`. Each part but the first may be empty."""

@@ -39,6 +39,8 @@ class Record:
     """Followed by the ordinal of a send that the pumping guard counts: the `GuardTimes` by which it does."""
     GUARD_RETURNED: Final = "returned_guard:"
     """Followed by a delivery's ordinal: what the guard is to give back of its send, as `GuardedApproval`."""
+    SPEND_RETURNED: Final = "returned_spend:"
+    """Followed by a delivery's ordinal: the price that is to be given back, as `SpendTaken`: nothing was sent."""
     ACCEPTED: Final = "accepted:"
     """Followed by the ordinal of a send: the carrier accepted a message of it."""
     METADATA: Final = "metadata"
@@ -139,6 +141,10 @@ class Delivery:
     """A worker could not send it, because of itself and not of the sender."""
     POLLS: Final = ":polls"
     """Polls of the carrier because no report came."""
+    SPEND: Final = ":spend"
+    """The expected price of its message, as `SpendTaken`; not there where its app may spend any amount."""
+    COST: Final = ":cost"
+    """What the carrier's reports say that it cost, as `DeliveryCost`."""
     FAILOVER_POLLS: Final = ":failover_polls"
     """Polls of the carrier to judge whether a failover is due."""
 
@@ -252,6 +258,8 @@ class AuditEntry:
     """What they are about."""
     EVENTS: Final = "events"
     """The events, one after the other."""
+    WEBHOOK: Final = "webhook"
+    """The commitment to the webhook of the carrier that caused the first of them; not there if none did."""
 
 
 class Outbox:

@@ -50,3 +50,23 @@ class Guard:
     """When novelty last refused somebody, or would have; not there if it never did."""
     REGION: Final = "region:"
     """Followed by a country that was counted."""
+
+
+class Spend:
+    """Fields of what an app's messages cost, each followed by a UTC day (days since 1970) or more.
+
+    Amounts are millionths of the currency.
+    """
+
+    SUM: Final = "sum:"
+    """Followed by a day: what counts for the limit: expected prices, corrected by what reports say."""
+    EXPECTED: Final = "expected:"
+    """Followed by a `SpendPlace`: the expected prices of the messages that were not given back."""
+    SETTLED: Final = "settled:"
+    """Followed by a `SettledPlace`: what the carrier's reports say that messages cost."""
+    MESSAGES: Final = "messages:"
+    """Followed by a `SpendPlace`: how many messages those reports were about."""
+    REFUSED: Final = "refused:"
+    """Followed by a day: messages that the limit refused."""
+    TODAY: Final = "today"
+    """The day of the last change."""

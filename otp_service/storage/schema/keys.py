@@ -149,6 +149,13 @@ class Keys:
         """
         return f"{self._tag(shard)}:audit"
 
+    def webhooks(self, shard: int) -> str:
+        """Hash: id of an entry of the audit stream -> the webhook of the carrier that caused it, sealed.
+
+        No TTL: fields go when they are in the ledger, and no more wait than a few thousand.
+        """
+        return f"{self._tag(shard)}:webhooks"
+
     def guesses(self, shard: int, app: str) -> str:
         """Hash: an app's wrong codes and approvals by five minutes, and how hard its codes are made to guess.
 
@@ -361,6 +368,10 @@ class Keys:
     def addresses(self, app: str) -> str:
         """Hash: keyed hash of an end user's address -> its bucket and countries. TTL: 2 days."""
         return self._guard(app, "addresses")
+
+    def spend(self, app: str) -> str:
+        """Hash: what the app's messages cost in the last 14 days, by day and country. TTL: 16 days."""
+        return self._guard(app, "spend")
 
     def sender_rate(self, sender: str, place: int = 0) -> str:
         """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it.

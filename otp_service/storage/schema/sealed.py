@@ -38,5 +38,6 @@ SEALED = (
     SealedField("messages to send", "secrets", f"{Secrets.BODY}[0-9]+", lasts=False),
     SealedField("apps and numbers to be confirmed", "enrollment", PendingSecret.SEALED, lasts=False),
     SealedField("secrets and numbers of factors", "subject", f"[a-z2-7]{{32}}{Factor.SEALED}", lasts=True),
+    SealedField("webhooks of the carrier", "webhooks", "[0-9]+-[0-9]+", lasts=False),
     SealedField("answers of checks", "idempotency", IdempotencyKey.BODY, lasts=True),
 )

@@ -27,6 +27,7 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "safe_list": ("SafeListTable.add", "SafeListTable.remove"),
     "shard_count": ("fix_shards",),
     "timers": ("Timers.put_off",),
+    "webhooks": ("WaitingWebhooks.forget", "WaitingWebhooks.forget_until"),
 }
 """Key to what writes it without a script. A test compares it with the code."""
 

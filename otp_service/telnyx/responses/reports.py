@@ -8,6 +8,7 @@ import msgspec
 from ...domain.delivery import DeliveryReport, Refused
 from ...domain.numbering import identity
 from .. import errors, json
+from .costs import read_cost
 from .messages import OutboundMessage, Recipient, addressees, recipients
 
 _DELIVERED = frozenset({"delivered", "read"})
@@ -27,13 +28,17 @@ def reports(value: object, occurred_ms: int, status: str | None = None) -> tuple
         return ()
     delivery_id = delivery_named_by(members.get("webhook_url"))
     found = []
-    for index, addressee in enumerate(addressees(members.get("to"))):
+    listed = addressees(members.get("to"))
+    # The cost is that of the whole message: of a group nobody knows who caused how much of it.
+    cost = read_cost(members.get("cost")) if len(listed) == 1 else None
+    for index, addressee in enumerate(listed):
         recipient = Recipient.read(addressee)
         found_status = status or json.identifier(recipient.status if recipient else None)
         if recipient is None or found_status is None:
             continue
         error = None if found_status in _DELIVERED else _error_for(index, members.get("errors"))
-        found.append(DeliveryReport(message_id, recipient.number, found_status, occurred_ms, error, delivery_id))
+        report = DeliveryReport(message_id, recipient.number, found_status, occurred_ms, error, delivery_id, cost)
+        found.append(report)
     return tuple(found)
 
 

@@ -69,8 +69,12 @@ class Guard:
         except StoreUnavailable:
             _log.warning("the guard's budgets do not answer, and refuse nobody", extra={"app": app.name})
             return None
-        self._reports.judged(app.name, place, verdict)
+        self.judged(app, place, verdict)
         return verdict
+
+    def judged(self, app: App, place: GuardPlace, verdict: GuardVerdict) -> None:
+        """The budgets have judged a start. Never raises."""
+        self._reports.judged(app.name, place, verdict)
 
     def look(self, app: App, place: GuardPlace) -> GuardVerdict | None:
         """What they would say; nothing is filled."""

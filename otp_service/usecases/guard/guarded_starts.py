@@ -1,5 +1,8 @@
 """Starts under the guard: the number's step first, the app's budgets where it asks for them, then the step again.
 
+Where the store can do all of it in the number's step (on a single server, and with Sentinel), it does, and says what
+the budgets said. In a Cluster they are on another server.
+
 A start that the number's step refuses fills no budget: they are looked at, and what answers is put on record by the
 step that comes after that.
 """
@@ -28,6 +31,8 @@ class GuardedStarts:
             return outcome
         if isinstance(outcome, GuardNeeded):
             return self._judged(command, place, guard, quiet=outcome.quiet)
+        if outcome.verdict is not None:
+            guard.judged(command.app, place, outcome.verdict)
         if isinstance(outcome, StartRefused):
             return self._refused(command, place, guard, outcome)
         if outcome.guarded == "known":

@@ -18,6 +18,7 @@ from .published_log import PublishedLog
 from .risk import RefusedStarts, RiskReceivers
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
+from .spending import SpendTable
 from .verification import VerificationStore
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "SafeListTable",
     "SenderRate",
     "SenderStats",
+    "SpendTable",
     "Vault",
     "VerificationStore",
 ]

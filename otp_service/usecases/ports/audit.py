@@ -28,7 +28,7 @@ class AuditReader(Protocol):
         limit: int,
         wanted: Mapping[str, frozenset[str]],
     ) -> EventPage:
-        """Up to `limit` events after the positions, in order of time, from these shards.
+        """Up to `limit` events after the positions, in order of time, from those of these shards that answer.
 
         `wanted` maps a field of the event to the values that pass.
         """

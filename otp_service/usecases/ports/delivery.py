@@ -22,10 +22,18 @@ class Deliveries(Protocol):
         ...
 
     def begin_send(
-        self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
+        self,
+        job: Job,
+        app: str,
+        sealed_body: str,
+        wrong_limits: Sequence[Limit],
+        all_wrong_limits: Sequence[Limit],
+        *,
+        spend: OuterAnswer | None = None,
     ) -> SendPermit | None:
         """Record the attempt and get the bytes to send; None if there is nothing to send.
 
+        `spend`: whether the expected price was taken now of what the app may spend today, where it had to be.
         The limits on wrong codes are those of the app and those over all apps: a number that has spent them gets none.
         """
         ...
@@ -86,7 +94,7 @@ class DueDeliveries(Protocol):
         ...
 
     def claim_slots(self, due: Timer) -> Sequence[OuterAnswer]:
-        """What the delivery's send has taken in limits, which this process is to give back."""
+        """What the delivery's send has taken in limits and of the day's spending, to be given back by this process."""
         ...
 
     def claim_guarded(self, due: Timer) -> Converted | None:

@@ -26,6 +26,7 @@ from .preview import Preview
 from .redeem import Asserted, RedeemReceipt, Redemption
 from .refusals import NOT_FOUND, ended, seconds
 from .risk import AskRisk
+from .spending import Spending
 from .start import StartVerification
 from .start_limits import SlotsOfStarts, StartLimits
 from .start_request import StartRequest
@@ -45,6 +46,7 @@ __all__ = [
     "RedeemReceipt",
     "Redemption",
     "SlotsOfStarts",
+    "Spending",
     "StartLimits",
     "StartRequest",
     "StartVerification",

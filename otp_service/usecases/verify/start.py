@@ -186,7 +186,7 @@ class StartVerification:
             healthy=healthy,
             queue_max=NO_ROOM if self._audit_is_full() else self._queue_max,
             outer_wait_ms=0,
-            detail=_audit_detail(request, self._client_ip(app, request), test=test is not None),
+            detail=_audit_detail(request, self._client_ip(app, request), self._hardened(app), test=test is not None),
             per_number=self._policy.per_number,
             challenge=request.code_challenge,
             tombstone_ms=self._policy.retention.verifications_ms,
@@ -197,6 +197,10 @@ class StartVerification:
     def _client_ip(self, app: App, request: StartRequest) -> str:
         how_much, digest = self._policy.audit_client_ips, self._vault.ids.digest
         return kept_client_ip(request.client_ip, how_much, app.name, digest) if request.client_ip else ""
+
+    def _hardened(self, app: App) -> int | None:
+        """How many guesses there are, where that is not what the configuration says: so the record can tell why."""
+        return app.max_checks if app.max_checks != self._policy.apps[app.name].max_checks else None
 
     def _failover_route(self, app: App, to: Phone, channel: Channel, request: StartRequest) -> tuple[Sender, ...]:
         # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
@@ -209,8 +213,9 @@ def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Map
     return ring.seal(sealed_box.pack(ref, Box(to.e164, code, context)))
 
 
-def _audit_detail(request: StartRequest, client_ip: str, *, test: bool) -> str:
+def _audit_detail(request: StartRequest, client_ip: str, max_checks: int | None, *, test: bool) -> str:
     """The detail of the start's event, as JSON. Only the purpose may hold what JSON escapes."""
     address = f', "client_ip": "{client_ip}"' if client_ip else ""
+    checks = "" if max_checks is None else f', "max_checks": {max_checks}'
     mark = ', "test": true' if test else ""
-    return f'{{"purpose": {json.dumps(request.purpose)}, "channel": "{request.channel}"{address}{mark}}}'
+    return f'{{"purpose": {json.dumps(request.purpose)}, "channel": "{request.channel}"{address}{checks}{mark}}}'

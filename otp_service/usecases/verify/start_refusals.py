@@ -7,6 +7,7 @@ import msgspec
 from ...domain import optout
 from ...domain.errors import Refusal
 from ...domain.limits import RESERVED
+from ...domain.prices import SPEND_LIMIT
 from ...domain.starting import StartRefused
 from .refusals import seconds, too_many_wrong_codes
 
@@ -61,6 +62,9 @@ def _rate_limited(refused: StartRefused) -> Refusal:
 
 
 def _guard_refused(refused: StartRefused) -> Refusal:
+    if refused.limit == SPEND_LIMIT:
+        detail = "What this app may spend on messages in a day (UTC) is spent. Let the person in another way."
+        return Refusal("guard_refused", detail, fields={"reason": SPEND_LIMIT})
     detail = "Too many codes to numbers like this one were never used. Let the person in another way, or try later."
     return Refusal("guard_refused", detail, fields={"reason": refused.limit})
 

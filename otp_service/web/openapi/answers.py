@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..http import FACTOR_RECEIPT, Doc, Route
+from ..http import FACTOR_RECEIPT, UNREAD_SHARDS, Doc, Route
 from ..problems import MEDIA, STATUS
 from ..schemas.problem import Problem
 from .links import LINKS
@@ -35,6 +35,11 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
     FACTOR_RECEIPT: {
         "description": "A compact JWS (EdDSA) of `FactorChangeClaims`: the factor was removed.",
+        "schema": {"type": "string"},
+    },
+    UNREAD_SHARDS: {
+        "description": "Shards of the store that did not respond, as `seq` begins. Their latest events come on a later "
+        "page.",
         "schema": {"type": "string"},
     },
     "Idempotent-Replayed": {
@@ -103,6 +108,8 @@ def _good(doc: Doc) -> dict[str, Any]:
         named.append("RateLimit-Policy")
     if doc.factor_receipt:
         named.append(FACTOR_RECEIPT)
+    if doc.may_be_partial:
+        named.append(UNREAD_SHARDS)
     if doc.may_retry:
         named.append("Retry-After")
     found: dict[str, Any] = {"description": doc.summary, "headers": _headers(named)}

@@ -21,6 +21,7 @@ from ..auth import Auth
 from ..http import Route
 from ..idempotency import IdempotencyKeys
 from ..kept_replies import KeptReplies
+from ..kept_webhooks import KeepWebhooks
 from ..problems import Problems
 from ..readiness import Judgement
 from ..webhook_verdicts import WebhookVerdicts
@@ -74,6 +75,7 @@ class Backend:
     unseal: Callable[[str], bytes]
     jwks: Callable[[], dict[str, Any]]
     webhook_keys: Sequence[bytes]
+    keep_webhooks: KeepWebhooks | None
     verdicts: WebhookVerdicts
     now_s: Callable[[], float]
     readiness: Callable[[], Judgement]
@@ -143,7 +145,8 @@ def _signed_log_routes(backend: Backend) -> list[Route]:
 
 def _webhook_routes(backend: Backend) -> list[Route]:
     keys, problems, now_s = backend.webhook_keys, backend.problems, backend.now_s
-    return WebhookRoutes(backend.receive, backend.audit, keys, problems, now_s, verdicts=backend.verdicts).routes()
+    verdicts, keep = backend.verdicts, backend.keep_webhooks
+    return WebhookRoutes(backend.receive, backend.audit, keys, problems, now_s, verdicts=verdicts, keep=keep).routes()
 
 
 def _operation_routes(backend: Backend) -> list[Route]:

@@ -8,7 +8,7 @@ from ...domain.ids import Ids
 from ...domain.policy import Policy
 from ...usecases.browse import AuditFilter, Browse
 from ..auth import EVERY_APP
-from ..http import Call, Doc, Reply, Route, reply
+from ..http import UNREAD_SHARDS, Call, Doc, Reply, Route, reply
 from ..queries import decode_query
 from ..schemas.audit import AuditPage, audit_event
 from ..schemas.check import given
@@ -34,7 +34,11 @@ _DOC = Doc(
     query=AuditQuery,
     tag="audit",
     operation_id="listAuditEvents",
-    description="One page; `next_cursor` leads to the next. A key with `audit:read` sees its own app's events.",
+    description="One page; `next_cursor` leads to the next. A key with `audit:read` sees its own app's events. While "
+    "shards of a Cluster do not respond, a page has what the others and the ledger have, and names them in "
+    "`Unread-Shards`; what is missing comes on a later page, with its own, earlier time. 503 when nothing else is left "
+    "to show: the same cursor goes on later.",
+    may_be_partial=True,
 )
 
 
@@ -62,7 +66,9 @@ class AuditRoutes:
             page = self._browse.audit(wanted, visible_app=None if EVERY_APP in call.scopes else call.app)
         except ValueError as error:
             raise bad_query("cursor", "not a cursor of this service") from error
-        return reply(200, AuditPage([audit_event(event) for event in page.events], page.next_cursor))
+        body = AuditPage([audit_event(event) for event in page.events], page.next_cursor)
+        missing = ", ".join(f"{shard:02x}" for shard in sorted(page.unread))
+        return reply(200, body, **({UNREAD_SHARDS.replace("-", "_"): missing} if missing else {}))
 
     def _put_on_record(self, call: Call, query: AuditQuery) -> None:
         shown = self._shown(query)

@@ -6,6 +6,7 @@ status. If the store does not answer it gets 503, and the carrier sends it again
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from ... import telemetry
 from ...domain.audit import EventType
@@ -16,6 +17,7 @@ from ...telnyx.signatures import Verdict, verify
 from ...usecases.receive import Receive
 from ...usecases.receive_reply import Reply as IncomingReply
 from ..http import NO_STORE, Call, Doc, Reply, Route
+from ..kept_webhooks import KeepWebhooks
 from ..problems import Problems
 from ..webhook_verdicts import WebhookVerdicts
 from .codes import STORE
@@ -38,11 +40,14 @@ class WebhookRoutes:
         now_s: Callable[[], float],
         *,
         verdicts: WebhookVerdicts,
+        keep: KeepWebhooks | None = None,
     ) -> None:
+        """`keep`: what keeps accepted webhooks beside the record; None keeps none."""
         self._receive = receive
         self._audit = audit
         self._public_keys = public_keys
         self._verdicts = verdicts
+        self._keep = keep
         self._problems = problems
         self._now_s = now_s
 
@@ -72,8 +77,16 @@ class WebhookRoutes:
             telemetry.WEBHOOKS.labels("none", "malformed").inc()
             return self._problems.of("invalid_request", "The body is no event.", call.request_id)
         telemetry.WEBHOOKS.labels(type(event).__name__, "ok").inc()
-        self._dispatch(event)
+        with self._keeping(event, call):
+            self._dispatch(event)
         return _OK
+
+    def _keeping(self, event: webhooks.Event, call: Call) -> AbstractContextManager[None]:
+        """One that names several people is not kept: it could not be erased with one of them."""
+        if self._keep is None or not event.names_one:
+            return nullcontext()
+        headers = call.headers
+        return self._keep.keeping(headers["telnyx-timestamp"], headers["telnyx-signature-ed25519"], call.body)
 
     def _dispatch(self, event: webhooks.Event) -> None:
         match event:

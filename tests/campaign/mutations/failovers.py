@@ -50,7 +50,7 @@ FAILOVER_MUTATIONS: Sequence[FailoverMutation] = (
             ),
             Change(
                 "storage/replica_guard.py",
-                "follow if follow == need and follow >= self.expected else 0",
+                "follow if follow == need and follow >= self.expected else None",
                 "follow or need",
             ),
         ),

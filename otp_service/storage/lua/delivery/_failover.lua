@@ -39,6 +39,17 @@ local function failover_route(c, n, blamed)
   return route ~= '' and route or nil
 end
 
+-- The expected price of the n-th delivery, for the one that follows it (`fields`): what was taken and not spent, or, where
+-- the message may cost something, a price that is yet to be taken.
+local function pass_spend(c, n, next_n, fields)
+  local taken, returned = unpack(redis.call('HMGET', c.who.record, n .. Delivery.SPEND, Record.SPEND_RETURNED .. n))
+  local _, micros, region = string.match(taken or '', SpendTaken.PARSE)
+  if returned then redis.call('HDEL', c.who.record, Record.SPEND_RETURNED .. n) end
+  if not (returned or micros) then return end
+  fields[#fields + 1] = next_n .. Delivery.SPEND
+  fields[#fields + 1] = returned or string.format(SpendTaken.PACK, '', micros, region)
+end
+
 -- Queue the send of the n-th delivery with the next open sender of its route that differs in what is `blamed`. Returns
 -- whether there was one.
 local function fail_over(c, n, reason, blamed)
@@ -54,10 +65,23 @@ local function fail_over(c, n, reason, blamed)
   local fields = {n .. Delivery.FAILED_OVER, '1', Record.SENDING,
     string.format(Sending.PACK, sends, next_n, last_channel, next_send)}
   local detail = cjson.encode({to = delivery_id(c, next_n), reason = reason})
+  pass_spend(c, n, next_n, fields)
   add_to_timeline(fields, version + 1, 'delivery.fell_back', c.now, n, detail)
   queue_delivery(c, next_n, route, send, channel, locale, autofill, within, fields, version + 2, {},
     audit_event('delivery.fell_back', n, detail))
   return true
+end
+
+-- A worker gives back what the delivery took of what its app may spend in a day, unless its message may have been sent.
+-- A refusal is the answer to its last try; what an earlier one did is not known then.
+local function return_spend(c, n, status)
+  local taken, tries, unsent_tries = unpack(redis.call('HMGET', c.who.record, n .. Delivery.SPEND, n .. Delivery.TRIES,
+    n .. Delivery.UNSENT_TRIES))
+  if not taken or status == 'unconfirmed' or tonumber(tries or 0) - tonumber(unsent_tries or 0) > 1 then return end
+  if string.match(taken, SpendTaken.PARSE) == '' then return end
+  redis.call('HDEL', c.who.record, n .. Delivery.SPEND)
+  redis.call('HSET', c.who.record, Record.SPEND_RETURNED .. n, taken)
+  redis.call('ZADD', c.timers, int(c.now), TimerKind.RETURN .. delivery_id(c, n))
 end
 
 -- End a delivery for a reason: `detail` is that of its event, a title and a code or reason. Returns whether its rank
@@ -68,5 +92,6 @@ local function end_delivery(c, n, status, detail)
     detail.title)
   append_event(c.audit, c.who, 'delivery.' .. status, c.now, n, cjson.encode(detail))
   clear_timers(c, n)
+  return_spend(c, n, status)
   return true
 end

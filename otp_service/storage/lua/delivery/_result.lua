@@ -40,9 +40,10 @@ local function schedule_retry(wait_ms)
   redis.call('ZADD', timers_key, int(math.min(now + wait_ms, expires)), TimerKind.RETRY .. id)
 end
 
-local function record_wait(reason, wait_ms)
+-- `unsent`: a try was made, and surely nothing of it was sent.
+local function record_wait(reason, wait_ms, unsent)
   append_event(audit_key, c.who, 'delivery.put_off', now, ordinal,
-    cjson.encode({reason = reason, wait_ms = tonumber(wait_ms)}))
+    cjson.encode({reason = reason, wait_ms = tonumber(wait_ms), unsent = unsent}))
 end
 
 -- The failover in time has waited for an answer that is here now.

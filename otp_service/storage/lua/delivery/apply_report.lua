@@ -9,14 +9,18 @@
 -- `opted_out` '1' if the person is on the carrier's block list, `blamed` as in record_refused.lua.
 --
 -- KEYS record! outbox! audit! timers! optouts! number! secrets! sticky! opted_out!
+--      webhooks!
 -- ARGV token number_hash ordinal senders message_id carrier_status carrier_rank status code title blamed opted_out
---      recipient first_poll_ms sticky_ttl_ms
--- Reply {'moved', sender} · {'same'} · {'foreign'}: not this delivery's message
--- Holds a report that comes again changes nothing; the delivery never moves backwards, in whatever order reports
+--      recipient first_poll_ms sticky_ttl_ms cost currency webhook sealed_webhook
+-- Where cost: what the message cost, in millionths of the currency, '' if the report does not say it · webhook: the
+--       commitment to the webhook that says so, or '' · sealed_webhook: its bytes
+-- Reply {'moved', sender, `SettledCost`} · {'same', '', `SettledCost`} · {'foreign'}: not this delivery's message.
+--       `SettledCost`: '' if the cost is no news
+-- Holds a report that comes again changes nothing, and its cost is told once; the delivery never moves backwards, in whatever order reports
 --       come; a failed one claims the next sender exactly once; the verification itself never changes here.
-local facts, known_id, known_rank, delivery_status, its_facts = unpack(redis.call('HMGET', record_key, Record.FACTS,
+local facts, known_id, known_rank, delivery_status, its_facts, known_cost, spend = unpack(redis.call('HMGET', record_key, Record.FACTS,
   ordinal .. Delivery.MESSAGE_ID, ordinal .. Delivery.CARRIER_RANK, ordinal .. Delivery.STATUS,
-  ordinal .. Delivery.FACTS))
+  ordinal .. Delivery.FACTS, ordinal .. Delivery.COST, ordinal .. Delivery.SPEND))
 local sender, _, send, channel = delivery_facts(its_facts)
 local who = subject_of(record_key, token, number_hash, facts)
 if not facts or not delivery_status or number_hash ~= recipient or (known_id and known_id ~= message_id) then
@@ -80,12 +84,25 @@ local function record_status()
   append_event(audit_key, c.who, 'delivery.' .. status, now, ordinal, cjson.encode(detail), kept)
 end
 
+-- What the message cost, as far as that is news. A later report may correct an earlier one, in the same currency.
+local function settle_cost()
+  local before, its_currency = string.match(known_cost or '', DeliveryCost.PARSE)
+  local is_old = tonumber(carrier_rank) < tonumber(known_rank or -1)
+  if cost == '' or before == cost or (before and (is_old or its_currency ~= currency)) then return '' end
+  redis.call('HSET', record_key, ordinal .. Delivery.COST, string.format(DeliveryCost.PACK, cost, currency))
+  local day, expected = string.match(spend or '', SpendTaken.PARSE)
+  local is_taken = day and day ~= ''
+  return string.format(SettledCost.PACK, who.app, is_taken and day or '', is_taken and expected or '0', before or '')
+end
+
+who.webhook = {key = webhooks_key, commitment = webhook, sealed = sealed_webhook}
 if not known_id then record_acceptance() end
+local settled = settle_cost()
 local is_news = tonumber(carrier_rank) > tonumber(known_rank or -1)
 if is_news then record_carrier_status() end
 if not advance_status(c, ordinal, status) then
   if is_news then record_report() end
-  return {'same'}
+  return {'same', '', settled}
 end
 update_timers()
 update_error()
@@ -97,4 +114,4 @@ end
 if status == 'failed' and blamed ~= '' then
   fail_over(c, ordinal, code ~= '' and code or 'delivery_failed', blamed)
 end
-return {'moved', sender}
+return {'moved', sender, settled}

@@ -11,10 +11,12 @@
 -- include: delivery/_unsent.lua
 -- A worker is about to send a delivery's request to the carrier: may it still, and with which body? The try is in the
 -- record before the request is sent. `candidate`: the sealed body to use if none is kept yet. `margin_ms` must be left
--- of the code's life. `call` names this call.
+-- of the code's life. `call` names this call. `spend`: the expected price that was taken for it now, as
+-- `SpendTaken`, 'full' if the app has spent what it may spend today, '' if nothing was to be taken.
 --
 -- KEYS record! secrets! outbox! audit! timers! optouts number! run
 -- ARGV token number_hash ordinal senders group entry candidate wrong_rules wrong_everywhere_rules consecutive_max margin_ms call
+--      spend
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
@@ -97,6 +99,9 @@ end
 if is_budget_spent() then
   return stop('suppressed', 'too_many_wrong_codes', 'The number has spent its budget of wrong codes.', true)
 end
+if spend == 'full' then
+  return stop('suppressed', 'spend_limit', 'The app has spent what it may spend on messages today.', true)
+end
 if not kept then
   if candidate == '' then return {'unreadable'} end
   if redis.call('EXISTS', secrets_key) == 0 then return stop_expired() end
@@ -108,6 +113,7 @@ end
 local try = redis.call('HINCRBY', record_key, ordinal .. Delivery.TRIES, 1)
 redis.call('HSET', record_key, ordinal .. Delivery.CALL, call, ordinal .. Delivery.UPDATED, int(now))
 redis.call('HSETNX', record_key, ordinal .. Delivery.FIRST_TRY, int(now))
+if spend ~= '' then redis.call('HSET', record_key, ordinal .. Delivery.SPEND, spend) end
 redis.call('HDEL', record_key, ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.HANDED_BACK)
 advance_status(c, ordinal, 'sending')
 append_event(audit_key, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now,

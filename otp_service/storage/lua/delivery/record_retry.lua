@@ -18,7 +18,7 @@ if is_late() then return 'late' end
 redis.call(keep_reason == '1' and 'HSETNX' or 'HSET', record_key, ordinal .. Delivery.WAIT_REASON, reason)
 redis.call('HSET', record_key, ordinal .. Delivery.UPDATED, int(now))
 if is_first then
-  record_wait(reason, wait_ms)
+  record_wait(reason, wait_ms, true)
   redis.call('HINCRBY', record_key, ordinal .. Delivery.UNSENT_TRIES, 1)
   redis.call('HDEL', record_key, ordinal .. Delivery.CALL)
 end

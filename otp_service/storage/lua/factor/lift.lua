@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: factor/_subject.lua
 -- Take away a subject's wrong codes in a row, or let it bind another number.
 --
--- KEYS subject! audit!
+-- KEYS subject! audit! run
 -- ARGV app sub reason bind_ms
 -- Where bind_ms: for so long the subject may bind another number without proof; '' to lift the wrong codes
 -- Reply how many wrong codes there were, or 1

@@ -6,6 +6,9 @@ local HOUR, DAY, KEPT_DAYS = 3600000, 86400000, 14
 local KNOWN_MS, PRESSED_MS = 6 * HOUR, HOUR
 local p = cjson.decode(policy)
 
+-- What was changed since it was read: only that is written.
+local changed = {}
+
 -- ---- buckets ----
 
 local function read_bucket(text)
@@ -38,16 +41,19 @@ end
 local function fill(bucket, its, amount, now)
   local level = level_now(bucket, its, now)
   bucket.level, bucket.at = math.max(level, math.min(level + amount, its.most * p.overdraft)), now
+  changed[bucket] = true
 end
 
 local function lower(bucket, its, amount, now)
   bucket.level, bucket.at = math.max(0, level_now(bucket, its, now) - amount), now
+  changed[bucket] = true
 end
 
 -- Note a refusal. Returns whether it is the first for a while. The level is written down at the old rate.
 local function press(bucket, its, now)
   local begins = not is_pressed(bucket, now)
   bucket.level, bucket.at, bucket.refused = level_now(bucket, its, now), now, now
+  changed[bucket] = true
   return begins
 end
 
@@ -83,6 +89,7 @@ local function add_day(days, now)
     for _, day in ipairs(old) do days[day] = nil end
   end
   days[today] = (days[today] or 0) + 1
+  changed[days] = true
 end
 
 -- The newly approved numbers of a good day. `young`: the app has too few whole days behind it for that.
@@ -113,11 +120,29 @@ end
 -- How long a country and the total live after their last change.
 local KEPT_MS = 200 * DAY
 
-local function write_total()
-  redis.call('HSET', total_key, Guard.COLD, pack_bucket(total.cold), Guard.WARM, pack_bucket(total.warm),
-    Guard.KNOWN, pack_bucket(total.known), Guard.OUTAGE, pack_bucket(total.outage), Guard.PROBES,
-    pack_probes(total.probes), Guard.APPROVED, pack_days(total.approved), Guard.STARTED, int(total.started),
-    Guard.APPROVALS, int(total.approvals), Guard.TURN, int(total.turn), Guard.REGION .. region, '')
+-- Add a field and its text to what is written, if it has changed.
+local function add_changed(written, field, one, pack)
+  if changed[one] then
+    written[#written + 1] = field
+    written[#written + 1] = pack(one)
+  end
+end
+
+-- `is_new`: the total may not know of the country yet.
+local function write_total(is_new)
+  local written = {Guard.STARTED, int(total.started), Guard.APPROVALS, int(total.approvals), Guard.TURN,
+    int(total.turn)}
+  add_changed(written, Guard.COLD, total.cold, pack_bucket)
+  add_changed(written, Guard.WARM, total.warm, pack_bucket)
+  add_changed(written, Guard.KNOWN, total.known, pack_bucket)
+  add_changed(written, Guard.OUTAGE, total.outage, pack_bucket)
+  add_changed(written, Guard.PROBES, total.probes, pack_probes)
+  add_changed(written, Guard.APPROVED, total.approved, pack_days)
+  if is_new then
+    written[#written + 1] = Guard.REGION .. region
+    written[#written + 1] = ''
+  end
+  redis.call('HSET', total_key, unpack(written))
   redis.call('PEXPIRE', total_key, KEPT_MS)
 end
 

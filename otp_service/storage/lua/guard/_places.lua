@@ -7,7 +7,7 @@ local function read_country(block)
   local cold, hour, warm, probes, approved, counted, warm_block = unpack(redis.call('HMGET', country_key,
     Guard.COLD, Guard.HOUR, Guard.WARM, Guard.PROBES, Guard.APPROVED, Guard.COUNTED, Guard.WARM_BLOCK .. block))
   local first, last = string.match(warm_block or '', GuardWarmBlock.PARSE)
-  country = {cold = read_bucket(cold), hour = read_bucket(hour), warm = read_bucket(warm), probes = read_probes(probes),
+  country = {is_new = not (cold or hour or warm or approved or counted), cold = read_bucket(cold), hour = read_bucket(hour), warm = read_bucket(warm), probes = read_probes(probes),
     approved = read_days(approved), counted = read_days(counted), first = tonumber(first), last = tonumber(last)}
 end
 
@@ -28,21 +28,30 @@ local function pack_address(one)
 end
 
 local function write_country()
-  redis.call('HSET', country_key, Guard.COLD, pack_bucket(country.cold), Guard.HOUR, pack_bucket(country.hour),
-    Guard.WARM, pack_bucket(country.warm), Guard.PROBES, pack_probes(country.probes), Guard.APPROVED,
-    pack_days(country.approved), Guard.COUNTED, pack_days(country.counted))
+  local written = {}
+  add_changed(written, Guard.COLD, country.cold, pack_bucket)
+  add_changed(written, Guard.HOUR, country.hour, pack_bucket)
+  add_changed(written, Guard.WARM, country.warm, pack_bucket)
+  add_changed(written, Guard.PROBES, country.probes, pack_probes)
+  add_changed(written, Guard.APPROVED, country.approved, pack_days)
+  add_changed(written, Guard.COUNTED, country.counted, pack_days)
+  if #written > 0 then redis.call('HSET', country_key, unpack(written)) end
   redis.call('PEXPIRE', country_key, KEPT_MS)
 end
 
--- How long a bucket may live, and how many are looked at for old ones each time: more than one write may add (two), or
--- old ones would become ever more.
-local BUCKET_MS, LOOKED_AT = 2 * DAY, 4
+-- How long a bucket may live, and how many are looked at for old ones at one write of eight: more than eight writes may
+-- add (16), or old ones would become ever more.
+local BUCKET_MS, LOOKED_AT = 2 * DAY, 32
 
--- Write buckets of a hash (field, value ...), and drop some of those that have long been empty.
+-- Whether this write looks for old ones: names are keyed hashes, so that one of eight ends so.
+local function is_eighth(name) return string.find(name, '[08]$') ~= nil end
+
+-- Write buckets of a hash (field, value ...), and now and then drop some of those that have long been empty.
 local function write_buckets(key, fields, now)
   if #fields == 0 then return end
   redis.call('HSET', key, unpack(fields))
   redis.call('PEXPIRE', key, BUCKET_MS)
+  if not is_eighth(fields[#fields - 1]) then return end
   local old, found = {}, redis.call('HRANDFIELD', key, LOOKED_AT, 'WITHVALUES')
   for i = 1, #found, 2 do
     local at = read_bucket(found[i + 1]).at

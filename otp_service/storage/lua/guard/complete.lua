@@ -1,10 +1,12 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: _guarded.lua
 -- include: verification/_counting.lua
 -- A login of a number ended well by another way than its code: the number is known from now on, as after an approval.
 --
--- KEYS number! audit! [record!]
+-- KEYS number! audit! run [record!]
 -- ARGV token number_hash app guard_rules
 -- Where record: of the verification that the caller names; without it another factor of the person was approved, and only
 --       a number that the app has sent to counts · token: of that verification, or ''

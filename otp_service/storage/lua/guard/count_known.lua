@@ -13,5 +13,5 @@ local before = is_outage(now)
 for _ = 1, starts do fill(total.known, known_rate(), 1, now) end
 if total.started == 0 then total.started = now end
 if not before and is_outage(now) then report('outage', 'outage') end
-write_total()
+write_total(true)
 return table.concat(reports, ',')

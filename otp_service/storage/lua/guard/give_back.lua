@@ -18,6 +18,7 @@ local approved = why == 'approved'
 
 -- Drop some of the blocks of which nobody was approved for long, as `write_buckets` drops old buckets.
 local function forget_old_blocks()
+  if not is_eighth(block_10k) then return end
   local old, found = {}, redis.call('HRANDFIELD', country_key, LOOKED_AT, 'WITHVALUES')
   for i = 1, #found, 2 do
     local is_block = string.sub(found[i], 1, #Guard.WARM_BLOCK) == Guard.WARM_BLOCK
@@ -49,6 +50,7 @@ local function convert(budget)
   local probes = row_of(budget)
   probes.gap = math.max(p.probe_first_ms, math.floor(probes.gap / 4))
   probes.next_at = math.min(probes.next_at, now + probes.gap)
+  changed[probes] = true
   report('converted', budget)
 end
 
@@ -75,6 +77,6 @@ if taken ~= '' then
   if text_10k then redis.call('HSET', blocks_key, block_10k, pack_bucket(of_10k)) end
   if text_1k then redis.call('HSET', blocks_key, block_1k, pack_bucket(of_1k)) end
 end
-write_total()
+write_total(country.is_new)
 write_country()
 return table.concat(reports, ',')

@@ -5,8 +5,9 @@
 -- include: optout/_index.lua
 -- Record that a person opted out of a messaging profile or in again, as of `at_ms`. `state` '1': out.
 --
--- KEYS optouts! audit! event! opted_out! run
--- ARGV profile state at_ms keyword source mask number_hash event_ttl_ms
+-- KEYS optouts! audit! event! opted_out! run webhooks!
+-- ARGV profile state at_ms keyword source mask number_hash event_ttl_ms webhook sealed_webhook
+-- Where webhook: the commitment to the webhook that says so, or '' · sealed_webhook: its bytes
 -- Reply 'changed' · 'same' · 'duplicate' · 'older'
 -- Holds the latest one wins whatever the order of arrival; at the same moment, out wins; a time ahead of the store's
 --       clock is the store's clock, so it cannot beat what the person says next.
@@ -25,7 +26,9 @@ if is_older() then return 'older' end
 redis.call('HSET', optouts_key, profile, string.format(OptoutEntry.PACK, state, int(at), keyword, source))
 index_optouts(optouts_key, opted_out_key, number_hash, mask)
 if old_state == state then return 'same' end
-append_audit(audit_key, {mask = mask, number_hash = number_hash}, audit_event(
+local who = {mask = mask, number_hash = number_hash,
+  webhook = {key = webhooks_key, commitment = webhook, sealed = sealed_webhook}}
+append_audit(audit_key, who, audit_event(
   state == '1' and 'optout.added' or 'optout.removed', nil,
   cjson.encode({messaging_profile_id = profile, keyword = keyword, source = source})))
 return 'changed'

@@ -1,8 +1,10 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- Forget what counts against a number, because a person who supports its owner says so.
 --
--- KEYS number! audit!
+-- KEYS number! audit! run
 -- ARGV app of_app mask number_hash reason
 -- Where app: '' for all apps · of_app: whose event it is, or ''
 -- Reply the names of the limits that had counted something

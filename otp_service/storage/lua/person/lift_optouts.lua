@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: optout/_index.lua
 -- Forget opt-outs of a number, because a person who supports its owner says so.
 --
--- KEYS optouts! audit! opted_out!
+-- KEYS optouts! audit! opted_out! run
 -- ARGV of_app mask number_hash reason profiles...
 -- Where of_app: whose event it is, or ''
 -- Reply the messaging profiles that the number was opted out of

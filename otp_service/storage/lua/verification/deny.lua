@@ -6,10 +6,11 @@
 -- include: _ending.lua
 -- End a verification because the person answered its message with "that wasn't me".
 --
--- KEYS record! secrets! audit! run
--- ARGV token number_hash apps senders before_ms
+-- KEYS record! secrets! audit! run webhooks!
+-- ARGV token number_hash apps senders before_ms webhook sealed_webhook
 -- Where apps: that use this keyword, 'a,b' · senders: that the reply can have been written to, 'x,y' ·
---       before_ms: the message must have been sent before this moment
+--       before_ms: the message must have been sent before this moment · webhook: the commitment to the webhook that
+--       says so, or '' · sealed_webhook: its bytes
 -- Reply 'denied' · 'no': ended before, of another app, or none of its messages can have reached the person by then
 -- Holds a reply counts only for a code that one of these senders may have sent before it was written.
 local function among(list, name)
@@ -32,6 +33,7 @@ for n = 1, deliveries_of(sending) do
   if sent and first_try and among(senders, sender) and tonumber(first_try) <= tonumber(before_ms) then answered = n end
 end
 if not answered then return 'no' end
+who.webhook = {key = webhooks_key, commitment = webhook, sealed = sealed_webhook}
 local c = {audit = audit_key, secrets = secrets_key, now = now, who = who}
 end_verification(c, 'verification.denied', version, answered)
 return 'denied'

@@ -13,12 +13,14 @@
 -- include: verification/_operations.lua
 -- Start a verification for (app, number, purpose), or send the pending one's code again.
 --
--- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! run [known_record! known_secrets!]
+-- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! run total! country! blocks! addresses!
+--      [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
 --      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
 --      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run send_slots
---      guard guard_rules guard_place guard_taken guard_judged guard_quiet
+--      guard guard_rules guard_place guard_taken guard_judged guard_policy guard_start
+--      guard_quiet spend
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
@@ -31,13 +33,18 @@
 --       test '1': of a test number, to which nothing is sent · notice '1': without a code · dry_run '1': judge alone ·
 --       guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
 --       'looked' where it would let it pass, 'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken` ·
---       guard_judged: `GuardJudged` as events may hold it · guard_quiet '1': a refusal by the guard is not put on record
--- Reply {operation, 'created', token, ms, guarded, end of the code, next send, sender, its kind} ·
---       {operation, 'resent', token, ms, guarded, the record} · {operation, 'known', token}: call again with that id's keys ·
+--       guard_judged: `GuardJudged` as events may hold it · guard_quiet '1': a refusal by the guard is not put on record ·
+--       guard_policy: JSON of `GuardPolicy` where the app's budgets are on
+--       this server and are to be asked here, or '' · guard_start: what they look at, `GuardStart`; without a policy the four
+--       keys of budgets stand for nothing · spend: the expected price that was taken, as `SpendTaken`;
+--       'full' where the app has spent what it may spend today, '' where it may spend any amount
+-- Reply {operation, 'created', token, ms, guarded, end of the code, next send, sender, its kind, verdict} ·
+--       {operation, 'resent', token, ms, guarded, the record, verdict} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
 --       {operation, 'would', sender}: a dry run that would pass ·
 --       {operation, 'guard', guarded}: the number is neither known nor counted, and passes; call again with what the guard says ·
---       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or '', guarded} ·
+--       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or '', guarded, verdict} ·
+--       verdict: as `guard/take` replies, '' if it was not asked here ·
 --       guarded: 'counted' if what the guard took is kept, 'known' for a known number that is counted as one, 'unknown' where
 --       the guard was not asked and would be, 'quiet' where that is so and it refused the number a moment ago, else ''
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
@@ -66,56 +73,84 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
-local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
-local old_subject, old_run, challenges, old_ended, old_test
+local old = {}
 local ended_by_store = false
 if latest then
-  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges,
-    old_ended, old_test = unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES,
+  old.facts, old.status, old.expires, old.context_hash, old.sending, old.version, old.subject, old.run, old.challenges,
+    old.ended, old.test = unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES,
     Record.CONTEXT_HASH, Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES, Record.ENDED,
     Record.TEST))
-  old_created = created_at(old_facts)
-  if old_status == 'pending' and has_expired(now, old_expires, old_created, old_run) then
+  old.created = created_at(old.facts)
+  if old.status == 'pending' and has_expired(now, old.expires, old.created, old.run) then
     if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
-      'verification.expired', old_version) end
-    ended_by_store = now < (tonumber(old_expires) or 0) and not is_of_living_run(old_run)
-  elseif old_status == 'pending' and (old_subject or '') == subject and (old_test or '0') == test
+      'verification.expired', old.version) end
+    ended_by_store = now < (tonumber(old.expires) or 0) and not is_of_living_run(old.run)
+  elseif old.status == 'pending' and (old.subject or '') == subject and (old.test or '0') == test
     and redis.call('EXISTS', known_secrets_key) == 1 then
     -- A code that was sent for one subject is never sent again for another one who shares the phone. A number that is
     -- a test number since, or is none any more, has another code.
     pending = true
     who.token, who.record = latest, known_record_key
-  elseif old_status == 'expired' then
-    ended_by_store = (tonumber(old_ended) or now) < (tonumber(old_expires) or 0) and not is_of_living_run(old_run)
+  elseif old.status == 'expired' then
+    ended_by_store = (tonumber(old.ended) or now) < (tonumber(old.expires) or 0) and not is_of_living_run(old.run)
   end
 end
+
+-- What the budgets of the app say, asked at most once for good. They are read only where they are needed.
+local verdict = ''
+local function ask_budgets(look)
+  local policy, region, block_10k, block_1k = guard_policy, string.match(guard_place, GuardPlace.PARSE)
+  local mode, address, cost_text, keeps_address = string.match(guard_start, GuardStart.PARSE)
+  local cost, quiet = cost_text, number.guarded == 'quiet' and '1' or ''
+-- include: guard/_counters.lua
+-- include: guard/_places.lua
+  local function judge()
+-- include: guard/_judging.lua
+  end
+  local said = judge()
+  if look == '1' then return said end
+  verdict, number.guarded, guard_quiet = said, '', quiet
+  guard_taken = string.format(GuardTaken.PACK, address ~= '' and address or '-', cost_text, said[2])
+  guard_judged = string.format(GuardJudged.PACK, guard_place, keeps_address == '1' and guard_taken
+    or string.format(GuardTaken.PACK, '-', cost_text, said[2]), said[5])
+  guard = said[1] == '1' and string.match(said[3], '^[^,]+') or 'pass'
+  return said
+end
+local asks_here = guard == 'ask' and guard_policy ~= '' and number.guarded ~= ''
 
 -- A refusal that says something about this person goes into the record: one of a kind in a while, with the number of
 -- those that were left out before it, so that a caller in a loop cannot fill the record. `limit` names what refuses.
 local function refuse(code, retry_ms, left, limit)
   -- Where the guard has not been asked, its refusal comes first: the caller asks it, and calls again.
-  if limit and dry_run ~= '1' and not (guard == 'ask' and number.guarded ~= '') then
+  if asks_here and number.guarded ~= '' and code ~= 'guard_refused' and ask_budgets('1')[1] == '1' then
+    ask_budgets('0')
+    code, retry_ms, left, limit = 'guard_refused', 0, nil, guard
+  end
+  if limit and dry_run ~= '1' and (asks_here or guard ~= 'ask' or number.guarded == '') then
     -- The guard's budgets count a refusal exactly if it is on record: their replay needs each of those.
-    local due
-    if code == 'guard_refused' then due = guard_quiet ~= '1'
-    else due = now >= (redis.call('HGET', start_refusals_key, code) or 0) + refusal_gap_ms end
+    local kind = limit == 'spend_limit' and limit or code
+    local due = guard_quiet ~= '1'
+    if kind ~= 'guard_refused' then due = now >= (redis.call('HGET', start_refusals_key, kind) or 0) + refusal_gap_ms end
     if due then
-      local skipped = tonumber(redis.call('HGET', start_refusals_key, code .. Refused.SKIPPED) or 0)
-      redis.call('HSET', start_refusals_key, code, int(now), code .. Refused.SKIPPED, 0)
+      local skipped = tonumber(redis.call('HGET', start_refusals_key, kind .. Refused.SKIPPED) or 0)
+      redis.call('HSET', start_refusals_key, kind, int(now), kind .. Refused.SKIPPED, 0)
       append_audit(audit_key,
         {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash},
         audit_event('verification.refused', nil, cjson.encode({code = code, skipped = skipped,
+          purpose = purpose, channel = channel,
           limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil,
-          guard = code == 'guard_refused' and guard_judged or nil})))
+          guard = kind == 'guard_refused' and guard_judged or nil})))
     else
-      redis.call('HINCRBY', start_refusals_key, code .. Refused.SKIPPED, 1)
+      redis.call('HINCRBY', start_refusals_key, kind .. Refused.SKIPPED, 1)
     end
     redis.call('PEXPIRE', start_refusals_key, 3600000)
   end
-  return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or '', number.guarded}
+  return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or '',
+    asks_here and '' or number.guarded, verdict}
 end
 
+if spend == 'full' then return refuse('guard_refused', 0, nil, 'spend_limit') end
 if guard ~= '' and guard ~= 'ask' and guard ~= 'looked' and guard ~= 'pass' and not number.known and not number.covered then
   return refuse('guard_refused', 0, nil, guard)
 end
@@ -129,13 +164,13 @@ local function consider(ms, name)
 end
 consider(wrong_codes_wait(wrong, all_wrong, now))
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
-if pending and (old_context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
+if pending and (old.context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
 local counted = read_sends(sent, app, purpose, now)
 if ended_by_store then give_back(counted, app, purpose) end
 local opens = ladder_opens(counted.own, waits, now)
-local sends = pending and tonumber((string.match(old_sending, Sending.PARSE))) or 0
+local sends = pending and tonumber((string.match(old.sending, Sending.PARSE))) or 0
 if sends > #waits then
-  return refuse('resend_too_soon', math.max(opens, tonumber(old_expires)) - now, '0', 'resend_after')
+  return refuse('resend_too_soon', math.max(opens, tonumber(old.expires)) - now, '0', 'resend_after')
 end
 if opens > now then return refuse('resend_too_soon', opens - now, int(#waits + 1 - sends), 'resend_after') end
 -- The sender that reached this person last goes first, if it is healthy.
@@ -157,7 +192,9 @@ if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), outer_limi
 if wait then return refuse('rate_limited', wait, nil, limit) end
 local room = tonumber(queue_max)
 if (test ~= '1' or room < 0) and redis.call('XLEN', outbox_key) >= room then return refuse('queue_full', 1000) end
-if number.guarded ~= '' then return {operation, 'guard', number.guarded} end
+if asks_here then
+  if ask_budgets('0')[1] == '1' then return refuse('guard_refused', 0, nil, guard) end
+elseif number.guarded ~= '' then return {operation, 'guard', number.guarded} end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
 -- It passes. Count it, and remember it as the number's latest.
@@ -165,7 +202,7 @@ open = without_profiles(open)
 local token = pending and latest or new_token
 local outcome = pending and 'resent' or 'created'
 local expires = now + code_ttl_ms
-if pending then expires = math.min(expires, old_created + lifetime_ms) end
+if pending then expires = math.min(expires, old.created + lifetime_ms) end
 local tombstone_until = int(expires + tombstone_ms)
 local send_window, most_sends = window_and_length(send_rules)
 local start_window, most_starts = window_and_length(start_rules)
@@ -187,7 +224,11 @@ end
 table.insert(counted.own, 1, now)
 local next_send = int(ladder_opens(counted.own, waits, now))
 
-local function add_slots(fields, send)
+local function add_slots(fields, send, n)
+  if spend ~= '' then
+    fields[#fields + 1] = n .. Delivery.SPEND
+    fields[#fields + 1] = spend
+  end
   if guard ~= '' and not number.known then
     fields[#fields + 1] = Record.GUARDED .. send
     fields[#fields + 1] = guard_rules
@@ -212,23 +253,23 @@ end
 local timers = {int(expires), TimerKind.EXPIRY .. token}
 if pending then
   sends = int(sends + 1)
-  local n = int(deliveries_of(old_sending) + 1)
+  local n = int(deliveries_of(old.sending) + 1)
   local fields = {Record.EXPIRES, int(expires), Record.SENDING,
     string.format(Sending.PACK, sends, n, channel, next_send), Record.METADATA, metadata,
     Record.SENT_AT .. sends, int(now)}
-  add_slots(fields, sends)
+  add_slots(fields, sends, n)
   -- Whoever asks for the code has a verifier of their own, and the earlier one still counts.
-  if challenge ~= '' and not string.find(challenges or '', challenge, 1, true) then
+  if challenge ~= '' and not string.find(old.challenges or '', challenge, 1, true) then
     fields[#fields + 1] = Record.CHALLENGES
-    fields[#fields + 1] = challenges and challenges .. ',' .. challenge or challenge
+    fields[#fields + 1] = old.challenges and old.challenges .. ',' .. challenge or challenge
   end
-  old_version = tonumber(old_version) or 0
-  add_to_timeline(fields, old_version + 1, 'verification.resent', now, nil, detail)
+  old.version = tonumber(old.version) or 0
+  add_to_timeline(fields, old.version + 1, 'verification.resent', now, nil, detail)
   queue_delivery(c, n, open, sends, channel, locale, autofill, sent_within_ms, fields,
-    old_version + 2, timers, audit_event('verification.resent', nil, short_detail))
+    old.version + 2, timers, audit_event('verification.resent', nil, short_detail))
   redis.call('PEXPIREAT', known_secrets_key, int(expires))
   redis.call('PEXPIREAT', who.record, tombstone_until)
-  return {operation, outcome, token, int(now), number.guarded, redis.call('HGETALL', who.record)}
+  return {operation, outcome, token, int(now), number.guarded, redis.call('HGETALL', who.record), verdict}
 end
 local fields = {Record.FACTS, string.format(RecordFacts.PACK, app, purpose, mask, int(now), max_checks,
   int(#waits + 1), key_id), Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.RUN, store_run(), Record.ATTEMPTS, 0,
@@ -245,7 +286,7 @@ if subject ~= '' then
   fields[#fields + 1] = Record.SUBJECT
   fields[#fields + 1] = subject
 end
-add_slots(fields, '1')
+add_slots(fields, '1', '1')
 if c.test then
   fields[#fields + 1] = Record.TEST
   fields[#fields + 1] = test
@@ -266,4 +307,4 @@ add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
 redis.call('PEXPIREAT', secrets_key, int(expires))
 redis.call('PEXPIREAT', record_key, tombstone_until)
-return {operation, outcome, token, int(now), number.guarded, int(expires), next_send, sender, kind}
+return {operation, outcome, token, int(now), number.guarded, int(expires), next_send, sender, kind, verdict}

@@ -1,0 +1,31 @@
+"""Explaining decisions: the ledger, and what the carrier's codes mean. No key is needed for it."""
+
+from typing import TYPE_CHECKING
+
+from ..config import Settings
+from ..domain.delivery import Refused
+from ..telnyx import errors
+from .ledger import open_ledger
+
+if TYPE_CHECKING:
+    from ..signed_log.explaining import Explained
+
+
+def explain_decision(settings: Settings, name: str) -> "Explained | None":
+    """The explanation of a record; None if there is none of this name. Raises NotExplained and LedgerUnavailable."""
+    from ..signed_log.explaining import explain_record  # noqa: PLC0415
+
+    database = open_ledger(settings)
+    try:
+        return explain_record(database, name, refusal_of)
+    finally:
+        database.close()
+
+
+def refusal_of(code: str, title: str, in_report: bool) -> Refused | None:
+    """The refusal that a code and its title were, in a delivery report or in an answer to a request."""
+    error = {"code": code, "title": title}
+    if in_report:
+        return errors.delivery_error(error)
+    found = errors.classify(422, {"errors": [error]}, {})
+    return found if isinstance(found, Refused) else None

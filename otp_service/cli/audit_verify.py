@@ -1,0 +1,229 @@
+"""`otp-service audit verify`: the ledger of this machine, a running log, a copy of its tiles, or evidence."""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .arguments import file_path, record_number, web_address
+from .evidence import verify_bundle_file
+from .output import note, print_json, print_line
+from .parser import UsageError, add_command, json_option
+from .progress import Progress
+from .settings import load_settings
+
+if TYPE_CHECKING:
+    from ..signed_log.inspection import Report
+    from ..transparency.checkpoints import Checkpoint
+    from ..transparency.findings import Finding
+    from ..transparency.notes import VerifierKey
+    from ..transparency.published import Published, PublishedReport
+
+KEY_VARIABLE = "OTP_API_KEY"
+
+
+def register(audit: Any) -> None:
+    """Add the command to those of `audit`."""
+    verify = add_command(
+        audit,
+        "verify",
+        _verify,
+        line="verify the audit log: records, tree, checkpoints, signatures",
+        text="Names the first thing that is wrong and what was done to it; then the exit status is 1. The newest "
+        "checkpoint in the data directory is one of those that the ledger has to continue. With --log the API key "
+        f"(scope audit:all) is read from {KEY_VARIABLE}.",
+        example="otp-service audit verify --checkpoint kept-last-month",
+    )
+    what = verify.add_mutually_exclusive_group()
+    what.add_argument("--log", metavar="URL", type=web_address, help="verify the log that this service publishes")
+    what.add_argument("--tiles", metavar="DIR", type=file_path, help="verify this copy of a log: checkpoint and tile/…")
+    what.add_argument("--bundle", metavar="FILE", type=file_path, help="verify this evidence")
+    verify.add_argument(
+        "--key", metavar="VKEY", type=_verifier_key, help="trust this verifier key (default: the keyring's keys)"
+    )
+    verify.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        type=file_path,
+        action="append",
+        default=[],
+        help="a checkpoint that was kept elsewhere, which the log has to continue; may be repeated",
+    )
+    verify.add_argument("--from-seq", metavar="N", type=record_number, help="only the records from this number on")
+    verify.add_argument("--to-seq", metavar="N", type=record_number, help="only the records up to this number")
+    verify.add_argument(
+        "--unstated", action="store_true", help="with --bundle: good although the log does not say what was asked"
+    )
+    verify.add_argument(
+        "--open", action="store_true", help="with --bundle: good although the end of a verification is missing"
+    )
+    verify.add_argument(
+        "--carrier-key",
+        metavar="KEY",
+        type=_carrier_key,
+        action="append",
+        default=[],
+        help="with --bundle: the carrier's public key as its portal shows it; may be repeated",
+    )
+    json_option(verify)
+
+
+def _verifier_key(text: str) -> "VerifierKey":
+    from ..transparency.notes import NoteError, VerifierKey  # noqa: PLC0415
+
+    try:
+        return VerifierKey.parse(text)
+    except NoteError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _carrier_key(text: str) -> bytes:
+    from ..transparency.bundled_webhooks import carrier_key  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        return carrier_key(text)
+    except NoteError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+@contextlib.contextmanager
+def followed() -> Iterator[None]:
+    """Around what follows the log's keys from one to the next. Raises UsageError where that cannot be done."""
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+    from ..transparency.published import NothingToVerify  # noqa: PLC0415
+
+    try:
+        yield
+    except NothingToVerify as error:
+        raise UsageError(str(error)) from error
+    except NoteError as error:
+        raise UsageError(f"the keys of the log cannot be followed: {error}") from error
+
+
+def _verify(args: argparse.Namespace) -> int:
+    if args.bundle is not None:
+        return verify_bundle_file(
+            args.bundle,
+            args.key,
+            args.carrier_key,
+            as_json=args.json,
+            unstated=args.unstated,
+            may_be_open=args.open,
+        )
+    span = (args.from_seq or 1, args.to_seq)
+    older = [_read(path) for path in args.checkpoint]
+    if args.log is not None or args.tiles is not None:
+        return _verify_published(args, span, older)
+    return _verify_ledger(args, span, older)
+
+
+def _verify_published(args: argparse.Namespace, span: tuple[int, int | None], older: "list[Checkpoint]") -> int:
+    from ..transparency.published import verify_published  # noqa: PLC0415
+
+    with _published(args) as log, followed(), Progress("verifying", "records") as progress:
+        report = verify_published(log, args.key, span, older, progress.advance)
+    if args.json:
+        print_json(_published_as_json(report))
+    else:
+        print_line(_published_sentence(report))
+    if args.key is None:
+        key = report.key
+        note(f"the log says its own key, which proves nothing: compare {key} (SHA-256 {key.fingerprint})")
+    return 1 if report.finding else 0
+
+
+@contextlib.contextmanager
+def _published(args: argparse.Namespace) -> "Iterator[Published]":
+    from ..witness.mirror import MirroredLog  # noqa: PLC0415
+    from ..witness.remote_log import RemoteLog  # noqa: PLC0415
+
+    if args.tiles is not None:
+        yield MirroredLog(args.tiles)
+        return
+    log = RemoteLog(args.log, os.environ.get(KEY_VARIABLE, ""))
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+def _verify_ledger(args: argparse.Namespace, span: tuple[int, int | None], older: "list[Checkpoint]") -> int:
+    from ..bootstrap.signed_log import kept_checkpoint, own_log  # noqa: PLC0415
+    from ..signed_log.kept_checkpoint import KeptCheckpoint  # noqa: PLC0415
+
+    settings = load_settings()
+    whole = args.from_seq is None and args.to_seq is None
+    with own_log(settings) as own, followed(), Progress("verifying", "records") as progress:
+        for one in older:
+            if one.origin != own.origin():
+                raise UsageError(f"a checkpoint is of another log: {one.origin}; this one is {own.origin()}")
+        kept = KeptCheckpoint(kept_checkpoint(settings)).read()
+        same = [kept] if kept is not None and kept.origin == own.origin() else []
+        report = own.verify(args.key, [*older, *same], progress.advance, None if whole else span)
+    if args.json:
+        print_json(_as_json(report))
+    else:
+        print_line(_sentence(report))
+    return 1 if report.finding else 0
+
+
+def _read(path: Path) -> "Checkpoint":
+    from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        return read_checkpoint(path.read_bytes())[1]
+    except (OSError, NoteError) as error:
+        raise UsageError(f"{path} cannot be read as a checkpoint: {error}") from error
+
+
+def _finding_as_json(found: "Finding | None") -> dict[str, Any] | None:
+    return None if found is None else {"kind": found.kind, "seq": found.seq, "detail": found.sentence}
+
+
+def _published_as_json(report: "PublishedReport") -> dict[str, Any]:
+    return {
+        "first": report.first,
+        "last": report.last,
+        "signed": report.size,
+        "key": str(report.key),
+        "key_fingerprint": report.key.fingerprint,
+        "finding": _finding_as_json(report.finding),
+    }
+
+
+def _published_sentence(report: "PublishedReport") -> str:
+    if report.finding is not None:
+        return f"{report.finding.kind}: {report.finding.sentence}"
+    return (
+        f"the records {report.first} to {report.last} are as they were signed, under a checkpoint of {report.size} "
+        f"by {report.key.name}"
+    )
+
+
+def _as_json(report: "Report") -> dict[str, Any]:
+    return {
+        "records": report.records,
+        "signed": report.signed,
+        "checkpoints": report.checkpoints,
+        "erased": report.erased,
+        "unopened": report.unopened,
+        "finding": _finding_as_json(report.finding),
+    }
+
+
+def _sentence(report: "Report") -> str:
+    if report.finding is not None:
+        return f"{report.finding.kind}: {report.finding.sentence}"
+    erased = f"; the personal part of {report.erased} was erased, which is fine" if report.erased else ""
+    if report.unopened:
+        erased += f"; the personal part of {report.unopened} cannot be opened with this keyring"
+    if report.span is not None:
+        first, last = report.span
+        return f"the records {first} to {last} are as they were signed, under a checkpoint of {report.signed}{erased}"
+    waiting = report.records - report.signed
+    unsigned = f"; {waiting} are not signed yet" if waiting else ""
+    return f"{report.signed} records are as they were signed, under {report.checkpoints} checkpoints{unsigned}{erased}"

@@ -1,0 +1,60 @@
+"""What an app has spent on messages in the last days. Amounts are millionths, days UTC days since 1970."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from .prices import MICROS
+
+LEVELS = (80, 100)
+"""Percents of the limit: each is an event and an alert once a day."""
+
+
+@dataclass(slots=True)
+class CountrySpend:
+    """A country on one day. `expected`: prices that were taken for its messages, where the app has a limit.
+
+    `settled`: what the carrier's reports say, by currency, and of how many `messages`.
+    """
+
+    day: int
+    region: str
+    expected: int = 0
+    messages: int = 0
+    settled: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def date(self) -> str:
+        """The day as people write it."""
+        return date_of(self.day)
+
+
+@dataclass(slots=True)
+class SpendState:
+    """An app. By day: `counted`, what counts for the limit; `refused`, how many messages that refused."""
+
+    app: str
+    today: int
+    counted: dict[int, int] = field(default_factory=dict)
+    refused: dict[int, int] = field(default_factory=dict)
+    places: Sequence[CountrySpend] = ()
+
+    @property
+    def spent_today(self) -> int:
+        """What counts for today's limit."""
+        return self.counted.get(self.today, 0)
+
+    def reached(self, limit: int) -> list[int]:
+        """Which of `LEVELS` today has reached. A refusal is all of it: what is left is less than a message costs."""
+        percent = 100 if self.refused.get(self.today) else 100 * self.spent_today // limit
+        return [level for level in LEVELS if percent >= level]
+
+
+def date_of(day: int) -> str:
+    """A day as people write it: 2026-11-27."""
+    return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
+
+
+def amount(micros: int) -> str:
+    """An amount for people, in the currency."""
+    return f"{micros / MICROS:.4f}"

@@ -1,0 +1,137 @@
+"""A decision of the ledger, recomputed from its earlier records and the configuration that it names."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, tuple_
+
+from ..domain.audit import POLICY_DIGITS
+from ..domain.canonical_json import canonical
+from ..domain.explaining.configuration import read_policy
+from ..domain.explaining.explain import DECISIONS, explain
+from ..domain.explaining.history import RESTARTS
+from ..domain.explaining.record import Explanation, Happened, RefusalOf, Step, checked, taken
+from ..domain.person import IN_A_ROW_MS
+from ..domain.policy import MAX_LIFETIME_MS, Policy
+from ..ledger.database import Database
+from ..ledger.tables import CONFIGURATIONS, RECORDS
+from ..transparency.tree import leaf_hash
+from .reading import find_record
+
+_SHOWN = len("sha256:") + POLICY_DIGITS
+_ORDER = (RECORDS.c.at_ms, RECORDS.c.counter, RECORDS.c.shard)
+_WISHES = ("optout.added", "optout.removed")
+_BEFORE_MS = IN_A_ROW_MS + MAX_LIFETIME_MS
+"""No rule looks back further than wrong codes in a row."""
+
+
+class NotExplained(Exception):
+    """It cannot be recomputed; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A record and its explanation. `policy`: the hash of the configuration that decided."""
+
+    seq: int
+    at: str
+    type: str
+    policy: str | None
+    explanation: Explanation
+
+
+def explain_record(database: Database, name: str, refusal_of: RefusalOf) -> Explained | None:
+    """Recompute the decision of this record, named by its number or as the API names an event; None for no record.
+
+    Raises NotExplained and LedgerUnavailable.
+    """
+    with database.reading() as connection:
+        found = find_record(connection, name, None)
+        return _explained(connection, found[0], refusal_of) if found else None
+
+
+def _explained(connection: Connection, seq: int, refusal_of: RefusalOf) -> Explained:
+    row = connection.execute(select(RECORDS).where(RECORDS.c.seq == seq)).one()
+    leaf, event = json.loads(row.leaf), _happened(row)
+    if event.type not in DECISIONS:
+        raise NotExplained(f"record {seq} ({event.type}) is no decision by the service's rules")
+    policies = _Policies(connection)
+    try:
+        explanation = explain(event, _before(connection, row), policies.of, refusal_of)
+    except KeyError as error:
+        raise NotExplained(f"record {seq}: {error.args[0]} is not on record") from error
+    assert explanation is not None
+    steps = (_as_hashed(row), *policies.steps(event.policy), *_person(row), *explanation.steps)
+    return Explained(
+        seq, leaf["at"], event.type, event.policy, Explanation(explanation.recorded, explanation.recomputed, steps)
+    )
+
+
+def _happened(row: Any) -> Happened:
+    leaf = json.loads(row.leaf)
+    delivery = leaf["delivery_id"]
+    return Happened(
+        row.seq,
+        row.at_ms,
+        leaf["type"],
+        leaf["app"],
+        leaf["verification_id"],
+        delivery,
+        leaf["policy"],
+        leaf["detail"],
+    )
+
+
+def _before(connection: Connection, row: Any) -> list[Happened]:
+    """What happened to the number before; of who was erased, to the verification alone. And restarts of the store."""
+    if row.number_hash is not None:
+        whose: ColumnElement[bool] = RECORDS.c.number_hash == row.number_hash
+    else:
+        whose = RECORDS.c.verification == row.verification
+    earlier = tuple_(*_ORDER) < (row.at_ms, row.counter, row.shard)
+    since = RECORDS.c.at_ms >= row.at_ms - _BEFORE_MS
+    wishes = RECORDS.c.type.in_(_WISHES) & (RECORDS.c.at_ms < row.at_ms - _BEFORE_MS)
+    restarts = RECORDS.c.type.in_(RESTARTS) & since & (RECORDS.c.at_ms <= row.at_ms + MAX_LIFETIME_MS)
+    queries = (whose & wishes & earlier, whose & since & earlier, restarts)
+    rows = {found.seq: found for query in queries for found in connection.execute(select(RECORDS).where(query))}
+    ordered = sorted(rows.values(), key=lambda one: (one.at_ms, one.counter, one.shard))
+    return [_happened(one) for one in ordered]
+
+
+class _Policies:
+    """The configurations of the ledger, by as much of the hash as every event has."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._contents: dict[str, tuple[str, str]] = {}
+        for policy, content in connection.execute(select(CONFIGURATIONS.c.hash, CONFIGURATIONS.c.content)):
+            self._contents[policy[:_SHOWN]] = policy, content
+        self._read: dict[str, Policy] = {}
+
+    def of(self, policy: str | None) -> Policy:
+        """Raises KeyError."""
+        name = (policy or "")[:_SHOWN]
+        if name not in self._contents:
+            raise KeyError(f"the configuration {policy}")
+        if name not in self._read:
+            self._read[name] = read_policy(json.loads(self._contents[name][1]))
+        return self._read[name]
+
+    def steps(self, policy: str | None) -> Iterator[Step]:
+        """Whether the configuration is the one that its hash names."""
+        known = self._contents.get((policy or "")[:_SHOWN])
+        if known is not None:
+            is_it = f"sha256:{hashlib.sha256(canonical(json.loads(known[1]))).hexdigest()}" == known[0]
+            yield checked("the configuration", "its content has the hash that the record names", holds=is_it)
+
+
+def _as_hashed(row: Any) -> Step:
+    is_it = leaf_hash(bytes(row.leaf)) == bytes(row.leaf_hash)
+    return checked(f"record {row.seq}", "its bytes have the hash that the log has", holds=is_it)
+
+
+def _person(row: Any) -> Iterable[Step]:
+    if row.number_hash is None:
+        yield taken("the number", "it was erased: what counted against it is not known any more")

@@ -1,0 +1,82 @@
+"""Beginning a new log over a ledger that was rolled back, with a name of its own: the old one has another history.
+
+The records stay, and are signed anew from the first on. What was signed of the old log is put aside, for those who have
+evidence of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, delete
+
+from ..clock import rfc3339
+from ..domain.errors import ServiceError
+from ..files import private_directory, write_private
+from ..ledger.database import Database
+from .kept_checkpoint import KeptCheckpoint, kept_fault
+from .log_store import LogStore
+from .signing import Signers
+from .tables import CHECKPOINTS, LOG, OUTLETS, TILES, TIMESTAMPS, WITNESSES
+
+ASIDE = "ended-logs"
+_OF_THE_LOG = (TILES, CHECKPOINTS, WITNESSES, TIMESTAMPS, OUTLETS, LOG)
+
+
+class LogIsGood(ServiceError):
+    """Nothing says that the log was rolled back, so it must not end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`origin` and `key` are those of the new log; `ended` names the old one, of which `size` records were signed."""
+
+    origin: str
+    key: str
+    ended: str
+    size: int
+    aside: Path
+
+
+def begin_new_log(database: Database, signers: Signers, kept_path: Path | None, origin: str, now_ms: int) -> Begun:
+    """End the log that the kept checkpoint is of. `origin`: what the first log is named by.
+
+    The new name has the time in it: whatever is restored later, no name is used twice. Raises LogIsGood,
+    LedgerUnavailable, and OSError where the old checkpoints cannot be put aside.
+    """
+    kept = KeptCheckpoint(kept_path)
+    with database.writing() as connection:
+        log = LogStore(connection)
+        old, newest = log.origin(locked=True), log.newest()
+        known = kept.read()
+        if known is None or kept_path is None or kept_fault(known, old, newest.size if newest else 0) is None:
+            raise LogIsGood("the log was not rolled back as far as the data directory knows: it goes on as it is")
+        at = rfc3339(now_ms, "seconds").replace(":", "").replace("-", "").lower()
+        aside = kept_path.parent / ASIDE / at
+        _put_aside(aside, {**_what_was_signed(log), "checkpoint": kept_path.read_bytes()})
+        new = f"{origin}/{at}"
+        key = str(signers(new)[0].key)
+        _begin(connection, new, key)
+    # Last: as long as it is there, nothing is signed, and this can be done again.
+    kept_path.unlink()
+    return Begun(new, key, known.origin, known.size, aside)
+
+
+def _what_was_signed(log: LogStore) -> Mapping[str, bytes]:
+    """What somebody needs to judge old evidence by."""
+    newest, key = log.newest(), log.first_key()
+    named = {f"rotation-{number:03}": note for number, note in enumerate(log.rotations(), 1)}
+    more = {"restored-checkpoint": newest.note if newest else None, "log.vkey": f"{key}\n" if key else None}
+    return {name: text.encode() for name, text in {**named, **more}.items() if text is not None}
+
+
+def _put_aside(directory: Path, files: Mapping[str, bytes]) -> None:
+    private_directory(directory)
+    for name, raw in files.items():
+        write_private(directory / name, raw)
+
+
+def _begin(connection: Connection, origin: str, key: str) -> None:
+    for table in _OF_THE_LOG:
+        connection.execute(delete(table))
+    LogStore(connection).begin(origin, key)

@@ -1,0 +1,97 @@
+"""A ledger that was rolled back gets a new log with another name; the old one's checkpoints are put aside."""
+
+from pathlib import Path
+
+import pytest
+
+from otp_service.domain.errors import ConfigError
+from otp_service.signed_log.kept_checkpoint import FILE
+from otp_service.signed_log.new_log import LogIsGood, begin_new_log
+from otp_service.signed_log.signers import signers_of
+from otp_service.signed_log.signing import LogDamaged, LogSigner
+from otp_service.transparency.checkpoints import LogKeys, read_checkpoint
+from otp_service.transparency.notes import VerifierKey
+from otp_service.transparency.witnessing import WitnessRefusal
+from otp_service.witness.following import Follower
+from otp_service.witness.identity import load_or_make
+from otp_service.witness.memory import MemoryFile
+
+from ..witness.test_following import LocalLog
+from .harness import ORIGIN, SignedHarness
+
+
+def signer(log: SignedHarness, kept: Path, origin: str = ORIGIN) -> LogSigner:
+    """What a worker has, with its data directory."""
+    return LogSigner(log.database, origin, signers_of(lambda: log.ring), lambda: log.now_ms, kept)
+
+
+def begin(log: SignedHarness, kept: Path, at_ms: int = 0) -> tuple[str, str, Path]:
+    """Begin a new log; its name and key, and where the old checkpoints are."""
+    begun = begin_new_log(log.database, signers_of(lambda: log.ring), kept, ORIGIN, log.now_ms + at_ms)
+    return begun.origin, begun.key, begun.aside
+
+
+def test_after_a_restore_a_new_log_begins(signed: SignedHarness, tmp_path: Path) -> None:
+    """The records stay and are signed anew; nobody who follows the old log takes the new one for it."""
+    kept = tmp_path / FILE
+    signed.append_many(10)
+    signer(signed, kept).sign_if_due()
+    with pytest.raises(LogIsGood, match="goes on as it is"):
+        begin(signed, kept)
+    signed.database.close()  # so that the file has everything
+    copy = SignedHarness.copy(signed, tmp_path / "copy.db")
+    signed.rotate()
+    signed.append_many(1_000)
+    signer(signed, kept).sign_if_due()
+    newest = kept.read_bytes()
+    copy.raw = signed.raw
+    with pytest.raises(LogDamaged, match="rolled back"):
+        signer(copy, kept).sign()
+    origin, key, aside = begin(copy, kept)
+    assert origin == "otp.example/audit/20260921t141320z"
+    assert {path.name for path in aside.iterdir()} == {"checkpoint", "restored-checkpoint", "log.vkey"}
+    assert ((aside / "checkpoint").read_bytes(), kept.exists()) == (newest, False)
+    (note,) = signer(copy, kept).sign_if_due()
+    checkpoint = LogKeys(VerifierKey.parse(key)).verify(note)
+    assert (checkpoint.origin, checkpoint.size) == (origin, 10)
+    witness = load_or_make(tmp_path / "w.key", "w.example")
+    memory = MemoryFile(tmp_path / "w.log")
+    assert Follower(LocalLog(signed), witness, memory, lambda: 1).round() is not None
+    with pytest.raises(WitnessRefusal):
+        Follower(LocalLog(copy), witness, memory, lambda: 1).round()
+    copy.database.close()
+
+
+def test_a_checkpoint_of_another_log_is_told_as_what_it_is(signed: SignedHarness, tmp_path: Path) -> None:
+    """A copy of before a new log began would go on with the old log: nothing is signed, and no name is used twice."""
+    kept = tmp_path / FILE
+    signed.append_many(2)
+    signer(signed, kept).sign_if_due()
+    signed.database.close()  # so that the file has everything
+    copy = SignedHarness.copy(signed, tmp_path / "copy.db")
+    signed.append_many(1_000)
+    signer(signed, kept).sign_if_due()
+    signed.run("UPDATE log_checkpoints SET size = 1")
+    first, _, _ = begin(signed, kept)
+    signer(signed, kept).sign_if_due()
+    with pytest.raises(LogDamaged, match="keeps a checkpoint of another log"):
+        signer(copy, kept).sign()
+    second, _, aside = begin(copy, kept, 1_000)
+    assert first != second
+    assert read_checkpoint((aside / "checkpoint").read_bytes())[1].origin == first
+    assert len(signer(copy, kept).sign_if_due()) == 1
+    copy.database.close()
+
+
+def test_old_checkpoints_that_cannot_be_put_aside(signed: SignedHarness, tmp_path: Path) -> None:
+    """Then the old log has not ended."""
+    kept = tmp_path / FILE
+    signed.append_many(2)
+    signer(signed, kept).sign_if_due()
+    signed.run("DELETE FROM log_checkpoints")
+    (tmp_path / "ended-logs").touch()
+    with pytest.raises((OSError, ConfigError)):
+        begin(signed, kept)
+    assert kept.exists()
+    with pytest.raises(LogDamaged, match="rolled back"):
+        signer(signed, kept).sign()
