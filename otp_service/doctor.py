@@ -80,7 +80,8 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from check_servers(stores.store)
     yield check_durability(stores.store)
     yield check_restarts(stores.store, settings.after_restart)
-    yield from check_replicas(settings.expected_replicas, stores.known.guard.missing)
+    guard = stores.known.guard
+    yield from check_replicas(settings.expected_replicas, guard.missing, guard.alone)
     yield from _keyring_and_store(settings, stores)
     yield from _old_keys(settings, stores)
     yield _clock(stores)
