@@ -80,7 +80,10 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from check_servers(stores.store)
     yield check_durability(stores.store)
     yield check_restarts(stores.store, settings.after_restart)
-    yield from check_replicas(settings.expected_replicas, stores.known.guard.missing)
+    guard, shards = stores.known.guard, stores.keys.shards
+    # Beside the shards the API keys have a place of their own.
+    missing, alone = min(guard.missing, shards), min(guard.alone, shards)
+    yield from check_replicas(settings.expected_replicas, missing, alone)
     yield from _keyring_and_store(settings, stores)
     yield from _old_keys(settings, stores)
     yield _clock(stores)
