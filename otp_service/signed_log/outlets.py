@@ -74,7 +74,8 @@ class Outlets:
         now_ms = self._now_ms()
         with self._database.writing() as connection:
             newest, row = LogStore(connection).newest(), _row(connection, target)
-            if newest is None or row.again_ms > now_ms or row.checkpoint >= newest.id:
+            # Of an empty log there is nothing to say, and a timestamp of it would be that day's.
+            if newest is None or newest.size == 0 or row.again_ms > now_ms or row.checkpoint >= newest.id:
                 return None
             _write(connection, target, again_ms=now_ms + LEASE_MS)
             return newest
