@@ -59,7 +59,7 @@ class EventType(StrEnum):
     GUARD_CONVERTED = "guard.probe_converted"
     GUARD_NOVELTY = "guard.novelty"
     GUARD_OUTAGE = "guard.outage"
-    SPEND_REACHED = "spend.reached"
+    SPEND_REACHED = "guard.spend_reached"
     SAFE_LISTED = "guard.safe_listed"
     SAFE_REMOVED = "guard.safe_removed"
     OPTED_OUT = "optout.added"
