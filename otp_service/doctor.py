@@ -90,7 +90,9 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
     yield from check_ledger(partial(find_ledger, settings), stores.backlog.waiting, settings.audit_backlog_max)
-    yield from check_signed_log(partial(find_ledger, settings), clock_ms(), kept_checkpoint(settings))
+    yield from check_signed_log(
+        partial(find_ledger, settings), clock_ms(), kept_checkpoint(settings), settings.outlets.targets
+    )
     yield from _circuits(settings, stores)
     yield from check_guard(settings.policy, GuardStates(stores.store, stores.keys))
     yield from check_guessing(settings.policy, Guesses(stores.scripts, stores.keys))
