@@ -196,8 +196,8 @@ MUTATIONS: Sequence[Mutation] = (
         breaches.DOUBLE,
         check_again,
         f"{LUA}/verification/redeem_receipt.lua",
-        "if redeemed then\n",
-        "if false then\n",
+        "if redeemed then return {operation, 'redeemed_before',",
+        "if false then return {operation, 'redeemed_before',",
     ),
     _one(
         "the signature of webhooks is ignored",
