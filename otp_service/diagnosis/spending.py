@@ -22,5 +22,5 @@ def check_spending(policy: Policy, currency: str, table: SpendTable) -> Iterator
         refused = state.refused.get(state.today, 0)
         line = f"{amount(state.spent_today)} of {amount(app.spend_limit)} {currency} today"
         yield CheckResult(
-            f"spending of {name}", not refused, f"{line}; {refused} messages refused" if refused else line
+            f"spending of {name}", not refused, f"{line}; messages refused: {refused}" if refused else line
         )

@@ -209,7 +209,7 @@ def test_doctor_says_what_was_spent_and_fails_where_messages_are_refused(app: Sp
     app.take()
     assert lines() == [("spending of shop", True, "0.0080 of 0.0400 USD today")]
     app.take(LIMIT)
-    assert lines() == [("spending of shop", False, "0.0080 of 0.0400 USD today; 1 messages refused")]
+    assert lines() == [("spending of shop", False, "0.0080 of 0.0400 USD today; messages refused: 1")]
 
 
 def test_old_days_are_dropped(app: SpendingApp) -> None:
