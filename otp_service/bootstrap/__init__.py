@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from .erasing import erase_person
     from .front import build_front
-    from .guard import open_guard
+    from .guard import first_starts, open_guard
     from .ledger import accept_gaps, back_up_ledger, build_noted_record, build_record, export_records, run_exporter
     from .optouts import sync_optouts
     from .spending import open_spending
@@ -47,6 +47,7 @@ __all__ = [
     "build_worker",
     "erase_person",
     "export_records",
+    "first_starts",
     "lift_subject",
     "open_guard",
     "open_keyring",
@@ -68,6 +69,7 @@ _PLACES = {
     "erase_person": "erasing",
     "build_web": "web",
     "build_worker": "worker",
+    "first_starts": "guard",
     "open_guard": "guard",
     "open_keyring": "stores",
     "open_spending": "spending",

@@ -60,6 +60,8 @@ class EventType(StrEnum):
     GUARD_NOVELTY = "guard.novelty"
     GUARD_OUTAGE = "guard.outage"
     SPEND_REACHED = "guard.spend_reached"
+    GUARD_FACTOR = "guard.factor_approved"
+    GUARD_RETURNED = "guard.returned"
     SAFE_LISTED = "guard.safe_listed"
     SAFE_REMOVED = "guard.safe_removed"
     OPTED_OUT = "optout.added"

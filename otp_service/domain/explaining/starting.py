@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..guard import record as guard_record
 from ..limits import RESERVED
 from ..person import Budget, budgets
 from ..policy import Channel, NumberLimits, Sender, SenderKind
@@ -73,8 +74,12 @@ def _recorded(event: Happened) -> _Refusal:
 def _guard(event: Happened, history: History) -> Step:
     if _is_known(event, history):
         return Step("the guard against pumping", "a number that was approved lately passes", "passes")
-    judged = event.detail.get("guard")
-    rule = "the guard's budgets have room" if judged else "a known number, a count that covers it, or no guard"
+    judged = guard_record.read("", event.detail)
+    rule = (
+        "the guard's budgets have room"
+        if judged and judged.is_judged
+        else "a known number, a count that covers it, or no guard"
+    )
     return taken("the guard against pumping", rule)
 
 
