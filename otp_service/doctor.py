@@ -31,6 +31,7 @@ from .diagnosis.result import CheckResult
 from .diagnosis.risk import check_risk_hooks
 from .diagnosis.servers import check_servers
 from .diagnosis.signed_log import check_signed_log
+from .diagnosis.spending import check_spending
 from .diagnosis.texts import check_texts
 from .domain.errors import ConfigError, ServiceError
 from .domain.fleet import MAX_SKEW_MS, ProcessRecord
@@ -41,6 +42,7 @@ from .storage.fleet import Fleet
 from .storage.guard_states import GuardStates
 from .storage.guesses import Guesses
 from .storage.keyrings import Keyrings
+from .storage.spend import SpendTable
 from .telnyx.check_senders import check_senders
 
 
@@ -95,6 +97,9 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     )
     yield from _circuits(settings, stores)
     yield from check_guard(settings.policy, GuardStates(stores.store, stores.keys))
+    yield from check_spending(
+        settings.policy, settings.prices.currency, SpendTable(stores.store, stores.scripts, stores.keys)
+    )
     yield from check_guessing(settings.policy, Guesses(stores.scripts, stores.keys))
     yield from _callbacks(settings, stores)
     stores.store.close()
