@@ -65,8 +65,7 @@ def test_limits_of_the_number_on_other_shards_are_shown_and_lifted(api: ApiHarne
 def test_what_only_monitors_is_shown_and_refuses_nothing(api: ApiHarness) -> None:
     """With how much it has counted."""
     number = api.number()
-    for _ in range(2):
-        api.start(number, "watched")
+    api.started(number, "watched")
     assert ("rate_limited", "watched", "lock") not in blocks(api, number, "watched")
     (app,) = person(api, number, "watched")["apps"]
     (limit,) = [one for one in app["limits"] if one["name"] == "watched"]
