@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .acts import known_settings
 from .output import cell, note, print_json, print_line, print_table
 from .parser import Parser, add_command, add_group, json_option
-from .settings import known_app, load_settings
+from .settings import known_app
 
 if TYPE_CHECKING:
     from ..web.schemas.people import GuardOfPerson, PersonBlock, PersonStanding
@@ -61,7 +62,7 @@ def _explain(args: argparse.Namespace) -> None:
     from ..bootstrap import open_support  # noqa: PLC0415
     from ..web.schemas.people import person_standing  # noqa: PLC0415
 
-    settings = load_settings()
+    settings = known_settings()
     app = known_app(settings, args.app) if args.app else None
     with open_support(settings) as support:
         shown = person_standing(support.explain(args.number, app))
@@ -128,7 +129,7 @@ def _rows(shown: "PersonStanding") -> Iterator[tuple[str, str, str]]:
 def _lift(args: argparse.Namespace) -> None:
     from ..bootstrap import open_support  # noqa: PLC0415
 
-    settings = load_settings()
+    settings = known_settings()
     app = known_app(settings, args.app) if args.app else None
     with open_support(settings) as support:
         lifted = support.lift(args.number, args.what, args.reason, app)

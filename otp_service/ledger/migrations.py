@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from string import Template
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, inspect, select, text
 
 from ..clock import clock_ms
 from .database import Database, LedgerUnavailable
@@ -31,16 +31,26 @@ def steps() -> list[tuple[int, str, str]]:
 def migrate(database: Database, last: int | None = None) -> None:
     """Apply the steps that are missing, up to the number `last`. Raises LedgerUnavailable.
 
-    Also where a newer version has applied steps that this one does not know.
+    Also where a newer version has applied steps that this one does not know. Where none is missing it waits for nobody:
+    a command that only reads goes on while the ledger's file is written anew.
     """
+    known = steps()
+    if _done(database) == {number for number, _, _ in known}:
+        return
     with database.writing() as connection:
         done = _applied(connection, database)
-        known = [number for number, _, _ in steps()]
-        if done and max(done) > max(known):
+        if done and max(done) > max(number for number, _, _ in known):
             raise LedgerUnavailable("A newer version of otp-service has changed the ledger's tables; run that version.")
-        for number, name, sql in steps():
+        for number, name, sql in known:
             if number not in done and (last is None or number <= last):
                 _apply(connection, database, number, name, sql)
+
+
+def _done(database: Database) -> set[int]:
+    with database.reading() as connection:
+        if not inspect(connection).has_table(MIGRATION.name):
+            return set()
+        return set(connection.execute(select(MIGRATION.c.step)).scalars())
 
 
 def _applied(connection: Connection, database: Database) -> set[int]:

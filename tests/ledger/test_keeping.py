@@ -57,6 +57,17 @@ def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     database.close()
 
 
+def test_who_only_reads_waits_for_no_writer(tmp_path: Path) -> None:
+    """Its file may be written anew for minutes: commands that find every step applied go on."""
+    writer, reader = (open_database(f"sqlite:///{tmp_path}/a.db") for _ in range(2))
+    migrate(writer)
+    with writer.writing():
+        migrate(reader)
+        assert writing.state(reader).size == 0
+    writer.close()
+    reader.close()
+
+
 def test_a_value_that_cannot_be_opened_hides_no_record(ledger: LedgerHarness) -> None:
     """Its key is gone from the keyring, or it was damaged: the record stands without it, on pages and in exports."""
     for _ in range(3):

@@ -167,7 +167,7 @@ consider(wrong_codes_wait(wrong, all_wrong, now))
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
 if pending and (old.context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
 local counted = read_sends(sent, app, purpose, now)
-if ended_by_store then give_back(counted, app, purpose) end
+if ended_by_store then give_back(counted, app, purpose, tonumber(old.created) or now) end
 local opens = ladder_opens(counted.own, waits, now)
 local sends = pending and tonumber((string.match(old.sending, Sending.PARSE))) or 0
 if sends > #waits then
