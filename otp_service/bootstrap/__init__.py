@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     )
     from .erasing import erase_person
     from .front import build_front
-    from .guard import open_guard
-    from .ledger import accept_gaps, back_up_ledger, build_record, export_records, run_exporter
+    from .guard import first_starts, open_guard
+    from .ledger import accept_gaps, back_up_ledger, build_noted_record, build_record, export_records, run_exporter
     from .optouts import sync_optouts
     from .spending import open_spending
     from .stores import open_keyring, open_stores
@@ -40,12 +40,14 @@ __all__ = [
     "build_dead_letters",
     "build_front",
     "build_ids",
+    "build_noted_record",
     "build_record",
     "build_replicas",
     "build_web",
     "build_worker",
     "erase_person",
     "export_records",
+    "first_starts",
     "lift_subject",
     "open_guard",
     "open_keyring",
@@ -61,11 +63,13 @@ _PLACES = {
     "back_up_ledger": "ledger",
     "run_exporter": "ledger",
     "build_front": "front",
+    "build_noted_record": "ledger",
     "build_record": "ledger",
     "export_records": "ledger",
     "erase_person": "erasing",
     "build_web": "web",
     "build_worker": "worker",
+    "first_starts": "guard",
     "open_guard": "guard",
     "open_keyring": "stores",
     "open_spending": "spending",

@@ -25,6 +25,7 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
         "senders": policy.senders,
         "per_number": policy.per_number,
         "limits": policy.limits,
+        "prices": settings.prices,
         "retention": policy.retention,
         "audit_addresses": policy.audit_addresses,
         "audit_client_ips": policy.audit_client_ips,

@@ -1,5 +1,6 @@
 """Explaining decisions: the ledger, and what the carrier's codes mean. No key is needed for it."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..config import Settings
@@ -8,7 +9,9 @@ from ..telnyx import errors
 from .ledger import open_ledger
 
 if TYPE_CHECKING:
+    from ..ledger.database import Database
     from ..signed_log.explaining import Explained
+    from ..signed_log.promises import Breach
 
 
 def explain_decision(settings: Settings, name: str) -> "Explained | None":
@@ -20,6 +23,15 @@ def explain_decision(settings: Settings, name: str) -> "Explained | None":
         return explain_record(database, name, refusal_of)
     finally:
         database.close()
+
+
+def wrong_decisions(database: "Database", since_ms: int, until_ms: int | None) -> "Iterator[Breach]":
+    """Every decision of the period that the rules do not come to. Raises LedgerUnavailable."""
+    from ..signed_log.explaining import disagreements  # noqa: PLC0415
+    from ..signed_log.promises import Breach, Promise  # noqa: PLC0415
+
+    for seq, sentence in disagreements(database, since_ms, until_ms, refusal_of):
+        yield Breach(Promise.RULES, seq, sentence)
 
 
 def refusal_of(code: str, title: str, in_report: bool) -> Refused | None:

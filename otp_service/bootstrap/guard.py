@@ -56,6 +56,16 @@ def tell_guard(settings: Settings, stores: Stores) -> None:
             _log.info("the mode of the pumping guard", extra={"app": name, "reason": line})
 
 
+def first_starts(settings: Settings) -> dict[str, int]:
+    """When each app's guard met its first start; 0 if none yet. Raises ConfigError, NotReady and StoreUnavailable."""
+    stores = open_stores(settings)
+    try:
+        states = GuardStates(stores.store, stores.keys)
+        return {name: states.progress(name, app.guard).started_ms for name, app in settings.policy.apps.items()}
+    finally:
+        stores.store.close()
+
+
 @dataclass(frozen=True, slots=True)
 class GuardParts:
     """What commands work with."""

@@ -35,6 +35,9 @@ _log = logging.getLogger("otp.ledger")
 AGAIN_S = 5.0
 """How soon an exporter that could not go on is begun again."""
 
+READ_ONCE_MS = 60_000
+"""Reading the record is on record once in this time, as that by the API is."""
+
 LOOK_S = 5.0
 """How soon a process looks again for a ledger that was not there."""
 
@@ -222,14 +225,25 @@ def build_record(settings: Settings, asked: Mapping[str, Any]) -> WholeRecord | 
 
     That it is read is on record, with what was `asked` for. A store that is full can be read all the same.
     """
+    return build_noted_record(settings, asked, "")[0]
+
+
+def build_noted_record(
+    settings: Settings, asked: Mapping[str, Any], mark: str
+) -> tuple[WholeRecord | AuditLog, Callable[[], None]]:
+    """The same, and what puts the reading on record once more: with a `mark` once in a minute for each."""
     stores = open_stores(settings)
-    try:
-        stores.audit.record(EventType.AUDIT_READ, asked)
-    except StoreUnavailable as error:
-        _log.warning("that the record is read is not on record", extra={"reason": error.detail})
+
+    def on_record() -> None:
+        try:
+            stores.audit.record(EventType.AUDIT_READ, asked, READ_ONCE_MS if mark else 0, mark=mark)
+        except StoreUnavailable as error:
+            _log.warning("that the record is read is not on record", extra={"reason": error.detail})
+
+    on_record()
     if settings.keyring_path is None:
-        return stores.audit
-    return whole_record(settings, stores, open_keyring(settings).open)
+        return stores.audit, on_record
+    return whole_record(settings, stores, open_keyring(settings).open), on_record
 
 
 class LedgerLook:

@@ -46,7 +46,7 @@ def outlet_tasks(settings: Settings, keyring: ReloadedKeyring) -> list[PeriodicT
 def _bring_until(stop: threading.Event, outlets: "Outlets") -> None:
     while not stop.is_set():
         for failed in outlets.bring_what_is_due():
-            told = {"target": failed.target, "reason": failed.reason}
+            told = {"task": failed.target, "reason": failed.reason}
             _log.warning("a checkpoint was not brought where it is wanted", extra=told)
         stop.wait(LOOK_S)
 

@@ -7,6 +7,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
+from .acts import put_on_record
 from .arguments import e164
 from .output import fail, note, print_json, print_line, print_table
 from .parser import UsageError, add_command, json_option
@@ -68,6 +69,8 @@ def _order(args: argparse.Namespace) -> "BulkUpdate":
     if args.profile is None or not args.numbers:
         raise UsageError("name the profile with --profile and at least one number")
     numbers = list(dict.fromkeys(args.numbers))
+    told = {"command": "numbers assign", "profile": args.profile, "numbers": len(numbers)}
+    put_on_record("carrier.changed", told)
     with carrier(_HINTS, lost="numbers may have been moved; running it again does no harm") as client:
         with Progress("Making the order"):
             order = client.create_bulk_update(messaging_profile_id=args.profile, numbers=numbers)

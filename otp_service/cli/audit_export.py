@@ -48,13 +48,16 @@ def _export(args: argparse.Namespace) -> None:
     position, after = _position(args)
     written = 0
     with _opened(args) as file, Progress("exporting", "records") as progress:
-        line = _liner(args.format, file, new=not args.resume)
+        if not args.resume:
+            # From now on it can be gone on with, also if nothing more is written.
+            _keep(file, position, after, args.format)
+        line = _liner(args.format, file, new=args.out is None or file.tell() == 0)
         since, until = _ms(args.since), _ms(args.until)
         for done, size, lines in export_records(settings, args.format, after, since, until):
             for one in lines:
                 file.write(f"{line(one)}\n")
             written += len(lines)
-            _keep(file, position, done)
+            _keep(file, position, done, args.format)
             progress.advance(done - after, size - after)
     if args.out is not None:
         note(f"{args.out}: {written} records")
@@ -75,12 +78,17 @@ def _position(args: argparse.Namespace) -> tuple[Path | None, int]:
         return path, args.after
     try:
         found = json.loads(path.read_text())
+        seq, size, form = int(found["seq"]), int(found["bytes"]), found.get("format", args.format)
         with args.out.open("r+b") as file:
+            if args.out.stat().st_size < size:
+                raise UsageError(f"{args.out} is shorter than the export that {path} remembers: it is another file")
+            if form != args.format:
+                raise UsageError(f"{args.out} is an export as {form}: go on with --format {form}")
             # What was written behind the last position would come twice.
-            file.truncate(found["bytes"])
-        return path, int(found["seq"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            file.truncate(size)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} and {args.out} say nothing of an export that could go on") from error
+    return path, seq
 
 
 @contextmanager
@@ -97,12 +105,12 @@ def _opened(args: argparse.Namespace) -> Iterator[TextIO]:
         yield file
 
 
-def _keep(file: TextIO, position: Path | None, seq: int) -> None:
+def _keep(file: TextIO, position: Path | None, seq: int, form: str) -> None:
     from ..files import write_private  # noqa: PLC0415
 
     file.flush()
     if position is not None:
-        write_private(position, json.dumps({"seq": seq, "bytes": file.tell()}).encode())
+        write_private(position, json.dumps({"seq": seq, "bytes": file.tell(), "format": form}).encode())
 
 
 def _liner(name: str, file: TextIO, *, new: bool) -> Callable[[Mapping[str, Any]], str]:

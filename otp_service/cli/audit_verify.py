@@ -4,11 +4,10 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import file_path, record_number, web_address
-from .evidence import verify_bundle_file
+from .evidence import kept_note, verify_bundle_file
 from .output import note, print_json, print_line
 from .parser import UsageError, add_command, json_option
 from .progress import Progress
@@ -67,6 +66,9 @@ def register(audit: Any) -> None:
         default=[],
         help="with --bundle: the carrier's public key as its portal shows it; may be repeated",
     )
+    verify.add_argument(
+        "--tsa-ca", metavar="FILE", type=file_path, help="with --bundle: whose timestamps count (certificates, PEM)"
+    )
     json_option(verify)
 
 
@@ -104,7 +106,12 @@ def followed() -> Iterator[None]:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
+
+    older = [read_checkpoint(kept_note(path))[1] for path in args.checkpoint]
     if args.bundle is not None:
+        if len(older) > 1:
+            raise UsageError("--bundle: a bundle continues one --checkpoint that was kept")
         return verify_bundle_file(
             args.bundle,
             args.key,
@@ -112,9 +119,10 @@ def _verify(args: argparse.Namespace) -> int:
             as_json=args.json,
             unstated=args.unstated,
             may_be_open=args.open,
+            authorities=args.tsa_ca,
+            kept=older[0] if older else None,
         )
     span = (args.from_seq or 1, args.to_seq)
-    older = [_read(path) for path in args.checkpoint]
     if args.log is not None or args.tiles is not None:
         return _verify_published(args, span, older)
     return _verify_ledger(args, span, older)
@@ -162,22 +170,14 @@ def _verify_ledger(args: argparse.Namespace, span: tuple[int, int | None], older
                 raise UsageError(f"a checkpoint is of another log: {one.origin}; this one is {own.origin()}")
         kept = KeptCheckpoint(kept_checkpoint(settings)).read()
         same = [kept] if kept is not None and kept.origin == own.origin() else []
+        if kept is not None and not same:
+            note(f"the data directory keeps a checkpoint of another log, {kept.origin}: it was compared with nothing")
         report = own.verify(args.key, [*older, *same], progress.advance, None if whole else span)
     if args.json:
         print_json(_as_json(report))
     else:
         print_line(_sentence(report))
     return 1 if report.finding else 0
-
-
-def _read(path: Path) -> "Checkpoint":
-    from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
-    from ..transparency.notes import NoteError  # noqa: PLC0415
-
-    try:
-        return read_checkpoint(path.read_bytes())[1]
-    except (OSError, NoteError) as error:
-        raise UsageError(f"{path} cannot be read as a checkpoint: {error}") from error
 
 
 def _finding_as_json(found: "Finding | None") -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
+from .acts import put_on_record
 from .output import note, print_json, print_line, print_table
 from .parser import UsageError, add_command, add_group, json_option
 from .settings import load_settings
@@ -121,7 +122,9 @@ def _replay(args: argparse.Namespace) -> None:
     if args.app is not None and not args.dead:
         raise UsageError("--app goes with --dead")
     queues, configured = _open()
-    count = sum(queues.replay(app, args.id) for app in _apps(args, configured))
+    apps = _apps(args, configured)
+    put_on_record("callbacks.replayed", {"apps": ",".join(apps), "id": args.id or "all"})
+    count = sum(queues.replay(app, args.id) for app in apps)
     if args.id is not None and not count:
         raise UsageError(f"there is no callback {args.id!r}; see: otp-service callbacks list --dead")
     if args.json:

@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .acts import known_settings
 from .arguments import e164, file_path, moment
 from .output import note, print_json, print_line
 from .parser import UsageError, add_command, json_option
 from .progress import Progress
-from .settings import load_settings
 
 if TYPE_CHECKING:
     from ..bootstrap.evidence import Evidence
     from ..signed_log.evidence import Question
     from ..signed_log.own_log import OwnLog
     from ..transparency.bundles import BundleReport
+    from ..transparency.checkpoints import Checkpoint
     from ..transparency.notes import VerifierKey
 
 
@@ -36,6 +37,9 @@ def register(audit: Any) -> None:
     what.add_argument("--from", dest="since", metavar="TIME", type=moment, help="everything from this time on")
     evidence.add_argument("--to", dest="until", metavar="TIME", type=moment, help="with --from: before this time")
     evidence.add_argument("--disclose", action="store_true", help="show masks, keyed hashes and addresses of end users")
+    evidence.add_argument(
+        "--checkpoint", metavar="FILE", type=file_path, help="show that the log continues this one, which was kept"
+    )
     evidence.add_argument("--out", metavar="FILE", type=file_path, required=True, help="the zip file to write")
     evidence.add_argument(
         "--unstated", action="store_true", help="write it although the log does not say which records belong to it"
@@ -52,10 +56,11 @@ def _evidence(args: argparse.Namespace) -> None:
         raise UsageError("--out: a name that ends in .zip")
     if (args.since is None) != (args.until is None):
         raise UsageError("--from and --to belong together")
-    settings = load_settings()
+    settings = known_settings()
+    kept = "" if args.checkpoint is None else kept_note(args.checkpoint)
     with own_log(settings) as own, Progress("packing", "records") as progress:
         evidence = Evidence(settings, own)
-        files, fault = evidence.make(_question(args, evidence), progress.advance, disclose=args.disclose)
+        files, fault = evidence.make(_question(args, evidence), progress.advance, disclose=args.disclose, kept=kept)
         report = _verified(files, own)
     if fault is not None:
         said = f"the log does not say which records belong to the answer: {fault}"
@@ -64,6 +69,17 @@ def _evidence(args: argparse.Namespace) -> None:
         note(said)
     written = write_archives(args.out, files)
     _show(args, report, written)
+
+
+def kept_note(path: Path) -> str:
+    """A checkpoint that was kept in a file. Raises UsageError."""
+    from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        return str(read_checkpoint(path.read_bytes())[0])
+    except (OSError, NoteError) as error:
+        raise UsageError(f"{path} cannot be read as a checkpoint: {error}") from error
 
 
 def _verified(files: Mapping[str, bytes], own: "OwnLog") -> "BundleReport":
@@ -111,6 +127,8 @@ def described(report: "BundleReport") -> dict[str, Any]:
         "unended": list(report.unended),
         "webhooks": len(report.carrier_keys),
         "carrier_keys": carriers(report),
+        "stamped": report.stamped,
+        "continues": report.continues,
     }
 
 
@@ -127,6 +145,7 @@ def sentence(report: "BundleReport") -> str:
     stated = asked if report.stated else "the log does not say what was asked, nor whether one is missing"
     stated += f"; without the end of {', '.join(report.unended)}" if report.unended else ""
     signed = f"; {len(report.carrier_keys)} webhooks were signed by the carrier" if report.carrier_keys else ""
+    signed += f"; the log continues the checkpoint of {report.continues} records" if report.continues else ""
     return f"{report.records} records are proved under a checkpoint of {report.size}; {stated}{signed}"
 
 
@@ -138,10 +157,13 @@ def verify_bundle_file(
     as_json: bool,
     unstated: bool,
     may_be_open: bool = False,
+    authorities: Path | None = None,
+    kept: "Checkpoint | None" = None,
 ) -> int:
     """Verify a bundle and print what was found; the exit status.
 
     `unstated`: it is good without a statement; `may_be_open`: and without the end of a verification.
+    `authorities`: certificates of those whose timestamps count. `kept`: see `verify_bundle`.
     """
     from ..signed_log.archives import read_archive  # noqa: PLC0415
     from ..transparency.bundles import verify_bundle  # noqa: PLC0415
@@ -149,7 +171,8 @@ def verify_bundle_file(
 
     files = read_archive(path)
     try:
-        report = verify_bundle(files, key, carrier_keys, may_be_open=may_be_open)
+        report = verify_bundle(files, key, carrier_keys, kept=kept, may_be_open=may_be_open)
+        stamped_at = _stamped_at(files, authorities)
     except NoteError as error:
         if as_json:
             print_json({"refused": str(error)})
@@ -157,12 +180,32 @@ def verify_bundle_file(
             print_line(f"refused: {error}")
         return 1
     if as_json:
-        print_json(described(report))
+        print_json(described(report) | {"stamped_at": stamped_at})
     else:
         print_line(sentence(report))
+        if stamped_at is not None:
+            print_line(f"the first {report.stamped} records were there on {stamped_at}, as the timestamp says")
+    if report.stamped is not None and stamped_at is None:
+        note(f"there is a timestamp of the first {report.stamped} records: verify it with --tsa-ca FILE")
     if key is None:
         note(f"the bundle brings its own key, which proves nothing: compare {report.key.fingerprint} (SHA-256)")
     if not carrier_keys:
         for brought in carriers(report):
             note(f"the bundle brings the carrier's key: compare it with the one in the carrier's portal: {brought}")
     return 0 if report.stated or unstated else 1
+
+
+def _stamped_at(files: Mapping[str, bytes], authorities: Path | None) -> str | None:
+    """The time of the bundle's timestamp; None if nobody is trusted with it. Raises NoteError where it is not good."""
+    from ..signed_log.openssl_ts import verify_timestamp  # noqa: PLC0415
+    from ..transparency.bundled_older import RESPONSE, STAMPED  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    if authorities is None:
+        return None
+    if STAMPED not in files:
+        raise NoteError("there is no timestamp in the bundle")
+    fault, at = verify_timestamp(files[STAMPED], files[RESPONSE], authorities)
+    if fault is not None:
+        raise NoteError(f"the timestamp is not good: {fault}")
+    return at

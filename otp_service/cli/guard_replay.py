@@ -43,7 +43,7 @@ def register(guard: Any) -> None:
 
 
 def _replay(args: argparse.Namespace) -> None:
-    from ..bootstrap import build_record  # noqa: PLC0415
+    from ..bootstrap import build_record, first_starts  # noqa: PLC0415
     from ..clock import clock_ms  # noqa: PLC0415
     from ..guard_simulation.replay import replay  # noqa: PLC0415
     from ..storage.callers import set_caller  # noqa: PLC0415
@@ -53,10 +53,11 @@ def _replay(args: argparse.Namespace) -> None:
     set_caller("", "", at_shell(settings))
     apps = [known_app(settings, name) for name in args.app] if args.app else sorted(settings.policy.apps)
     policy, now_ms = read_policy(args), clock_ms()
+    first = first_starts(settings)
     since_ms = now_ms - duration_ms(args.since, "--since")
     with Progress("Replaying", "events") as progress:
         events = _events(build_record(settings, {"command": "guard replay"}), now_ms, progress)
-        found = replay(events, dict.fromkeys(apps, policy), since_ms=since_ms)
+        found = replay(events, dict.fromkeys(apps, policy), since_ms=since_ms, started_ms=first)
     if args.json:
         print_json({app: as_json(one) for app, one in found.items()})
     else:

@@ -42,7 +42,8 @@ def _spend(args: argparse.Namespace) -> None:
 
 
 def _as_json(state: "SpendState", limit: int | None, currency: str) -> dict[str, Any]:
-    from ..domain.spending import amount, date_of  # noqa: PLC0415
+    from ..domain.spending import amount  # noqa: PLC0415
+    from ..usecases.spend_watch import date_of  # noqa: PLC0415
 
     return {
         "app": state.app,
@@ -52,7 +53,7 @@ def _as_json(state: "SpendState", limit: int | None, currency: str) -> dict[str,
         "daily_spend_limit": None if limit is None else amount(limit),
         "refused_today": state.refused.get(state.today, 0),
         "days": [
-            {"day": one.date, "country": one.region, "expected": amount(one.expected), "messages": one.messages}
+            {"day": date_of(one.day), "country": one.region, "expected": amount(one.expected), "messages": one.messages}
             | {"settled": {name: amount(micros) for name, micros in sorted(one.settled.items())}}
             for one in state.places
         ],
@@ -73,6 +74,7 @@ def _print(state: "SpendState", limit: int | None, currency: str) -> None:
 
 def _row(one: "CountrySpend") -> Sequence[str]:
     from ..domain.spending import amount  # noqa: PLC0415
+    from ..usecases.spend_watch import date_of  # noqa: PLC0415
 
     settled = ", ".join(f"{amount(micros)} {name}" for name, micros in sorted(one.settled.items()))
-    return one.date, one.region, amount(one.expected), settled, str(one.messages)
+    return date_of(one.day), one.region, amount(one.expected), settled, str(one.messages)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
+from .acts import known_settings
 from .output import note, print_json, print_line, print_table
 from .parser import Parser, add_command, add_group, json_option
 from .settings import known_app, load_settings
@@ -92,7 +93,7 @@ def _row(one: "BudgetState") -> Sequence[str]:
 def _change(args: argparse.Namespace) -> None:
     from ..bootstrap import open_guard  # noqa: PLC0415
 
-    with open_guard(load_settings()) as parts:
+    with open_guard(known_settings()) as parts:
         edit = parts.edit.add if args.verb == "add" else parts.edit.remove
         changed = edit(args.what, args.reason)
     if args.json:

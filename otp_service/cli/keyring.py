@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import clock_ms, rfc3339
 from ..domain.errors import ServiceError
 from . import keyring_use
+from .acts import put_on_record
 from .arguments import file_path
 from .keyring_file import path_argument, readable, replace
 from .output import note, print_json, print_line
@@ -77,6 +78,7 @@ def _accept(args: argparse.Namespace) -> None:
     from ..bootstrap import accept_keyring  # noqa: PLC0415
 
     fingerprint = accept_keyring(load_settings())
+    put_on_record("keyring.accepted", {"index_fingerprint": fingerprint})
     if args.json:
         print_json({"index_fingerprint": fingerprint})
     else:
@@ -111,7 +113,14 @@ def _rotate(args: argparse.Namespace) -> None:
     with readable(args, "rotate"):
         raw = keyring.rotate(args.path.read_bytes(), secrets.token_bytes, rfc3339(at_ms), active_from)
         replace(args.path, raw)
+    _record_rotated(keyring.parse(raw, at_ms), active_from)
     _show_rotated(args, keyring.parse(raw, at_ms), active_from)
+
+
+def _record_rotated(ring: "Keyring", active_from: str | None) -> None:
+    new = ring.states()[-1][0]
+    told = {"kid": new.kid, "fingerprint": new.fingerprint, **({"active_from": active_from} if active_from else {})}
+    put_on_record("keyring.rotated", told)
 
 
 def _store_clock_ms() -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import clock_ms
 from ..domain.errors import ServiceError
+from .acts import names_store, put_on_record
 from .keyring_file import path_argument, readable, replace
 from .output import note, print_json, print_line, print_records, time_text
 from .parser import UsageError, add_command, json_option
@@ -61,15 +62,8 @@ def _read(args: argparse.Namespace) -> "Keyring":
         return keyring.parse(args.path.read_bytes(), clock_ms())
 
 
-def _names_store() -> bool:
-    from .. import config  # noqa: PLC0415
-
-    environ = config.environment()
-    return bool(environ.get("OTP_REDIS_URL") or environ.get("OTP_REDIS_URL_FILE"))
-
-
 def _require_store() -> None:
-    if not _names_store():
+    if not names_store():
         raise UsageError("OTP_REDIS_URL is not set: it names the store that may still need the key")
 
 
@@ -99,7 +93,7 @@ def _status(args: argparse.Namespace) -> None:
 
 
 def _look_if_possible(ring: "Keyring") -> "KeyUse | None":
-    if not _names_store():
+    if not names_store():
         note("OTP_REDIS_URL is not set, so the store was not asked what still needs a key")
         return None
     try:
@@ -151,6 +145,8 @@ def _reseal(args: argparse.Namespace) -> int:
     _require_store()
     with Progress("sealing anew", "keys") as progress:
         result = key_use.reseal(load_settings(), ring, progress.advance)
+    told: dict[str, int | str] = {"resealed": result.done, "unreadable": result.unreadable}
+    put_on_record("keyring.resealed", told)
     if args.json:
         print_json({"resealed": result.done, "changed_meanwhile": result.changed, "unreadable": result.unreadable})
     else:
@@ -178,6 +174,7 @@ def _retire(args: argparse.Namespace) -> None:
         raise UsageError(f"the key {args.id} cannot be retired yet: {'; '.join(found)}{hint}")
     with readable(args, "retire a key in"):
         replace(args.path, raw)
+    put_on_record("keyring.retired", {"kid": args.id})
     if args.json:
         print_json({"path": str(args.path), "retired": args.id, "active_kid": ring.active_kid})
     else:

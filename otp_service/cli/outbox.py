@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
+from .acts import put_on_record
 from .output import print_json, print_line, print_table
 from .parser import UsageError, add_command, add_group, json_option
 from .settings import load_settings
@@ -45,6 +46,7 @@ def _dead(args: argparse.Namespace) -> None:
     if not args.replay:
         _show(found, as_json=args.json)
         return
+    put_on_record("outbox.replayed", {"letters": len(found), "id": args.id or "all"})
     count = letters.replay(found)
     if args.json:
         print_json({"replayed": count})

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .acts import put_on_record
 from .output import note, print_json, print_table
 from .parser import add_command, add_group, json_option
 from .settings import load_settings
@@ -53,7 +54,10 @@ def _list(args: argparse.Namespace) -> None:
 def _lower(args: argparse.Namespace) -> None:
     from ..bootstrap import build_replicas  # noqa: PLC0415
 
-    servers = build_replicas(load_settings()).lower()
+    replicas = build_replicas(load_settings())
+    told = {server.run: f"{server.follow} of {server.need}" for server in replicas.counted()}
+    put_on_record("replicas.lowered", told)
+    servers = replicas.lower()
     _show(servers, as_json=args.json)
     if any(server.need and not server.follow for server in servers):
         note("a primary that no replica follows is served with replicas = 0 in [store] alone")

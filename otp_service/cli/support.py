@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
+from .acts import known_settings
 from .output import cell, note, print_json, print_line, print_table
 from .parser import Parser, add_command, add_group, json_option
-from .settings import known_app, load_settings
+from .settings import known_app
 
 if TYPE_CHECKING:
     from ..storage.guard_of_number import NumberInGuard
@@ -57,7 +58,7 @@ def _explain(args: argparse.Namespace) -> None:
     from ..bootstrap import open_guard, open_support  # noqa: PLC0415
     from ..web.schemas.people import person_standing  # noqa: PLC0415
 
-    settings = load_settings()
+    settings = known_settings()
     app = known_app(settings, args.app) if args.app else None
     with open_support(settings) as support:
         shown = person_standing(support.explain(args.number, app))
@@ -113,7 +114,7 @@ def _rows(shown: "PersonStanding") -> Iterator[tuple[str, str, str]]:
 def _lift(args: argparse.Namespace) -> None:
     from ..bootstrap import open_support  # noqa: PLC0415
 
-    settings = load_settings()
+    settings = known_settings()
     app = known_app(settings, args.app) if args.app else None
     with open_support(settings) as support:
         lifted = support.lift(args.number, args.what, args.reason, app)

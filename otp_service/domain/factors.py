@@ -86,7 +86,8 @@ class Factor:
     """A factor as it is shown. `mask` is the number of an `sms` factor, `codes_left` of recovery codes.
 
     `confirm_by_ms`: until when a pending one can be confirmed. `number_hash`: keyed hash of that number;
-    `sealed_number`: the number itself; `bound_by`: the token of the verification that bound it.
+    `sealed_number`: the number itself; `bound_by`: the token of the verification that bound it. `approved_by`: the
+    operation that used it last.
     """
 
     reference: Reference
@@ -101,6 +102,7 @@ class Factor:
     number_hash: str | None = None
     sealed_number: str | None = field(default=None, repr=False)
     bound_by: str | None = None
+    approved_by: str | None = field(default=None, repr=False)
 
     @property
     def factor_id(self) -> str:

@@ -51,13 +51,15 @@ class Report:
 class GuardVerdict:
     """What the budgets say of a start. `full`: those without room; the first is the reason of a refusal.
 
-    `taken`: what the send took, to be given back, or what it would take.
+    `taken`: what the send took, to be given back, or what it would take. `turn`: when it was counted, and its place in
+    the order of the app's starts; "" for a look.
     """
 
     refused: bool
     full: tuple[str, ...] = ()
     taken: str = ""
     reports: tuple[Report, ...] = ()
+    turn: str = ""
 
     @property
     def word(self) -> str:
@@ -66,7 +68,12 @@ class GuardVerdict:
 
 
 class GuardNeeded(msgspec.Struct, frozen=True):
-    """The number of a start is neither known nor counted: the budgets must be asked. Nothing was queued."""
+    """The number of a start is neither known nor counted: the budgets must be asked. Nothing was queued.
+
+    `quiet`: they refused this number a moment ago; another refusal changes nothing.
+    """
+
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,8 +137,18 @@ _SERVICE_CODES = {
 SERVICE_CODES: Mapping[str, Kind] = {code: kind for kind, codes in _SERVICE_CODES.items() for code in codes.split()}
 """North American area codes of no place, and what they are for."""
 
-PREMIUM_EXCHANGE = "976"
-"""In every North American area code: pay-per-call services."""
+_EXCHANGES = {
+    Kind.PREMIUM_RATE: "976",  # pay-per-call services
+    Kind.NON_GEOGRAPHIC: "950",  # carriers' own access lines
+}
+EXCHANGES: Mapping[str, Kind] = {code: kind for kind, codes in _EXCHANGES.items() for code in codes.split()}
+"""Exchanges that no area code gives to people, and what they are for."""
+
+TEST_EXCHANGES = frozenset({"958", "959"})
+"""In every North American area code: the networks' own tests. They are nobody's."""
+
+DIRECTORY = "5551212"
+"""In every North American area code: directory assistance, which costs the caller."""
 
 SAMPLE_NUMBER = re.compile(r"\+1[2-9][0-9]{2}55501[0-9]{2}", re.ASCII)
 """555-0100 to 555-0199 in any area code: the plan's fictitious numbers, which the sandbox carrier delivers to."""

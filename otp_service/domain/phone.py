@@ -13,14 +13,16 @@ from phonenumbers import PhoneNumberFormat, ValidationResult
 from .errors import InvalidNumber
 from .numbering import (
     AREA_CODES,
+    DIRECTORY,
+    EXCHANGES,
     FICTITIOUS,
     GLOBAL_CODES,
     LIBRARY_KINDS,
     NO_COUNTRY,
     OPEN_REGIONS,
-    PREMIUM_EXCHANGE,
     SAMPLE_NUMBER,
     SERVICE_CODES,
+    TEST_EXCHANGES,
     Kind,
 )
 
@@ -99,12 +101,15 @@ def _north_american(text: str) -> Phone:
         raise InvalidNumber(_NOBODYS)
     area, exchange = match.groups()
     region = AREA_CODES.get(area)
+    if exchange in TEST_EXCHANGES:
+        raise InvalidNumber(_NOBODYS)
     if region is None:
         if (kind := SERVICE_CODES.get(area)) is None:
             raise InvalidNumber(_NOBODYS)
         return Phone(text, None, 1, kind)
-    if exchange == PREMIUM_EXCHANGE:
-        return Phone(text, region, 1, Kind.PREMIUM_RATE)
+    special = Kind.PREMIUM_RATE if text.endswith(DIRECTORY) else EXCHANGES.get(exchange)
+    if special is not None:
+        return Phone(text, region, 1, special)
     if region in OPEN_REGIONS or SAMPLE_NUMBER.fullmatch(text):
         return Phone(text, region, 1)
     # An exchange that the library does not know is no reason to call the number another country's, or nobody's.

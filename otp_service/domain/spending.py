@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from .prices import MICROS
 
+DAY_MS = 86_400_000
 LEVELS = (80, 100)
 """Percents of the limit: each is an event and an alert once a day."""
 
@@ -22,11 +22,6 @@ class CountrySpend:
     expected: int = 0
     messages: int = 0
     settled: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def date(self) -> str:
-        """The day as people write it."""
-        return date_of(self.day)
 
 
 @dataclass(slots=True)
@@ -48,11 +43,6 @@ class SpendState:
         """Which of `LEVELS` today has reached. A refusal is all of it: what is left is less than a message costs."""
         percent = 100 if self.refused.get(self.today) else 100 * self.spent_today // limit
         return [level for level in LEVELS if percent >= level]
-
-
-def date_of(day: int) -> str:
-    """A day as people write it: 2026-11-27."""
-    return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
 
 
 def amount(micros: int) -> str:

@@ -35,7 +35,8 @@ class StartCommand:
     or empty. `test`: the number is a test number of the app, and nothing is sent to it. `notice`: the message has no
     code, and no code approves it.
     `guard_place`: where the number is, None if the pumping guard leaves this start alone; `guard`: what its budgets
-    said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was taken.
+    said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was taken; `guard_turn`: when.
+    `guard_quiet`: a refusal by them is not put on record.
     `spend`: whether the expected price was taken of what the app may spend today; None where it may spend any amount.
     `refused_before`: what a look at the start found. There is no room in the queue for it, then.
     """
@@ -72,6 +73,8 @@ class StartCommand:
     guard_place: GuardPlace | None = None
     guard: str = ASK
     guard_taken: str = ""
+    guard_turn: str = ""
+    guard_quiet: bool = False
     spend: OuterAnswer | None = None
     refused_before: "StartRefused | None" = None
 
@@ -96,7 +99,8 @@ class StartRefused:
     """Nothing was queued. `wait_ms` until it may pass; `sends_left` of the pending verification, or of a new one.
 
     `limit` names the limit that refuses, as the configuration does; "" where none does. `verification_id`: the pending
-    one, for the log. `unguarded`: the guard's budgets were not asked, and would be. `verdict` as in `Started`.
+    one, for the log. `unguarded`: the guard's budgets were not asked, and would be. `quiet`: they refused this number
+    a moment ago. `verdict` as in `Started`.
     """
 
     code: str
@@ -105,6 +109,7 @@ class StartRefused:
     limit: str = ""
     verification_id: str | None = field(default=None, compare=False)
     unguarded: bool = field(default=False, compare=False)
+    quiet: bool = field(default=False, compare=False)
     verdict: GuardVerdict | None = field(default=None, compare=False)
 
 

@@ -5,16 +5,19 @@ refused and the new policy sends is never approved in it: nobody knows what woul
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..domain.audit import Event, EventType
-from ..domain.guard import record, rules, updates
-from ..domain.guard.counters import Counters, Number, WarmBlock
+from ..domain.guard import rules, updates
+from ..domain.guard.counters import Counters, Number, Taken, WarmBlock
 from ..domain.guard.policy import Budget, GuardPolicy
+from ..domain.guard.record import JudgedStart
 from ..domain.guard.rules import Start
+from .replay_order import in_order
 
 SENT = (EventType.STARTED, EventType.RESENT)
+CONVERTED = (EventType.APPROVED, EventType.COMPLETED, EventType.GUARD_FACTOR)
 
 
 @dataclass(slots=True)
@@ -22,8 +25,8 @@ class Comparison:
     """Starts of an app, as they were and as they would have been.
 
     `judged`: starts that the budgets were asked about. `refused_before`, `refused_now`: of those. `newly_refused`: they
-    were sent; `approved_of_those`: of them, those whose code was entered, so people whom the policy would have refused.
-    `newly_sent`: they were refused. `by_budget`: what refuses now.
+    were sent; `approved_of_those`: of them, those whose code was entered or whose login was completed, so people whom
+    the policy would have refused. `newly_sent`: they were refused. `by_budget`: what refuses now.
     """
 
     starts: int = 0
@@ -39,61 +42,93 @@ class Comparison:
 class Replay:
     """One app's record under one policy."""
 
-    def __init__(self, policy: GuardPolicy, *, since_ms: int = 0) -> None:
-        """What is before `since_ms` fills the budgets and is not compared."""
+    def __init__(self, policy: GuardPolicy, *, since_ms: int = 0, started_ms: int = 0) -> None:
+        """What is before `since_ms` fills the budgets and is not compared.
+
+        `started_ms`: of the first start of the app, 0 if it is not known.
+        """
         self._policy = policy
         self._since_ms = since_ms
-        self._counters = Counters()
+        self.counters = Counters()
+        self.counters.total.started_ms = started_ms
         self._places: dict[str, Start] = {}
         self._sent: dict[str, bool] = {}
+        self._guessed: set[str] = set()
+        self._approved: set[str] = set()
+        self._to_give_back: dict[str, tuple[Start, Taken]] = {}
         self.comparison = Comparison()
 
-    def feed(self, event: Event) -> None:
-        """The next event of the record, in order of time."""
+    def feed(self, event: Event, number: str, judged: JudgedStart | None) -> None:
+        """The next event of the record. `number`: of whom it is about. `judged`: what it keeps of a start."""
         if event.type in SENT:
-            self._start(event, refused=False)
-        elif event.type == EventType.REFUSED and record.FIELD in event.detail:
+            self._start(event, number, judged, refused=False)
+        elif event.type == EventType.REFUSED and judged is not None:
             # Only the guard's own: the risk hook refuses with the same code.
-            self._start(event, refused=True)
-        elif event.type == EventType.APPROVED:
-            self._approved(event)
+            self._start(event, number, judged, refused=True)
+        elif event.type in CONVERTED:
+            self._converted(event, number)
+        elif event.type == EventType.GUARD_RETURNED and self._was_sent(event):
+            self._returned(event, number)
 
-    def _start(self, event: Event, *, refused: bool) -> None:
-        number, now_ms = event.number_hash or "", event.at_ms
-        judged = record.read(number, event.detail)
-        compared = now_ms >= self._since_ms
+    def _start(self, event: Event, number: str, judged: JudgedStart | None, *, refused: bool) -> None:
+        compared = event.at_ms >= self._since_ms
         self.comparison.starts += compared
-        if judged is None:
-            self._unjudged(number, event)
+        if judged is not None and judged.alone:
+            self._note(event, sent=True)
             return
-        self._places[number] = judged.start
+        if judged is not None and not refused:
+            self._places[number] = judged.start
+        if judged is None or judged.known:
+            self._unjudged(event, number, judged)
+            return
+        self._forget_guess(number)
         if judged.warm:
             # What was approved there may be older than the record.
-            country = self._counters.country(judged.start.country)
-            country.blocks.setdefault(judged.start.block_10k, WarmBlock(1, now_ms)).first_ms = 1
-        verdict = rules.judge(self._counters, judged.start, now_ms, self._policy)
-        updates.settle(self._counters, judged.start, verdict, now_ms, self._policy)
+            country = self.counters.country(judged.start.country)
+            country.blocks.setdefault(judged.start.block_10k, WarmBlock(1, judged.at_ms)).first_ms = 1
+        verdict = rules.judge(self.counters, judged.start, judged.at_ms, self._policy)
+        updates.settle(self.counters, judged.start, verdict, judged.at_ms, self._policy)
         self._note(event, sent=not verdict.refused)
         if compared:
             self._compare(before=refused, now=verdict.refused, full=verdict.full)
 
+    def _forget_guess(self, number: str) -> None:
+        """The number was taken for a known one, and was none."""
+        if number in self._guessed:
+            self._guessed.discard(number)
+            self.counters.numbers.pop(number, None)
+
     def _note(self, event: Event, *, sent: bool) -> None:
         if event.verification_id is not None:
-            self._sent[event.verification_id] = sent or self._sent.get(event.verification_id, False)
+            self._sent[event.verification_id] = sent or self._was_sent(event, unknown=False)
 
-    def _unjudged(self, number: str, event: Event) -> None:
-        """A known number, or a send that an earlier count covers."""
-        place = self._places.get(number)
-        kept = self._counters.numbers.get(number)
-        if kept is None and place is None:
+    def _was_sent(self, event: Event, *, unknown: bool = True) -> bool:
+        return self._sent.get(event.verification_id or "", unknown)
+
+    def _unjudged(self, event: Event, number: str, known: JudgedStart | None) -> None:
+        """A known number, or a send that an earlier count covers, or one that the guard left alone."""
+        kept = self.counters.numbers.get(number)
+        if kept is None and known is not None:
             # Approved before the record begins.
-            kept = self._counters.numbers.setdefault(number, Number(approved_ms=event.at_ms))
-        if kept is not None:
-            start = place or Start(number, "", "", "")
-            verdict = rules.judge(self._counters, start, event.at_ms, self._policy)
-            if not verdict.counted:
-                updates.settle(self._counters, start, verdict, event.at_ms, self._policy)
-        self._note(event, sent=kept is not None)
+            self._guessed.add(number)
+            kept = self.counters.numbers.setdefault(number, Number(approved_ms=event.at_ms))
+        start = self._places.get(number)
+        if kept is not None and start is not None:
+            verdict = rules.judge(self.counters, start, event.at_ms, self._policy)
+            if verdict.covered or (verdict.known and known is not None):
+                updates.settle(self.counters, start, verdict, event.at_ms, self._policy)
+        self._note(event, sent=kept is not None or start is None)
+
+    def _returned(self, event: Event, number: str) -> None:
+        """No carrier accepted a send: it counts no more, and a moment later the budgets get back what it took."""
+        sent = event.delivery_id or ""
+        if "given_back" in event.detail:
+            if (waiting := self._to_give_back.pop(sent, None)) is not None:
+                updates.give_back_unsent(self.counters, *waiting, event.at_ms, self._policy)
+        elif (place := self._places.get(number)) is not None:
+            taken = updates.uncount(self.counters, place, event.at_ms, self._policy)
+            if taken is not None:
+                self._to_give_back[sent] = (place, taken)
 
     def _compare(self, *, before: bool, now: bool, full: Iterable[Budget]) -> None:
         one = self.comparison
@@ -105,24 +140,39 @@ class Replay:
         if now:
             one.by_budget[next(iter(full))] += 1
 
-    def _approved(self, event: Event) -> None:
-        number = event.number_hash or ""
-        sent = self._sent.get(event.verification_id or "", True)
-        if not sent:
-            self.comparison.approved_of_those += event.at_ms >= self._since_ms
+    def _converted(self, event: Event, number: str) -> None:
+        verification = event.verification_id or ""
+        if not self._was_sent(event):
+            self.comparison.approved_of_those += event.at_ms >= self._since_ms and verification not in self._approved
+            self._approved.add(verification)
             return
         place = self._places.get(number)
         if place is not None:
-            updates.approve(self._counters, place, event.at_ms, self._policy)
-        else:
-            self._counters.numbers[number] = Number(approved_ms=event.at_ms)
+            updates.approve(self.counters, place, event.at_ms, self._policy)
+        elif event.type != EventType.GUARD_FACTOR:
+            self.counters.numbers.setdefault(number, Number()).approved_ms = event.at_ms
+        self._guessed.discard(number)
 
 
-def replay(events: Iterable[Event], policies: Mapping[str, GuardPolicy], *, since_ms: int = 0) -> dict[str, Comparison]:
-    """The comparison for each app that has a policy."""
-    runs = {app: Replay(policy, since_ms=since_ms) for app, policy in policies.items()}
-    for event in events:
-        run = runs.get(event.app or "")
-        if run is not None:
-            run.feed(event)
+def replay(
+    events: Iterable[Event],
+    policies: Mapping[str, GuardPolicy],
+    *,
+    since_ms: int = 0,
+    started_ms: Mapping[str, int] | None = None,
+) -> dict[str, Comparison]:
+    """The comparison for each app that has a policy. `started_ms`: of apps whose first start is known."""
+    first = started_ms or {}
+    runs = {app: Replay(one, since_ms=since_ms, started_ms=first.get(app, 0)) for app, one in policies.items()}
+    feed(runs, events)
     return {app: run.comparison for app, run in runs.items()}
+
+
+def feed(runs: Mapping[str, Replay], events: Iterable[Event]) -> None:
+    """Let each app's replay have its events, in the order in which the budgets met them."""
+    for event, number, judged in in_order(_of_apps(runs, events)):
+        runs[event.app or ""].feed(event, number, judged)
+
+
+def _of_apps(runs: Mapping[str, Replay], events: Iterable[Event]) -> Iterator[Event]:
+    return (event for event in events if event.app in runs)

@@ -17,13 +17,17 @@ from ..domain.ids import VERIFICATION_PREFIX
 from ..ledger.database import Database
 from ..ledger.tables import PERSONS, RECORDS
 from ..transparency import bundles
+from ..transparency.bundled_older import kept_files, timestamp_files
 from ..transparency.bundled_webhooks import keys_file, webhook_files
 from ..transparency.bundles import record_name
 from ..transparency.checkpoints import LogKeys, read_checkpoint
+from ..transparency.tree import Tree
 from .beside_webhooks import webhook_of
 from .log_store import LogStore, SignedCheckpoint
 from .reading import for_proofs, prove
+from .stored_tiles import StoredTiles
 from .timeline import timeline_html, timeline_text
+from .timestamps import timestamp_for
 
 RECORDS_MAX = 10_000
 
@@ -90,13 +94,15 @@ def stated(database: Database, token: str) -> int | None:
 class Gathering:
     """What a bundle is made with. `unseal` opens what identifies somebody, None discloses nothing.
 
-    `also`: further files by name, such as the keys of receipts. `now_ms`: Unix milliseconds.
+    `also`: further files by name, such as the keys of receipts. `now_ms`: Unix milliseconds. `kept`: the note of an
+    older checkpoint, which who asks has kept; "" for none.
     """
 
     keys: LogKeys
     unseal: Callable[[str], bytes] | None
     also: Mapping[str, bytes]
     now_ms: int = 0
+    kept: str = ""
 
 
 def gather(
@@ -116,6 +122,7 @@ def gather(
         if statement is not None:
             made |= _shown(connection, statement, bundles.STATEMENT, signed, gathering.unseal)
         made |= _webhooks(connection, seqs, gathering)
+        made |= _timestamp(connection, max(seqs), signed) | _kept(connection, gathering.kept, signed)
         note = log.published(signed).encode()
         rotations = _rotations(log, gathering.keys, signed)
     leaves = [json.loads(made[record_name(seq) + bundles.LEAF]) for seq in seqs]
@@ -184,6 +191,25 @@ def _webhooks(connection: Connection, seqs: Sequence[int], gathering: Gathering)
             name, keys = f"{seq:0{bundles.DIGITS}}", keys | {webhook.key}
             made |= webhook_files(name, salt=webhook.salt, signature=webhook.signature, signed=webhook.signed)
     return {**made, **keys_file(keys)}
+
+
+def _timestamp(connection: Connection, last_seq: int, signed: SignedCheckpoint) -> dict[str, bytes]:
+    """What somebody else says of when the records were there, if anybody was asked."""
+    found = timestamp_for(connection, last_seq, signed.size)
+    if found is None:
+        return {}
+    path = Tree(StoredTiles(connection)).consistency(found.size, signed.size)
+    return timestamp_files(found.note, found.response, path)
+
+
+def _kept(connection: Connection, note: str, signed: SignedCheckpoint) -> dict[str, bytes]:
+    """That the log continues what was kept."""
+    if not note:
+        return {}
+    older = read_checkpoint(note)[1]
+    if not 0 < older.size <= signed.size:
+        raise NoEvidence(f"the checkpoint that was kept is of {older.size} records, and the evidence of {signed.size}")
+    return kept_files(note, Tree(StoredTiles(connection)).consistency(older.size, signed.size))
 
 
 def _rotations(log: LogStore, keys: LogKeys, signed: SignedCheckpoint) -> dict[str, bytes]:

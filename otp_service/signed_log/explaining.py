@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, select, tuple_
 from ..domain.audit import POLICY_DIGITS
 from ..domain.canonical_json import canonical
 from ..domain.explaining.configuration import read_policy
-from ..domain.explaining.explain import DECISIONS, explain
-from ..domain.explaining.history import RESTARTS
+from ..domain.explaining.explain import DECISIONS, explain, explain_next
+from ..domain.explaining.history import RESTARTS, History
 from ..domain.explaining.record import Explanation, Happened, RefusalOf, Step, checked, taken
 from ..domain.person import IN_A_ROW_MS
 from ..domain.policy import MAX_LIFETIME_MS, Policy
@@ -51,6 +51,41 @@ def explain_record(database: Database, name: str, refusal_of: RefusalOf) -> Expl
     with database.reading() as connection:
         found = find_record(connection, name, None)
         return _explained(connection, found[0], refusal_of) if found else None
+
+
+def disagreements(
+    database: Database, since_ms: int, until_ms: int | None, refusal_of: RefusalOf
+) -> Iterator[tuple[int, str]]:
+    """Every decision of the period that the rules do not come to: the record's number, and a sentence.
+
+    What nobody can recompute (who was erased, a configuration that is not in the ledger) is passed over. Raises
+    LedgerUnavailable.
+    """
+    with database.reading() as connection:
+        policies = _Policies(connection)
+        restarts = connection.execute(select(RECORDS).where(RECORDS.c.type.in_(RESTARTS))).all()
+        within = [RECORDS.c.at_ms >= since_ms, *([] if until_ms is None else [RECORDS.c.at_ms < until_ms])]
+        numbers = select(RECORDS.c.number_hash).where(RECORDS.c.number_hash.is_not(None), *within).distinct()
+        for number in connection.execute(numbers).scalars().all():
+            rows = connection.execute(select(RECORDS).where(RECORDS.c.number_hash == number)).all()
+            history = History(policies.of)
+            history.restarts = [row.at_ms for row in restarts]
+            for row in sorted([*rows, *restarts], key=lambda one: (one.at_ms, one.counter, one.shard)):
+                judged = row.at_ms >= since_ms and (until_ms is None or row.at_ms < until_ms)
+                yield from _disagreement(_happened(row), history, policies, refusal_of, judged=judged)
+
+
+def _disagreement(
+    event: Happened, history: History, policies: "_Policies", refusal_of: RefusalOf, *, judged: bool
+) -> Iterator[tuple[int, str]]:
+    try:
+        found = explain_next(event, history, policies.of, refusal_of) if judged else None
+        history.follow(event)
+    except KeyError:
+        return
+    if found is not None and not found.agrees:
+        against = next((f": {one.fact}: not so that {one.rule}" for one in found.steps if not one.holds), "")
+        yield event.seq, f"{event.type} is `{found.recorded}`, and by the rules `{found.recomputed}`{against}"
 
 
 def _explained(connection: Connection, seq: int, refusal_of: RefusalOf) -> Explained:

@@ -26,6 +26,7 @@ class Promise(StrEnum):
     ONCE = "none approved twice"
     BUDGET = "no guess over budget"
     ENDED = "every accepted start ended"
+    RULES = "every decision by the rules"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,28 +3,22 @@
 A timestamp says that a checkpoint was there at a time, by somebody who is neither the log nor its operator.
 """
 
-import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select
 
-from ..domain.errors import ServiceError
 from ..ledger.database import Database
 from .bringing import Post
 from .log_store import SignedCheckpoint
+from .openssl_ts import openssl_ts
 from .outlets import NotTaken
 from .tables import CHECKPOINTS, TIMESTAMPS
 
 EVERY_MS = 86_400_000
 ASKED, ANSWERED = "application/timestamp-query", "application/timestamp-reply"
-OPENSSL_S = 20.0
-
-
-class NoOpenssl(ServiceError):
-    """The program is not there, or does not end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ class ToTimestamping:
         data, query, response = directory / "note", directory / "query", directory / "response"
         data.write_bytes(note)
         # A nonce of its own is in each query, and the answer has to repeat it: no old answer is taken.
-        fault = _openssl("-query", "-data", str(data), "-sha256", "-cert", "-out", str(query))
+        fault = openssl_ts("-query", "-data", str(data), "-sha256", "-cert", "-out", str(query))
         if fault is not None:
             raise NotTaken(f"no query can be made: {fault}")
         answer = self.post(query.read_bytes(), ASKED)
@@ -67,33 +61,10 @@ class ToTimestamping:
             raise NotTaken(f"it answers with status {answer.status}")
         response.write_bytes(answer.body)
         words = ("-verify", "-queryfile", str(query), "-in", str(response), "-CAfile", str(self.authorities))
-        fault = _openssl(*words)
+        fault = openssl_ts(*words)
         if fault is not None:
             raise NotTaken(f"its timestamp is not good: {fault}")
         return bytes(answer.body)
-
-
-def verify_timestamp(note: bytes, response: bytes, authorities: Path) -> str | None:
-    """Why the timestamp does not count; None if it does. Raises NoOpenssl."""
-    with tempfile.TemporaryDirectory() as name:
-        data, answer = Path(name) / "note", Path(name) / "response"
-        data.write_bytes(note)
-        answer.write_bytes(response)
-        return _openssl("-verify", "-data", str(data), "-in", str(answer), "-CAfile", str(authorities))
-
-
-def _openssl(*words: str) -> str | None:
-    """Run `openssl ts`; what it says where it fails."""
-    try:
-        done = subprocess.run(
-            ["openssl", "ts", *words], capture_output=True, check=False, timeout=OPENSSL_S, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoOpenssl(f"the program openssl is needed for timestamps: {error}") from error
-    if done.returncode == 0:
-        return None
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    return said[-1][-200:] if said else f"openssl ended with status {done.returncode}"
 
 
 def timestamp_for(connection: Connection, last_seq: int, most: int) -> Timestamp | None:
@@ -104,9 +75,8 @@ def timestamp_for(connection: Connection, last_seq: int, most: int) -> Timestamp
     wanted = select(CHECKPOINTS.c.size, CHECKPOINTS.c.note, TIMESTAMPS.c.response).join_from(
         TIMESTAMPS, CHECKPOINTS, TIMESTAMPS.c.checkpoint == CHECKPOINTS.c.id
     )
-    known = wanted.where(CHECKPOINTS.c.size <= most)
+    known = wanted.where(CHECKPOINTS.c.size > 0, CHECKPOINTS.c.size <= most)
     first = known.where(CHECKPOINTS.c.size >= last_seq).order_by(CHECKPOINTS.c.id).limit(1)
-    found: Sequence[object] | None = connection.execute(first).first()
-    if found is None:
-        found = connection.execute(known.order_by(CHECKPOINTS.c.id.desc()).limit(1)).first()
-    return None if found is None else Timestamp(int(str(found[0])), str(found[1]), bytes(found[2]))  # type: ignore[call-overload]
+    latest = known.order_by(CHECKPOINTS.c.id.desc()).limit(1)
+    row = connection.execute(first).first() or connection.execute(latest).first()
+    return None if row is None else Timestamp(row[0], row[1], bytes(row[2]))

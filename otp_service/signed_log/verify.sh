@@ -4,13 +4,18 @@
 #   sh verify.sh              tells which key the bundle brings: compare it, or the bundle proves nothing
 #   --carrier-key KEY         KEY: the carrier's public key as its portal shows it; may be repeated. Without it the
 #                             script tells which key signed the carrier's webhooks: compare it
+#   --checkpoint FILE         FILE: a checkpoint that you kept; the bundle has to say that the log continues it
+#   --tsa-ca FILE             FILE: certificates (PEM) of those whose timestamps count; verifies the bundle's timestamp
 #   --unstated                good (exit status 0) although the log does not say what was asked
 #   --open                    good although the end of a verification is missing
 set -u
 LC_ALL=C
 export LC_ALL
+from=$PWD
 cd "$(dirname "$0")" || exit 2
 key=
+tsa_ca=
+kept=
 unstated=
 open=
 carrier_keys=
@@ -18,9 +23,11 @@ while [ $# -gt 0 ]; do
   case $1 in
     --key) key=${2:?--key needs a verifier key}; shift 2 ;;
     --carrier-key) carrier_keys="$carrier_keys ${2:?--carrier-key needs a key}"; shift 2 ;;
+    --checkpoint) kept=${2:?--checkpoint needs a file}; shift 2 ;;
+    --tsa-ca) tsa_ca=${2:?--tsa-ca needs a file}; shift 2 ;;
     --unstated) unstated=1; shift ;;
     --open) open=1; shift ;;
-    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--unstated] [--open]' >&2; exit 2 ;;
+    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--checkpoint FILE] [--tsa-ca FILE] [--unstated] [--open]' >&2; exit 2 ;;
   esac
 done
 work=$(mktemp -d) || exit 2
@@ -326,8 +333,77 @@ case $question in
       }
     ' "$work/records" | sort > "$work/unended" ;;
 esac
-if [ -s "$work/unended" ] && [ -z "$open" ]; then
+if [ -s "$work/unended" ] && [ -n "$question" ] && [ -z "$open" ]; then
   refuse "the end of $(head -n 1 "$work/unended") was left out, or it never came"
+fi
+
+# ---- 5. The log continues what was kept, and what somebody else stamped: RFC 9162, section 2.1.4.2; RFC 3161 ----------
+
+# continues SIZE ROOT PROOF NAME: the log of that size and root is the beginning of the one of the checkpoint.
+continues() {
+  case $1 in '' | 0* | *[!0-9]*) refuse "$4 has no size" ;; esac
+  [ "$1" -le "$size" ] || refuse "$4 is of a longer log"
+  old=
+  if [ $(($1 & ($1 - 1))) = 0 ]; then old=$2; fi
+  if [ "$1" = "$size" ]; then old=$2; fi
+  new=$old
+  at=$(($1 - 1))
+  last=$((size - 1))
+  while [ $((at & 1)) = 1 ]; do at=$((at >> 1)) last=$((last >> 1)); done
+  if [ "$1" = "$size" ]; then last=0; fi
+  while read -r line; do
+    is_base64 "$line" || refuse "$3 has a hash that cannot be read"
+    sibling=$(printf '%s' "$line" | base64 -d | xxd -p -c 64)
+    if [ -z "$old" ]; then old=$sibling new=$sibling; continue; fi
+    [ "$last" != 0 ] || refuse "$3 has too many hashes"
+    if [ $((at & 1)) = 1 ] || [ "$at" = "$last" ]; then
+      node "$sibling" "$old"
+      old=$reached
+      node "$sibling" "$new"
+      new=$reached
+      while [ $((at & 1)) = 0 ] && [ "$at" != 0 ]; do at=$((at >> 1)) last=$((last >> 1)); done
+    else
+      node "$new" "$sibling"
+      new=$reached
+    fi
+    at=$((at >> 1)) last=$((last >> 1))
+  done < "$3"
+  if [ "$last" != 0 ] || [ "$old" != "$2" ] || [ "$new" != "$root" ]; then
+    refuse "the log does not continue $4"
+  fi
+}
+
+# older NAME: the log continues the checkpoint of that name, if it is there; sets `older_size`, empty without one.
+older() {
+  older_size=
+  if [ ! -f "$1.checkpoint" ] && [ ! -f "$1.proof" ]; then return; fi
+  if [ ! -f "$1.checkpoint" ] || [ ! -f "$1.proof" ]; then refuse "a file beside $1.checkpoint is missing"; fi
+  split_note "$1.checkpoint"
+  [ "$(head -n 1 "$work/text")" = "$name" ] || refuse "$1.checkpoint is of another log"
+  older_size=$(awk 'NR == 2' "$work/text")
+  decode "$(awk 'NR == 3' "$work/text")" "$work/older_root" || refuse "$1.checkpoint has no root"
+  continues "$older_size" "$(xxd -p -c 64 "$work/older_root")" "$1.proof" "$1.checkpoint"
+}
+
+older kept
+continued=$older_size
+if [ -n "$kept" ]; then
+  [ -n "$continued" ] || refuse 'the bundle does not say that the log continues the checkpoint that you kept'
+  case $kept in /*) ;; *) kept=$from/$kept ;; esac
+  split_note "$kept"
+  cat "$work/text" > "$work/kept"
+  split_note kept.checkpoint
+  same "$work/text" "$work/kept" || refuse 'kept.checkpoint is not the checkpoint that you kept'
+fi
+older timestamp
+stamped=$older_size
+if [ -n "$stamped" ] && [ ! -f timestamp.tsr ]; then refuse 'a file beside timestamp.checkpoint is missing'; fi
+if [ -z "$stamped" ] && [ -f timestamp.tsr ]; then refuse 'a file beside timestamp.tsr is missing'; fi
+if [ -n "$tsa_ca" ]; then
+  [ -n "$stamped" ] || refuse 'there is no timestamp in the bundle'
+  case $tsa_ca in /*) ;; *) tsa_ca=$from/$tsa_ca ;; esac
+  openssl ts -verify -data timestamp.checkpoint -in timestamp.tsr -CAfile "$tsa_ca" > /dev/null 2>&1 ||
+    refuse 'the timestamp is not good'
 fi
 
 # ---- What was found --------------------------------------------------------------------------------------------------
@@ -342,6 +418,17 @@ fi
 if [ -z "$key" ]; then
   printf 'The bundle brings its own key, which proves nothing: compare it with one that you learnt elsewhere.\n'
   printf '  key: %s\n  SHA-256: %s\n' "$trusted" "$(printf '%s' "$trusted" | digest)"
+fi
+if [ -n "$kept" ]; then
+  printf 'kept: the log continues the checkpoint of %s records that you kept\n' "$continued"
+elif [ -n "$continued" ]; then
+  printf 'The log continues a checkpoint of %s records: compare it with yours by --checkpoint FILE.\n' "$continued"
+fi
+if [ -n "$tsa_ca" ]; then
+  stamped_at=$(openssl ts -reply -in timestamp.tsr -text 2> /dev/null | awk 'sub(/^Time stamp: /, "")')
+  printf 'timestamp: the first %s records were there on %s\n' "$stamped" "$stamped_at"
+elif [ -n "$stamped" ]; then
+  printf 'There is a timestamp of the first %s records: verify it with --tsa-ca FILE.\n' "$stamped"
 fi
 while read -r line; do printf 'The end of %s is missing.\n' "$line"; done < "$work/unended"
 if [ "$webhooks" != 0 ]; then

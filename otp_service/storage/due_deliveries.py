@@ -51,9 +51,12 @@ class DueDeliveries:
 
     def claim_guarded(self, due: Timer) -> Converted | None:
         """What the pumping guard took for the delivery's send, if it is ours to give back."""
-        keys = {"record": self._keys.record(due.reference)}
+        ref = due.reference
+        keys = {"record": self._keys.record(ref), "audit": self._keys.audit(due.shard)}
         # Claimed twice after a lost reply it would be lost, as after a crash.
-        app, given = self._scripts.call("delivery/claim_guarded", keys, ordinal=due.ordinal)
+        app, given = self._scripts.call(
+            "delivery/claim_guarded", keys, ordinal=due.ordinal, token=ref.token, number_hash=ref.number_hash
+        )
         return converted_of(str(app), str(given))
 
     def claim_poll(self, due: Timer) -> str | None:

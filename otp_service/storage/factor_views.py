@@ -73,6 +73,7 @@ def _factor(found: Mapping[str, str], ref: Reference) -> Factor:
         number_hash=found.get(f"{ref.token}{fields.Factor.NUMBER}"),
         sealed_number=_sealed_number(found, ref) if facts["kind"] == FactorKind.SMS else None,
         bound_by=found.get(f"{ref.token}{fields.Factor.BOUND_BY}"),
+        approved_by=found.get(f"{ref.token}{fields.Factor.APPROVED_BY}"),
     )
 
 

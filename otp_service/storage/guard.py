@@ -18,15 +18,15 @@ class GuardBudgets:
         self._scripts = scripts
         self._keys = keys
 
-    def take(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:
-        """Judge a start of an unknown number, and fill what it takes."""
-        return self._judge(app, place, policy, look=False)
+    def take(self, app: str, place: GuardPlace, policy: GuardPolicy, *, quiet: bool = False) -> GuardVerdict:
+        """Judge a start of an unknown number, and fill what it takes. `quiet`: a refusal changes nothing."""
+        return self._judge(app, place, policy, look=False, quiet=quiet)
 
     def look(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:
         """What `take` would say; nothing is filled."""
-        return self._judge(app, place, policy, look=True)
+        return self._judge(app, place, policy, look=True, quiet=False)
 
-    def _judge(self, app: str, place: GuardPlace, policy: GuardPolicy, *, look: bool) -> GuardVerdict:
+    def _judge(self, app: str, place: GuardPlace, policy: GuardPolicy, *, look: bool, quiet: bool) -> GuardVerdict:
         reply = self._scripts.call(
             "guard/take",
             budget_keys(self._keys, app, place.region),
@@ -38,6 +38,7 @@ class GuardBudgets:
             address=place.address,
             cost=repr(place.cost),
             look=flag(look),
+            quiet=flag(quiet),
         )
         verdict = verdict_of(reply, place)
         assert verdict is not None

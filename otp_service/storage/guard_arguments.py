@@ -43,7 +43,8 @@ def guard_arguments(command: StartCommand, *, asks_guard: bool) -> dict[str, Any
         "guard_rules": guard_times(command.app.guard),
         "guard_place": "" if place is None else _packed(place),
         "guard_taken": command.guard_taken,
-        "guard_judged": "" if place is None else _judged(place, command.guard_taken),
+        "guard_judged": "" if place is None else _judged(place, command),
+        "guard_quiet": flag(command.guard_quiet),
         "guard_policy": policy_json(policy) if asks_guard else "",
         "guard_start": _start(place) if asks_guard and place is not None else "",
         "spend": spend_text(command.spend),
@@ -58,12 +59,13 @@ def guard_keys(keys: Keys, command: StartCommand, *, asks_guard: bool) -> dict[s
     return dict.fromkeys(("total", "country", "blocks", "addresses"), keys.number(command.reference.number_hash))
 
 
-def _judged(place: GuardPlace, taken: str) -> str:
+def _judged(place: GuardPlace, command: StartCommand) -> str:
     """What an event may hold of it. Nothing was judged where nothing is said of a take."""
-    if not taken:
+    if not command.guard_taken:
         return ""
-    _, cost, flags = GuardTaken.parse(taken)
-    return GuardJudged.pack(_packed(place), taken if place.on_record else GuardTaken.pack("-", cost, flags))
+    _, cost, flags = GuardTaken.parse(command.guard_taken)
+    taken = command.guard_taken if place.on_record else GuardTaken.pack("-", cost, flags)
+    return GuardJudged.pack(_packed(place), taken, command.guard_turn)
 
 
 def _start(place: GuardPlace) -> str:
@@ -78,9 +80,9 @@ def verdict_of(reply: Any, place: GuardPlace | None) -> GuardVerdict | None:
     """What the budgets said of a start; None if they were not asked."""
     if not reply or place is None:
         return None
-    refused, flags, full, reports = reply
+    refused, flags, full, reports, turn = reply
     taken = GuardTaken.pack(place.address or "-", repr(place.cost), flags)
-    return GuardVerdict(refused == "1", tuple(full.split(",")) if full else (), taken, reports_of(reports))
+    return GuardVerdict(refused == "1", tuple(full.split(",")) if full else (), taken, reports_of(reports), turn)
 
 
 def reports_of(text: str) -> tuple[Report, ...]:

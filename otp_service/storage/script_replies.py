@@ -14,8 +14,10 @@ def refused(reply: Sequence[Any], place: GuardPlace | None = None) -> StartRefus
     """The refusal of a start. `place`: where its number is."""
     left = int(reply[4]) if reply[4] != "" else None
     pending = f"{VERIFICATION_PREFIX}{reply[5]}" if reply[5] else None
-    unguarded, verdict = reply[7] == "unknown", verdict_of(reply[8], place)
-    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending, unguarded=unguarded, verdict=verdict)
+    unguarded, quiet, verdict = reply[7] in ("unknown", "quiet"), reply[7] == "quiet", verdict_of(reply[8], place)
+    return StartRefused(
+        reply[2], int(reply[3]), left, reply[6], pending, unguarded=unguarded, quiet=quiet, verdict=verdict
+    )
 
 
 def require_echo(reply: Any, operation_id: str) -> None:

@@ -8,15 +8,13 @@ from ..domain.admission import OuterAnswer
 from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
 from ..domain.prices import Cost, ExpectedCost, Settlement
-from ..domain.spending import CountrySpend, SpendState
+from ..domain.spending import DAY_MS, CountrySpend, SpendState
 from .schema import Keys
 from .schema.encodings import SettledPlace, SpendPlace
 from .schema.guard_fields import Spend
 from .script_files import Value
 from .scripts import NamedCall, Scripts
 from .store import Store, fields_of
-
-DAY_MS = 86_400_000
 
 
 class ExpectedCosts:

@@ -68,7 +68,7 @@ class Verifications:
                     subject = self._ids.subject(command.app.name, person)
                     return created(command, subject, reply[3:])
                 case "guard":
-                    return GuardNeeded()
+                    return GuardNeeded(reply[2] == "quiet")
                 case _:
                     ref, flat = self._reference(reply[2]), reply[5]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -91,7 +91,7 @@ class Verifications:
                 case "refused":
                     return refused(reply)
                 case "guard":
-                    return GuardNeeded()
+                    return GuardNeeded(reply[2] == "quiet")
                 case _:
                     return WouldSend(str(reply[2]))
         raise StoreUnavailable("Too many requests for this number at once.")

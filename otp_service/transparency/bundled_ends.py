@@ -20,7 +20,7 @@ _ABOUT = ("verification ", "number")
 def unended(proved: Sequence[Mapping[str, Any]], statement: Mapping[str, Any] | None) -> list[str]:
     """The ids of verifications whose end should be there and is not, in order.
 
-    Without a statement nobody knows when the question was put: each of them has to have its end.
+    Without a statement nobody knows when the question was put: it is all that have none.
     """
     if statement is not None and not str(statement["detail"].get("question")).startswith(_ABOUT):
         return []

@@ -13,8 +13,9 @@ from hashlib import sha256
 from typing import Any
 
 from .bundled_ends import unended
+from .bundled_older import kept_size, stamped_size
 from .bundled_webhooks import verify_webhooks
-from .checkpoints import LogKeys, read_checkpoint
+from .checkpoints import Checkpoint, LogKeys, read_checkpoint
 from .notes import NoteError, VerifierKey
 from .proofs import Proof
 
@@ -43,7 +44,8 @@ class BundleReport:
     """What a bundle proves.
 
     `unended`: verifications without their end. `carrier_keys`: the carrier's keys (Ed25519), one for each webhook of
-    it that was verified.
+    it that was verified. `stamped`: how many records were there at the time of the timestamp, None without one.
+    `continues`: how many the older checkpoint has that somebody kept and the log continues, None without one.
     `question`: what the records answer, as the log says; None if it does not say which records belong to an answer.
     """
 
@@ -55,6 +57,8 @@ class BundleReport:
     cosigned_by: tuple[str, ...]
     unended: tuple[str, ...] = ()
     carrier_keys: tuple[bytes, ...] = ()
+    stamped: int | None = None
+    continues: int | None = None
 
     @property
     def stated(self) -> bool:
@@ -98,11 +102,17 @@ def numbers_of(ranges: str) -> list[int]:
 
 
 def verify_bundle(
-    files: Files, trusted: VerifierKey | None = None, carrier_keys: Sequence[bytes] = (), *, may_be_open: bool = False
+    files: Files,
+    trusted: VerifierKey | None = None,
+    carrier_keys: Sequence[bytes] = (),
+    *,
+    kept: Checkpoint | None = None,
+    may_be_open: bool = False,
 ) -> BundleReport:
     """Verify every file. `trusted` and `carrier_keys` are keys that were learnt elsewhere: the log's, the carrier's.
 
-    `may_be_open`: it is good although the end of a verification is missing. Raises BundleRefused, NoteError.
+    `kept`: one that was kept, and that the bundle's checkpoint has to continue. `may_be_open`: it is good although the
+    end of a verification is missing. Raises BundleRefused, NoteError.
     """
     _require(files.get(SUMS) == sums_of(files), "the files are not those of SHA256SUMS")
     _require(CHECKPOINT in files and KEY in files, "the bundle has no checkpoint or no key")
@@ -116,14 +126,22 @@ def verify_bundle(
     statement = next((leaf for leaf in leaves if leaf["name"] == STATEMENT), None)
     require_complete(proved, statement)
     missing = unended(proved, statement)
-    _require(may_be_open or not missing, f"the end of {', '.join(missing[:1])} was left out, or it never came")
+    is_good = may_be_open or statement is None or not missing
+    _require(is_good, f"the end of {', '.join(missing[:1])} was left out, or it never came")
     question = None if statement is None else _question(statement, files)
     disclosed = sum(_is_disclosed(leaf, files) for leaf in proved)
     names = {line.name for line in read_checkpoint(files[CHECKPOINT])[0].signatures} - {checkpoint.origin}
-    carriers = verify_webhooks(proved, files, carrier_keys)
-    cosigned = tuple(sorted(names))
     return BundleReport(
-        len(proved), checkpoint.size, trusted or told, disclosed, question, cosigned, tuple(missing), carriers
+        records=len(proved),
+        size=checkpoint.size,
+        key=trusted or told,
+        disclosed=disclosed,
+        question=question,
+        cosigned_by=tuple(sorted(names)),
+        unended=tuple(missing),
+        carrier_keys=verify_webhooks(proved, files, carrier_keys),
+        stamped=stamped_size(files, checkpoint),
+        continues=kept_size(files, checkpoint, kept),
     )
 
 

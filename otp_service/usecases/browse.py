@@ -1,7 +1,7 @@
 """Looking things up: one verification with its timeline, a number's opt-outs, the audit record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ..domain import phone
 from ..domain.audit import ZERO, Event, EventField, Position
@@ -12,24 +12,10 @@ from ..domain.policy import Policy
 from ..domain.view import TimelineEntry, VerificationView
 from . import ports
 from .audit_cursors import AuditCursors, next_positions
+from .audit_filters import AuditFilter, passing
 from .verify.apps import configured_app
 
 MAX_PAGE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """What an auditor wants to see. Times are Unix milliseconds, both ends included; None passes everything."""
-
-    app: str | None = None
-    verification_id: str | None = None
-    delivery_id: str | None = None
-    to: str | None = field(default=None, repr=False)
-    types: frozenset[str] = frozenset()
-    since_ms: int | None = None
-    until_ms: int | None = None
-    cursor: str | None = None
-    limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +82,7 @@ class Browse:
         positions = self._positions(wanted)
         if visible_app is not None and wanted.app not in (None, visible_app):
             return AuditPage([], None)
-        fields, shards = self._fields(wanted, visible_app or wanted.app)
+        fields, shards = passing(wanted, visible_app or wanted.app, self._record, self._ids)
         limit = min(wanted.limit, MAX_PAGE)
         # One more than is shown: only an event that the reader may see makes another page.
         page = self._record.read(positions, shards=shards, until_ms=wanted.until_ms, limit=limit + 1, wanted=fields)
@@ -105,28 +91,6 @@ class Browse:
         after = next_positions(positions, page, limit)
         cursor = None if after is None else self._cursors.text(after)
         return AuditPage([as_seen(event, self._ids) for event in page.events[:limit]], cursor, page.unread)
-
-    def _fields(self, wanted: AuditFilter, app: str | None) -> tuple[dict[str, frozenset[str]], Sequence[int]]:
-        """Which values of which fields pass, and on which shards such events are."""
-        shards: Sequence[int] = range(self._record.shards)
-        fields: dict[str, frozenset[str]] = {}
-        if app is not None:
-            fields[EventField.APP] = frozenset({app})
-        if wanted.types:
-            fields[EventField.TYPE] = wanted.types
-        if wanted.to is not None:
-            number = self._ids.number_hash(phone.parse(wanted.to).e164)
-            fields[EventField.NUMBER_HASH] = frozenset({number})
-            shards = [self._record.shard_of(number)]
-        if wanted.verification_id is not None:
-            ref = self._ids.read(wanted.verification_id)
-            fields[EventField.VERIFICATION] = frozenset({ref.token if ref else "-"})
-            shards = [self._record.shard_of(ref.number_hash)] if ref else []
-        if wanted.delivery_id is not None:
-            found = self._ids.read_delivery(wanted.delivery_id)
-            fields[EventField.DELIVERY] = frozenset({wanted.delivery_id})
-            shards = [self._record.shard_of(found[0].number_hash)] if found else []
-        return fields, shards
 
     def _positions(self, wanted: AuditFilter) -> Sequence[Position]:
         if wanted.cursor is not None:

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable, Mapping
 
+from ..clock import rfc3339
 from ..domain.policy import App
 from ..domain.prices import MICROS
-from ..domain.spending import SpendState, amount, date_of
+from ..domain.spending import DAY_MS, SpendState, amount
 from . import ports
 
 _log = logging.getLogger("otp.guard")
@@ -50,3 +51,8 @@ class SpendWatch:
             if self._table.record_reached(state.app, state.today, percent, detail):
                 _log.warning("an app has spent much of its limit", extra={"app": state.app, "reason": f"{percent} %"})
                 self._alert(state.app, percent)
+
+
+def date_of(day: int) -> str:
+    """A day as people write it: 2026-11-27."""
+    return rfc3339(day * DAY_MS)[:10]

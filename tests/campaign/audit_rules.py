@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .breaches import GAP, Breach
+from .breaches import GAP, RECORD, Breach
 from .case import ENDED_EVENT, FAILOVER_EVENT, Case
 from .evidence import TERMINAL, Call, Event
 
@@ -35,6 +35,13 @@ def audit_gap(case: Case) -> Iterator[Breach]:
             details += (*_timeline_faults(events, found), *_status_faults(events, found))
         for detail in details:
             yield Breach(GAP, verification, detail)
+
+
+def second_judge(case: Case) -> Iterator[Breach]:
+    """The record alone proves the promises: whatever `audit check` and `audit verify` say is a breach."""
+    for told in case.evidence.second_judge:
+        subject, _, detail = told.partition(": ")
+        yield Breach(RECORD, subject, detail)
 
 
 def _is_in_timeline(event_type: str) -> bool:

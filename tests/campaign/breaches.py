@@ -10,9 +10,10 @@ OPTED_OUT, DENIED, SPENT = "opt-out ignored", "denial ignored", "number's budget
 CONTEXT, FOREIGN, FORGED = "context ignored", "another's verification", "forged webhook believed"
 CALLBACK, SILENT, SLOW = "callback lost", "no response", "slow response"
 SHARDS = "other shards refused"
+RECORD = "the record speaks against it"
 BREACHES = (
     *(LOST, STUCK, DUPLICATE, FALSE, DOUBLE, BUDGET, GAP, REFUSED, UNTRUE, LATE, BYTES, TWICE, UNEXPECTED, LEFT),
-    *(OPTED_OUT, DENIED, SPENT, CONTEXT, FOREIGN, FORGED, CALLBACK, SILENT, SLOW, SHARDS),
+    *(OPTED_OUT, DENIED, SPENT, CONTEXT, FOREIGN, FORGED, CALLBACK, SILENT, SLOW, SHARDS, RECORD),
 )
 BY_SLOWNESS = frozenset(
     {STUCK, DUPLICATE, REFUSED, LATE, UNEXPECTED, LEFT, OPTED_OUT, DENIED, CALLBACK, SILENT, SLOW, SHARDS}

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -195,10 +196,24 @@ class Cluster:
         keys = bootstrap.build_api_keys(config.load(self._environ()))
         return keys.create(app, ("verify", "factors", "audit:all"), None).key
 
+    def command(self, *words: str, timeout_s: float) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the service that runs this, with the environment of the processes here."""
+        return subprocess.run(
+            [sys.executable, "-m", "otp_service", *words],
+            env=self._own_environ(),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
     def _environ(self) -> dict[str, str]:
-        # Temporary files of killed processes are then removed with this directory.
         code = {} if self._code is None else {"PYTHONPATH": str(self._code)}
-        return clean_environ(**self._env, **code, OTP_REDIS_URL=self.store.url, TMPDIR=str(self.directory))
+        return self._own_environ() | code
+
+    def _own_environ(self) -> dict[str, str]:
+        # Temporary files of killed processes are then removed with this directory.
+        return clean_environ(**self._env, OTP_REDIS_URL=self.store.url, TMPDIR=str(self.directory))
 
     # ---- the processes ---------------------------------------------------------------------------------------------
 

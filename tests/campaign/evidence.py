@@ -151,7 +151,7 @@ class Evidence:
     the campaign itself let down: they say nothing about the service. `pauses` are the times in which the
     campaign's own process did not run: (from, to). `probes` are requests to `/healthz`. `wrong_codes_per_number` is the
     configured limit, 0 for none. `slow_disk`: a server of the store says that it was late in writing its file.
-    `callbacks` is None if the app has no endpoint.
+    `callbacks` is None if the app has no endpoint. `second_judge`: what the service's own judge says of its record.
     """
 
     max_checks: int
@@ -170,6 +170,7 @@ class Evidence:
     troubles: Sequence[str] = ()
     replies: Sequence[Reply] = ()
     callbacks: Sequence[Callback] | None = None
+    second_judge: Sequence[str] = ()
     pauses: Sequence[tuple[float, float]] = ()
     probes: Sequence[Call] = ()
 

@@ -33,6 +33,7 @@ RULES: Sequence[Callable[[Case], Iterable[Breach]]] = (
     checking_rules.double_approval,
     checking_rules.over_budget,
     audit_rules.audit_gap,
+    audit_rules.second_judge,
     right_code_rules.right_code_refused,
     sending_rules.untrue_status,
     sending_rules.late_send,

@@ -203,11 +203,11 @@ def test_an_exchange_that_the_library_does_not_list_is_unknown() -> None:
             "+18812345678",
             "+18222345678",
         ),
-        *("+13704567890", "+19762345678", "+12001234567"),
+        *("+13704567890", "+19762345678", "+12001234567", "+12029581234", "+14169591234", "+18769581234"),
     ],
 )
 def test_what_is_assigned_to_nobody_is_no_number(number: str) -> None:
-    """Unassigned area codes, N11 as area code and as exchange, also where fictitious numbers are taken."""
+    """Unassigned area codes, N11 as area code and as exchange, test lines; also where fictitious numbers are taken."""
     assert decide(number, "*") == "invalid_number"
 
 
@@ -228,7 +228,8 @@ def test_what_is_assigned_to_nobody_is_no_number(number: str) -> None:
         *("+18882345678", "+449012345678", "+447640123456", "+447012345678", "+448431234567", "+445512345678"),
         *("+33810123456", "+611900123456", "+4970012345678", "+4916412345"),
         *("+870773111632", "+881612345678", "+882161234567", "+883510012345", "+878101234567890", "+979123456789"),
-        *("+80012345678", "+80812345678"),
+        *("+80012345678", "+80812345678", "+12025551212", "+14165551212", "+18765551212", "+18005551212"),
+        *("+12029501234", "+14169501234", "+18769501234"),
     ],
 )
 def test_no_code_goes_to_such_kinds_of_numbers(number: str) -> None:

@@ -17,7 +17,7 @@ from .shards import ClusterSite, cluster_site
 from .site import Site, site
 
 Open = Callable[[Path], AbstractContextManager[Site | ClusterSite]]
-FAULTS = ("planned", "killed", "killed-ahead", "cut-off")
+FAULTS = ("planned", "killed", "killed-ahead", "cut-off", "replica-killed")
 STORES: Mapping[str, tuple[Open, int | None]] = {"sentinel": (site, 1), "cluster": (cluster_site, None)}
 """Each with the replicas that the service waits for where no setting says it; None: for all that follow."""
 
@@ -38,23 +38,30 @@ class Row:
     gap_s: float
     refused: int
     slowest_refusal_s: float
+    factors: int
+    factors_twice: int
+    steps_twice: int
+    factors_lost: int
 
     @property
     def is_broken(self) -> bool:
         """Whether something was good twice, or something that was accepted is not so any more."""
-        return bool(self.twice or self.unknown or self.spent_twice or self.forgotten)
+        counted = (self.twice, self.unknown, self.spent_twice, self.forgotten, self.factors_twice, self.factors_lost)
+        return any(counted)
 
     def text(self) -> str:
         """One line of the table."""
         return (
             f"{self.fault:<14}{self.accepted:>9}{self.twice:>16}{self.unknown:>9}{self.spent_twice:>13}{self.forgotten:>11}"
             f"{self.gap_s:>10.2f}{self.refused:>9}{self.slowest_refusal_s:>12.2f}"
+            f"{self.factors:>9}{self.factors_twice:>7}{self.factors_lost:>6}"
         )
 
 
 HEAD = (
     f"{'fault':<14}{'accepted':>9}{'approved twice':>16}{'unknown':>9}{'spent twice':>13}{'forgotten':>11}"
     f"{'gap (s)':>10}{'refused':>9}{'slowest (s)':>12}"
+    f"{'factors':>9}{'twice':>7}{'lost':>6}"
 )
 
 
@@ -83,6 +90,8 @@ def fail_over(opened: Open, fault: str, after_restart: str, replicas: int | None
         getattr(made, fault.replace("-", "_"))()
         time.sleep(AFTER_S)
         callers.finish()
+        # First, while the time steps that were used may still be shown.
+        factors_lost = callers.subjects.sweep()
         unknown, forgotten = callers.sweep()
         for process in processes:
             process.close()
@@ -98,6 +107,10 @@ def fail_over(opened: Open, fault: str, after_restart: str, replicas: int | None
         journal.longest_gap_s(),
         len(journal.refusals_s),
         slowest,
+        callers.subjects.told.count,
+        callers.subjects.told.twice(),
+        callers.subjects.told.steps_twice(),
+        factors_lost,
     )
 
 

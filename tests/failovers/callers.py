@@ -15,6 +15,7 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
 from otp_service.domain.starting import Started
 from otp_service.storage.background import BackgroundReading
+from otp_service.storage.factors import FactorTable
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
 from otp_service.storage.store_runs import StoreRuns
@@ -23,6 +24,7 @@ from otp_service.storage.verifications import Verifications
 
 from ..storage.harness import CODE, StoreHarness, fresh_number
 from .others import Acts, Operators, ToldOthers
+from .subjects import Subjects
 
 THREADS = 4
 T = TypeVar("T")
@@ -44,6 +46,7 @@ class Process:
         counting = Replicas(harness.store, harness.scripts, harness.keys, guard, replicas)
         runs = StoreRuns(harness.store, harness.scripts, harness.keys, told, after_restart)
         self.verifications = Verifications(harness.store, harness.scripts, harness.keys, harness.ring.ids, told)
+        harness.factors = FactorTable(harness.store, harness.scripts, harness.keys, harness.ring.ids, told)
         self._reading = BackgroundReading([runs.look, counting.look])
         self._reading.start()
 
@@ -81,6 +84,7 @@ class Callers:
         self._processes = processes
         self._acts = [Acts(process.harness, self.told) for process in processes]
         self._operators = Operators(self._acts)
+        self.subjects = Subjects([process.harness for process in processes])
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._call, args=(process,), daemon=True)
@@ -91,6 +95,7 @@ class Callers:
     def begin(self) -> None:
         """Let them call."""
         self._operators.begin()
+        self.subjects.begin()
         for thread in self._threads:
             thread.start()
 
@@ -99,6 +104,7 @@ class Callers:
         self._stopped.set()
         self.journal.ended = time.monotonic()
         self._operators.finish()
+        self.subjects.finish()
         for thread in self._threads:
             thread.join(30)
 

@@ -16,7 +16,7 @@ from otp_service.runtime import ports
 from ..conftest import wait_until
 from ..storage.servers import Server
 from .relay import Relay, node_address
-from .site import LATE_S, PARTITION_S
+from .site import LATE_S, PARTITION_S, WITHOUT_S
 
 NODE_TIMEOUT_MS = 2_000
 AWAY_S = 4.0
@@ -101,6 +101,12 @@ class ClusterSite:
         self.relays[0].late_s = LATE_S
         time.sleep(2 * LATE_S)
         self.killed()
+
+    def replica_killed(self) -> None:
+        """kill -9 of the replica, which stays away for a while."""
+        self.servers[3].kill()
+        time.sleep(WITHOUT_S)
+        self.servers[3] = Server(self._directory / "again", **self._settings[3])
 
     def cut_off(self) -> None:
         """The primary reaches no other node for a while, and none reaches it, but callers reach all of them."""

@@ -12,6 +12,8 @@ from .relay import SENTINELS, SERVERS, Relay
 SERVICE = "main"
 LATE_S = 0.7
 PARTITION_S = 12.0
+WITHOUT_S = 10.0
+"""A replica that was killed is away for so long: longer than anybody waits for it."""
 
 
 class Site:
@@ -82,6 +84,11 @@ class Site:
         self.relays[0].late_s = LATE_S
         time.sleep(2 * LATE_S)
         self.killed()
+
+    def replica_killed(self) -> None:
+        """kill -9 of a replica."""
+        self.servers[2].kill()
+        time.sleep(WITHOUT_S)
 
     def cut_off(self) -> None:
         """The primary reaches no server and no sentinel for a while, but callers reach it."""

@@ -36,7 +36,10 @@ class Recorder(Guard):
         if verdict.counted:
             flags = "nw" if verdict.way.warm else "n"
             place = f"{start.country}|{start.block_10k}|{start.block_1k}|{start.address or '-'}"
-            detail[record.FIELD] = f"{place}:{verdict.cost}:{flags}".replace(" ", "_")
+            turn = f"{attempt.at_ms}-{len(self.events)}"
+            detail[record.FIELD] = f"{place}:{verdict.cost}:{flags}|{turn}".replace(" ", "_")
+        elif verdict.known and self.counters.numbers[start.number].started_ms == attempt.at_ms:
+            detail[record.FIELD] = f"{start.country}|{start.block_10k}|{start.block_1k}|-:0:k|"
         self._latest[start.number] = f"v{len(self.events)}"
         self._event(EventType.REFUSED if verdict.refused else EventType.STARTED, start.number, attempt.at_ms, detail)
         return not verdict.refused
@@ -101,7 +104,7 @@ def test_a_number_that_was_approved_before_the_record_is_known(events: list[Even
     assert one.starts > one.judged
 
 
-@pytest.mark.parametrize("text", ["", "US|a|b", "US|a|b|c", "US|a|b|c:1:n|x", "|||"])
+@pytest.mark.parametrize("text", ["", "US|a|b", "--", "US|a|b|c:1:n", "US|a|b|c:1:n|x", "US|a|b|c|1-1", "||||"])
 def test_what_has_another_form_is_no_start_that_was_judged(text: str) -> None:
     """Events of before, or of a later version."""
     assert record.read("n", {"guard": text}) is None

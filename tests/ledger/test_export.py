@@ -76,6 +76,10 @@ def test_an_export_goes_on_where_it_was_cut_off(commands: Commands, tmp_path: Pa
         file.write("half a li")
     assert "0 records" in commands.run("audit", "export", "--format", "csv", "--out", str(out), "--resume")[2]
     assert out.read_text() == whole
+    assert "go on with --format csv" in commands.refused("audit", "export", "--out", str(out), "--resume")
+    out.write_text("another")
+    assert "another file" in commands.refused("audit", "export", "--format", "csv", "--out", str(out), "--resume")
+    assert out.read_text() == "another"
     assert "say nothing" in commands.refused("audit", "export", "--out", f"{out}.other", "--resume")
     assert "--out" in commands.refused("audit", "export", "--resume")
 
@@ -124,3 +128,48 @@ def test_erasing_by_a_command(commands: Commands) -> None:
     """Says what it did; a number that was never here is erased from nothing."""
     assert commands.data("audit", "erase", "+13125550000")["records"] == 0
     assert "E.164" in commands.refused("audit", "erase", "12")
+
+
+def test_the_tail_has_the_filters_of_the_api(commands: Commands) -> None:
+    """Type, verification, delivery, app and number; what it looked for is on record, and a number is not."""
+    shown = [json.loads(line) for line in commands.shows("audit", "tail", "--json").splitlines()]
+    one = next(event for event in shown if event["type"] == "verification.started")
+
+    def seen(*words: str) -> list[str]:
+        return [json.loads(line)["seq"] for line in commands.shows("audit", "tail", "--json", *words).splitlines()]
+
+    of_one = [event["seq"] for event in shown if event["verification_id"] == one["verification_id"]]
+    assert seen("--verification", one["verification_id"]) == of_one
+    approved = [event["seq"] for event in shown if event["type"] == "verification.approved"]
+    assert seen("--type", "verification.approved") == approved
+    queued = next(event for event in shown if event["type"] == "delivery.queued")
+    assert seen("--delivery", queued["delivery_id"]) == [queued["seq"]]
+    assert seen("--app", "shop", "--type", "delivery.queued", "--type", "reply.unclear") == [
+        event["seq"] for event in shown if event["type"] == "delivery.queued"
+    ]
+    assert seen("--number", "+13125559999") == []
+    assert seen("--verification", "nonsense") == []
+    assert "number" in commands.refused("audit", "tail", "--number", "12")
+    asked = [event["detail"] for event in map(json.loads, commands.shows("audit", "tail", "--json").splitlines())]
+    looked = [one for one in asked if one.get("command") == "audit tail"]
+    assert {"number", "verification", "delivery", "app", "type"} <= {name for one in looked for name in one}
+    assert [one["number"] for one in looked if "number" in one] == [True]
+    assert "13125559999" not in json.dumps(asked)
+
+
+def test_the_tail_goes_on_where_it_was(commands: Commands, tmp_path: Path, server_harness: StoreHarness) -> None:
+    """Nothing twice and nothing left out; a file of something else is refused. It is on record once a minute."""
+    kept = tmp_path / "position"
+    words = ("audit", "tail", "--json", "--type", "reply.unclear", "--position", str(kept))
+    assert len(commands.shows(*words).splitlines()) == 1
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert commands.shows(*words) == ""
+    server_harness.raw.delete(*server_harness.raw.keys("*unclear*"))
+    server_harness.optouts.record_unclear("1" * 20, "+1", None)
+    assert [json.loads(line)["type"] for line in commands.shows(*words).splitlines()] == ["reply.unclear"]
+    reads = commands.shows("audit", "tail", "--json", "--type", "audit.read").splitlines()
+    assert len([one for one in map(json.loads, reads) if one["detail"]["type"] == ["reply.unclear"]]) == 1
+    kept.write_text("1-1\n")
+    assert "shards" in commands.refused(*words)
+    kept.write_text("nonsense")
+    assert "says nothing" in commands.refused(*words)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, event, text
@@ -13,8 +14,12 @@ from otp_service.ledger import erasing, reading, writing
 from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
 from otp_service.ledger.migrations import migrate
 from otp_service.ledger.pages import page_query
+from otp_service.receivers.outgoing import Outgoing
+from otp_service.signed_log.bringing import ToAddress
 from otp_service.signed_log.checking import check_promises
 from otp_service.signed_log.evidence import Gathering, Question, answering, gather
+from otp_service.signed_log.new_log import begin_new_log
+from otp_service.signed_log.outlets import Outlets
 from otp_service.signed_log.own_log import OwnLog
 from otp_service.signed_log.promises import Promise
 from otp_service.signed_log.reading import LogReader
@@ -25,6 +30,7 @@ from otp_service.transparency.bundles import verify_bundle
 from otp_service.transparency.checkpoints import read_checkpoint
 from otp_service.transparency.cosignatures import cosign
 
+from ..signed_log.post_receiver import receiving
 from ..storage.harness import CODE, SHARDS, StoreHarness, at_once, fresh_number
 from ..transparency.signing import witness_signer
 from .harness import LedgerHarness, leaf_hashes, read_all
@@ -134,6 +140,7 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
     own = OwnLog(ledger.database, signers, "", opening_of(harness.ring))
     report = own.verify(None, [], lambda _done, _total: None)
     assert (report.finding, report.signed) == (None, ledger.size())
+    assert own.verify(None, [], lambda _done, _total: None, (2, 3)).span == (2, 3)
     seqs = answering(ledger.database, Question(verification=ref.token))
     files = gather(ledger.database, seqs, None, Gathering(own.keys(), harness.ring.open, {}))
     assert verify_bundle(files, own.keys().keys[0]).disclosed == len(seqs) == 3
@@ -144,3 +151,24 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
     (followed,) = log_state(ledger.database).witnesses
     assert (followed.key, followed.size) == (str(witness.key), report.signed)
     assert [breach.promise for breach in check_promises(ledger.database, 0, None).breaches] == [Promise.SENT]
+
+
+def test_checkpoints_are_brought_from_postgresql(ledger: LedgerHarness, tmp_path: Path) -> None:
+    """By one of two workers; and the log of a database that was rolled back ends."""
+    signers = signers_of(lambda: ledger.store.ring)
+    signer = LogSigner(ledger.database, "otp.example/audit", signers, ledger.store.now, tmp_path / "checkpoint")
+    signer.sign_if_due()
+    with receiving(lambda _: (204, b"")) as server:
+        outlet = ToAddress(ledger.database, Outgoing(server.url, allow_private=True).post, 1_000)
+        workers = [Outlets(ledger.database, [outlet], ledger.store.now) for _ in range(2)]
+
+        def bring(outlets: Outlets) -> None:
+            with suppress(LedgerUnavailable):  # two that begin at the same moment: one of them tries again
+                assert list(outlets.bring_what_is_due()) == []
+
+        at_once([partial(bring, one) for one in workers])
+        assert len(server.seen) == 1
+    with ledger.database.writing() as connection:
+        connection.execute(text("UPDATE log_checkpoints SET size = -1"))
+    begun = begin_new_log(ledger.database, signers, tmp_path / "checkpoint", "otp.example/audit", 1)
+    assert (begun.ended, log_state(ledger.database).origin) == ("otp.example/audit", begun.origin)

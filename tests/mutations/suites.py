@@ -15,6 +15,7 @@ _VERIFICATION = (
 _DELIVERY = (
     *("begin_send", "send_results", "sender_failover", "delivery_reports", "report_order", "closed_deliveries"),
     *("polling", "replaced_sends", "held_routes", "last_sender", "counted_sends", "late_answers", "unknown_senders"),
+    "outbox",
 )
 _TABLE: Sequence[tuple[str, Sequence[str]]] = (
     (f"{LUA}/verification/*", _VERIFICATION),
@@ -32,7 +33,7 @@ _TABLE: Sequence[tuple[str, Sequence[str]]] = (
     (f"{LUA}/process/*", ("fleet",)),
     (f"{LUA}/sealed/*", ("sealed_values",)),
     (f"{LUA}/store/*", ("store_runs", "replicas")),
-    (f"{LUA}/factor/*", ("factors", "store_runs")),
+    (f"{LUA}/factor/*", ("exact_factors", "factors", "store_runs")),
     (f"{LUA}/_guard.lua", ("replicas",)),
     (f"{LUA}/_runs.lua", ("store_runs", "replicas")),
     (f"{LUA}/_life.lua", ("store_runs", *_VERIFICATION)),

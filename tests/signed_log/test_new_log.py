@@ -1,5 +1,6 @@
 """A ledger that was rolled back gets a new log with another name; the old one's checkpoints are put aside."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,13 @@ from otp_service.witness.following import Follower
 from otp_service.witness.identity import load_or_make
 from otp_service.witness.memory import MemoryFile
 
+from ..transparency.signing import SmallLog
 from ..witness.test_following import LocalLog
 from .harness import ORIGIN, SignedHarness
+from .test_commands import log
+from .test_commands import run as run_command
+
+__all__ = ["log"]
 
 
 def signer(log: SignedHarness, kept: Path, origin: str = ORIGIN) -> LogSigner:
@@ -95,3 +101,21 @@ def test_old_checkpoints_that_cannot_be_put_aside(signed: SignedHarness, tmp_pat
     assert kept.exists()
     with pytest.raises(LogDamaged, match="rolled back"):
         signer(signed, kept).sign()
+
+
+def test_the_command(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It refuses while the log is good, and prints the key that everybody has to be told."""
+    kept = tmp_path / FILE
+    signer(log, kept).sign_if_due()
+    words = ("ledger", "accept-restore", "--new-log")
+    status, printed = run_command(capsys, *words)
+    assert (status, "it goes on as it is" in printed) == (1, True), printed
+    log.run("DELETE FROM log_checkpoints")
+    status, printed = run_command(capsys, "audit", "verify")
+    assert (status, printed.startswith("rolled_back: ")) == (1, True), printed
+    status, printed = run_command(capsys, *words, "--json")
+    assert status == 0, printed
+    assert re.search(r'"origin": "otp.example/audit/\d{8}t\d{6}z"', printed)
+    kept.write_text(str(SmallLog(3).checkpoint()))
+    status, printed = run_command(capsys, "audit", "verify")
+    assert (status, "keeps a checkpoint of another log, otp.example/audit:" in printed) == (0, True), printed

@@ -7,8 +7,9 @@ import pytest
 from otp_service.diagnosis.signed_log import TRIES, check_signed_log
 from otp_service.receivers.outgoing import MOST_BYTES, NotPosted, Outgoing
 from otp_service.signed_log.bringing import ToAddress
+from otp_service.signed_log.openssl_ts import verify_timestamp
 from otp_service.signed_log.outlets import FIRST_PAUSE_MS, LEASE_MS, LONGEST_PAUSE_MS, Outlets
-from otp_service.signed_log.timestamps import EVERY_MS, ToTimestamping, timestamp_for, verify_timestamp
+from otp_service.signed_log.timestamps import EVERY_MS, ToTimestamping, timestamp_for
 from tests.conftest import needs_program
 
 from .harness import SignedHarness
@@ -109,10 +110,11 @@ def test_a_timestamp_a_day(signed: SignedHarness, tmp_path: Path) -> None:
         assert stamped is not None
         assert stamped.note == signed.notes()[0]
         note, response = stamped.note.encode(), stamped.response
-        assert verify_timestamp(note, response, authority.authorities) is None
+        fault, at = verify_timestamp(note, response, authority.authorities)
+        assert (fault, at.endswith(" GMT")) == (None, True)
         for wrong in ((note + b"x", response, authority.authorities), (note, response, other.authorities)):
-            assert verify_timestamp(*wrong)
-        assert verify_timestamp(note, response[:-1] + bytes([response[-1] ^ 1]), authority.authorities)
+            assert verify_timestamp(*wrong)[0]
+        assert verify_timestamp(note, response[:-1] + bytes([response[-1] ^ 1]), authority.authorities)[0]
         sign(signed)
         for answer in (other.answer, lambda _: (200, response), lambda _: (200, b"nothing"), lambda _: (500, b"")):
             server.answer = answer

@@ -39,6 +39,7 @@ from .api_keys import keys_of
 from .factors import every_factor
 from .guard import every_guard
 from .harness import ALL_EXPORTED, BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
+from .spending import every_spend
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
 BLOCKED = Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True)
@@ -287,6 +288,7 @@ def other_places(harness: StoreHarness) -> None:
     dead_letters(harness)
     every_factor(harness)
     every_guard(harness)
+    every_spend(harness)
     support(harness)
     runs(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)

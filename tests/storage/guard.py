@@ -21,6 +21,7 @@ from otp_service.usecases.guard import Guard, GuardedStarts, GuardReports, Notes
 from .harness import CODE, POOL, UNCAPPED, StoreHarness, word
 
 CLOCK = "test:clock"
+_EVENT = "redis.call('XADD', audit, '*'"
 _TIME = "local t = redis.call('TIME')\n  return t[1] * 1000 + math.floor(t[2] / 1000)"
 
 
@@ -29,6 +30,7 @@ class Clocked(Scripts):
 
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
         text = script.text.replace(_TIME, f"return tonumber(redis.call('GET', '{CLOCK}'))")
+        text = text.replace(_EVENT, f"{_EVENT[:-3]}redis.call('GET', '{CLOCK}') .. '-*'")
         return self._client.eval(text, len(keys), *keys, *(["", *args] if script.guarded else args))
 
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 from otp_service.domain.admission import OuterAnswer
 from otp_service.domain.policy import Slot
+from otp_service.domain.prices import ExpectedCost
 from otp_service.storage.limits import Limits
 from otp_service.storage.outer import Outer
 from otp_service.storage.schema import Keys
 from otp_service.storage.scripts import Scripts
+from otp_service.storage.spend import ExpectedCosts
 from otp_service.usecases.ports import OuterStore
 
 
@@ -22,7 +24,8 @@ class Slots:
     @classmethod
     def over(cls, scripts: Scripts, keys: Keys, *, is_cluster: bool = False) -> "Slots":
         """Slots in a store, as the service has them."""
-        return cls(Outer(scripts, {Slot: Limits(keys, is_cluster=is_cluster)}))
+        limits = Limits(keys, is_cluster=is_cluster)
+        return cls(Outer(scripts, {Slot: limits, ExpectedCost: ExpectedCosts(keys)}))
 
     def acquire(self, slots: Sequence[Slot]) -> int:
         """Take all or none: 0, or the milliseconds until the limits that refuse let one through."""

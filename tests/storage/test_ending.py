@@ -11,6 +11,7 @@ from otp_service.domain.ids import Reference
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS
 from otp_service.domain.verification import Status
 from otp_service.storage.record_views import CLOCK_PLAY_MS
+from otp_service.storage.schema.fields import Record
 from otp_service.storage.script_files import load
 from tests.conftest import wait_until
 
@@ -107,6 +108,21 @@ def test_a_receipt_is_spent_once_of_fifty_at_once(harness: StoreHarness) -> None
     assert sum(answer.first for answer in answers) == 1
     assert len({answer.at_ms for answer in answers}) == 1
     assert harness.events(ref).count("receipt.redeemed") == 1
+
+
+def test_who_redeemed_is_told_so_again_in_any_run_of_the_store(harness: StoreHarness) -> None:
+    """A failover may come between the step and its answer. Anybody else is told that the receipt is over."""
+    ref, operation = harness.start(fresh_number()).reference, word("redeem-")
+    harness.check(ref, CODE, receipt_id="r")
+
+    def redeem(operation: str) -> object:
+        return harness.verifications.redeem(operation, ref, "shop", "r", harness.now() + 60_000)
+
+    first = redeem(operation)
+    assert isinstance(first, Redeemed)
+    harness.set_record(ref, {Record.RUN: "another"})
+    assert redeem(operation) == first
+    assert redeem(word("redeem-")) == NotFound()
 
 
 def test_only_this_approvals_receipt_in_its_time_counts(harness: StoreHarness) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from otp_service.domain.ending import NotFound
+from otp_service.domain.ending import NotFound, Redeemed
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.factor_checking import (
     ApprovedCode,
@@ -336,6 +336,11 @@ def test_a_store_that_was_put_back_takes_no_step_of_before(server_harness: Store
     assert tries(harness, subject) == 0
     harness.raw.hset(run, mapping={**noted, StoreRun.SINCE: harness.now() - 90_000})
     assert isinstance(next_step(receipt), FactorApproved)
+    # Who spent it and was not told is told so in any run.
+    spending = operation()
+    assert isinstance(harness.factors.redeem(spending, subject, app, receipt, harness.now() + 60_000), Redeemed)
+    harness.raw.set(harness.keys.factor_receipt(subject.hash, receipt), f"another|{spending}|5", keepttl=True)
+    assert harness.factors.redeem(spending, subject, app, receipt, 0) == Redeemed(5, True, mask="", purpose="")
     # A receipt of another run may have been spent.
     spent = harness.keys.factor_receipt(subject.hash, receipt)
     harness.raw.set(spent, "another||", keepttl=True)

@@ -148,6 +148,7 @@ def test_what_cannot_be_set_aside_stays_and_delays_nothing(harness: StoreHarness
     assert letters.list() == []
     (job,) = harness.outbox.read_new([shard], 10, 0.001)
     assert job.reference == ref
+    assert harness.raw.zscore(harness.keys.timers(shard), "nonsense") == 1.0
     harness.due_timers.due(10)
     assert {one.text for one in letters.list()} == {"delivery=nonsense", "nonsense"}
     assert letters.replay(found) == 0

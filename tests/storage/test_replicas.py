@@ -11,9 +11,9 @@ import pytest
 
 from otp_service.domain.callback import Callback
 from otp_service.domain.checking import Approved
-from otp_service.domain.ending import Ended
+from otp_service.domain.ending import Ended, Redeemed
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.factor_checking import ApprovedCode, Confirmed, SentCode
+from otp_service.domain.factor_checking import ApprovedCode, Confirmed, FactorApproved, FactorGuess, SentCode
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage import replicas
@@ -28,7 +28,7 @@ from tests.conftest import wait_until
 from tests.e2e.in_process import Commands
 
 from .api_keys import keys_of
-from .factors import enroll, new_reference, new_subject, operation, step_of
+from .factors import active, enroll, new_reference, new_subject, operation, step_of
 from .harness import CODE, StoreHarness, fresh_number
 from .loops import LoopThread
 from .servers import Server, watched
@@ -177,10 +177,16 @@ def test_a_write_that_a_replica_has_not_taken_is_refused_and_the_repeat_is_told_
     harness = three.harness
     ref = harness.start(fresh_number()).reference
     command, guess = harness.start_command(fresh_number()), harness.guess(ref, CODE)
+    other, subject = harness.start(fresh_number()).reference, new_subject(harness)
+    assert isinstance(harness.check(other, CODE, receipt_id="r"), Approved)
+    steps = [(active(harness, subject).token, step_of(harness) + 1)]
+    of_factor = FactorGuess(operation(), subject, "login", operation(), steps)
+    redeem = partial(harness.verifications.redeem, operation(), other, "shop", "r", harness.now() + 60_000)
     three.replicas[1].hang()
     for _ in range(2):
         refused(lambda: harness.verifications.start(command))
-    refused(lambda: harness.verifications.check(guess))
+    for act in (partial(harness.verifications.check, guess), partial(harness.factors.check, of_factor), redeem):
+        refused(act)
     three.replicas[1].go_on()
     wait_until(three.works, 30, "the replica's return")
     again = harness.verifications.start(command)
@@ -188,6 +194,10 @@ def test_a_write_that_a_replica_has_not_taken_is_refused_and_the_repeat_is_told_
     assert again.replayed
     assert isinstance(harness.verifications.check(guess), Approved)
     assert harness.check(ref, CODE) == Ended(Status.APPROVED)
+    assert isinstance(harness.factors.check(of_factor), FactorApproved)
+    redeemed = redeem()
+    assert isinstance(redeemed, Redeemed)
+    assert redeemed.first
 
 
 def test_a_callback_is_sent_when_every_replica_has_it(three: Guarded) -> None:

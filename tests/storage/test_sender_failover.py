@@ -208,6 +208,15 @@ def test_eight_workers_claim_the_next_sender_once(harness: StoreHarness) -> None
         assert harness.events(ref).count("delivery.fell_back") == 1
 
 
+def test_what_was_followed_is_not_followed_again(harness: StoreHarness) -> None:
+    """A report of the first one's failure comes late, and there is a third sender."""
+    ref, job = begun(harness, TRIO)
+    harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
+    failover(harness, ref)
+    assert harness.apply(ref, "delivery_failed") == "moved"
+    assert deliveries(harness, ref) == [("pool", "failed"), ("same_profile", "queued")]
+
+
 def test_a_refusal_a_report_and_the_timer_claim_one(harness: StoreHarness) -> None:
     """Whichever is first."""
     for _ in range(5):
@@ -245,6 +254,7 @@ def test_while_a_sender_is_paused_the_next_one_sends(harness: StoreHarness) -> N
     assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "failed_over"
     assert harness.record(ref)["1:error_code"] == "sender_down"
     assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "waiting"
+    assert len(detail(harness, ref, "delivery.put_off")) == 1
     assert harness.deliveries.record_held(harness.requeue(ref, 2), "sender_down", "a pause", 2_000) == "waiting"
     assert detail(harness, ref, "delivery.put_off") == [{"reason": "a pause", "wait_ms": 2_000}]
     assert wait_on(harness, ref, "retry", 2) == pytest.approx(2_000, abs=1_000)

@@ -256,10 +256,13 @@ def test_where_codes_end_nothing_is_undecided(machine: Machine) -> None:
 
 
 def test_whose_code_the_store_has_ended_may_ask_again_at_once(machine: Machine) -> None:
-    """Once, whether a check has said that it is over or not. The caps count every message, and an own end none less."""
+    """Once, whether a check has said that it is over or not, and however often it was sent. The caps count every
+    message, and an own end none less."""
     process, harness = machine.process(END_CODES), machine.harness
-    told, untold, canceled = numbers = [fresh_number() for _ in range(3)]
+    told, untold, canceled, resent = numbers = [fresh_number() for _ in range(4)]
     refs = {number: harness.start(number).reference for number in numbers}
+    harness.age(refs[resent], 40_000)
+    assert harness.start(resent).reference == refs[resent]
     machine.cancel(refs[canceled])
     machine.restart()
     assert process.beat() == ENDED
@@ -276,6 +279,8 @@ def test_whose_code_the_store_has_ended_may_ask_again_at_once(machine: Machine) 
         assert [(sent.app, sent.purpose) for sent in known.sends] == [("shop", "login"), ("shop", "")]
         used = {one.name: one.used for one in budgets(known, SHOP, EVERYWHERE) if one.used}
         assert used == {"resend_after": 1, "starts_per_number": 2, "service.sends_per_number": 2}
+    harness.start(resent)
+    assert [sent.purpose for sent in people.remembered(harness.hash_of(resent)).sends] == ["login", "", ""]
 
 
 def test_each_shard_of_a_cluster_has_a_run_of_its_own(harness: StoreHarness) -> None:

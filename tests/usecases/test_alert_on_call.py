@@ -92,6 +92,14 @@ def test_a_profile_that_is_not_ours_raises_no_alert(scenario: Scenario, profile:
     assert scenario.alerts.waiting == []
 
 
+def test_much_of_an_apps_limit_is_reported_with_what_follows(scenario: Scenario) -> None:
+    """Each level by itself."""
+    for percent in (80, 100, 100):
+        scenario.use_case().app_spend("shop", percent)
+    texts = [alert.text for alert in scenario.alerts.waiting]
+    assert [text.partition("has ")[2][:12] for text in texts] == ["spent 80 per", "reached its "]
+
+
 def test_one_group_message_goes_to_all_on_call(scenario: Scenario) -> None:
     """From the configured number, with a key that names the alert; then the queue is empty."""
     scenario.use_case().refused(CLOSED, POOL)

@@ -17,7 +17,8 @@ from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import App, Policy, Sender, SenderKind
 from otp_service.keyring import create, parse
 from otp_service.usecases.audit_cursors import AuditCursors, next_positions
-from otp_service.usecases.browse import MAX_PAGE, AuditFilter, AuditPage, Browse, as_seen
+from otp_service.usecases.audit_filters import AuditFilter
+from otp_service.usecases.browse import MAX_PAGE, AuditPage, Browse, as_seen
 from tests.fakes import FakeAuditReader, FakeKeyIds, FakeOptOuts, FakeVerifications, verification_view
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))

@@ -88,4 +88,16 @@ key = "client_ip"
 event = "wrong_code"
 rules = [{limit = 2, per = "1h"}]
 apps = ["guessed"]
+
+[apps.spending]
+brand = "Spending"
+route = ["pool", "backup"]
+resend_after = ["0s"]
+daily_spend_limit = 0.125
+
+[apps.spending.guard]
+mode = "off"
+
+[prices]
+segments = {US = 0.01, CA = 0.05}
 """

@@ -213,6 +213,16 @@ def test_a_lost_answer_is_given_again(ann: Person) -> None:
         ann.api.store.delete(key)
     assert ann.api.call("POST", "/verify/check", body, headers=named).body == first.body
     ann.check(body["code"]).problem(410, "code_used")
+    # Also when the app shows that code no longer, as a minute later: here it has another app's secret.
+    other = ann.enrolled()
+    (key,) = ann.api.store.scan_iter(match="*:subject:*")
+    for field in (":sealed", ":sealed:2"):
+        value = ann.api.store.hget(key, other.removeprefix("fac_") + field)
+        ann.api.store.hset(key, factor_id.removeprefix("fac_") + field, value)
+    for name in ann.api.store.scan_iter(match="otp:idempotency:*"):
+        ann.api.store.delete(name)
+    assert ann.api.call("POST", "/verify/check", body, headers=named).body == first.body
+    ann.check(body["code"]).problem(422, "code_incorrect")
 
 
 def test_a_secret_whose_key_is_gone_is_no_wrong_code(ann: Person) -> None:

@@ -106,6 +106,16 @@ def test_all_limits_beside_the_number_share_one(quiet: ApiHarness) -> None:
     assert trips(quiet, lambda: quiet.start(number, "default", **address)) == 3
 
 
+def test_a_spend_limit_shares_it_with_other_limits(quiet: ApiHarness) -> None:
+    """One for both, one for the number; a refusal by the number gives the price back in one more."""
+    quiet.started(quiet.number(), "spending", client_ip="203.0.113.8")
+    number = quiet.number()
+    assert trips(quiet, lambda: quiet.start(number, "spending")) == 2
+    assert trips(quiet, lambda: quiet.start(quiet.number(), "spending", client_ip="203.0.113.8")) == 2
+    assert quiet.start(number, "spending").status == 200
+    assert trips(quiet, lambda: quiet.start(number, "spending")) == 3
+
+
 def test_limits_of_the_configuration_share_it_too(quiet: ApiHarness) -> None:
     """However many a start meets; and a check has none beside its own, unless wrong codes are limited apart."""
     words = {"client_ip": "203.0.113.8", "device_id": "d", "limit_keys": {"account": "a", "crowd": "c"}}

@@ -133,9 +133,9 @@ def test_a_forked_log_gets_one_history_cosigned(signed: SignedHarness, two: list
         grow(signed, 2)
         grow(fork, 2)
         assert bring(signed, one) == bring(fork, other) == []
-        for log, stranger in ((signed, other), (fork, one)):
-            (failed,) = bring(log, stranger)
-            assert failed.target == f"witness {stranger.signer.key.name}"
+        for log, foreign in ((signed, other), (fork, one)):
+            (failed,) = bring(log, foreign)
+            assert failed.target == f"witness {foreign.signer.key.name}"
         assert (cosigned_by(signed, *two), cosigned_by(fork, *two)) == (["one.example"], ["two.example"])
     assert any(line.startswith("NOT COSIGNED (409)") for line in one.told)
     fork.database.close()

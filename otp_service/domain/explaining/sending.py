@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ..delivery import MARGIN_MS, DeliveryStatus
 from ..failover import Blamed, blamed
 from ..policy import Channel, NumberLimits, Sender
+from ..prices import SPEND_LIMIT
 from .courses import Course, Delivery
 from .history import History
 from .record import Explanation, Happened, RefusalOf, Step, checked, taken
@@ -97,6 +98,8 @@ def explain_suppressed(event: Happened, history: History, everywhere: NumberLimi
         "already_delivered": _has_arrived(course, delivery),
         "opted_out": _stopped(event, history, delivery),
         "too_many_wrong_codes": spent(history, event, everywhere) is not None,
+        # What the whole app had spent then is not known here.
+        SPEND_LIMIT: reason == SPEND_LIMIT and history.app_of(event).spend_limit is not None,
     }
     steps = (
         checked(reason, "it stands in the way", holds=found.get(reason, False)),

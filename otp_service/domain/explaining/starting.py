@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..guard import record as guard_record
 from ..limits import RESERVED
 from ..person import Budget, budgets
 from ..policy import Channel, NumberLimits, Sender, SenderKind
+from ..prices import SPEND_LIMIT
 from ..routing import of_channel
 from .courses import Course
 from .history import History
@@ -49,6 +51,8 @@ def explain_start(event: Happened, history: History, everywhere: NumberLimits) -
 def explain_refusal(event: Happened, history: History, everywhere: NumberLimits) -> Explanation:
     """A start that was refused, by whatever refuses first."""
     recorded = _recorded(event)
+    if recorded.limit == SPEND_LIMIT:
+        return _by_spend_limit(event, history, recorded)
     if recorded.code == "guard_refused":
         return _by_guard(event, history, recorded)
     if "risk" in event.detail:
@@ -70,8 +74,12 @@ def _recorded(event: Happened) -> _Refusal:
 def _guard(event: Happened, history: History) -> Step:
     if _is_known(event, history):
         return Step("the guard against pumping", "a number that was approved lately passes", "passes")
-    judged = event.detail.get("guard")
-    rule = "the guard's budgets have room" if judged else "a known number, a count that covers it, or no guard"
+    judged = guard_record.read("", event.detail)
+    rule = (
+        "the guard's budgets have room"
+        if judged and judged.is_judged
+        else "a known number, a count that covers it, or no guard"
+    )
     return taken("the guard against pumping", rule)
 
 
@@ -79,6 +87,15 @@ def _is_known(event: Happened, history: History) -> bool:
     app = history.app_of(event)
     approved = history.approved.get(app.name)
     return approved is not None and event.at_ms < approved + app.guard.known_for_ms
+
+
+def _by_spend_limit(event: Happened, history: History, recorded: _Refusal) -> Explanation:
+    limited = history.app_of(event).spend_limit is not None
+    steps = (
+        checked("the daily spend limit", "the app has one", holds=limited),
+        taken("what the app has spent", "the message's price does not fit: `otp-service guard spend` has the sums"),
+    )
+    return Explanation(str(recorded), str(recorded) if limited else "accepted", steps)
 
 
 def _by_guard(event: Happened, history: History, recorded: _Refusal) -> Explanation:

@@ -1,9 +1,12 @@
 """What the audit record keeps of a start that the guard judged, so that another policy can be tried on it.
 
 `verification.started`, `verification.resent` and a `verification.refused` by the guard have it in `detail.guard`:
-`country|block_10k|block_1k|address:cost:flags`. Blocks and address are keyed hashes, `-` for no address. Flags are
-those of the store: `n`, then `w` for a warm block, `o` in an outage, `a` if it took from the total, `c` and `t` for
-probes. A start without it was of a known number, or paid for by an earlier count.
+`country|block_10k|block_1k|address:cost:flags|at_ms-turn`. Blocks and address are keyed hashes, `-` for no address.
+Flags are those of the store: `n`, then `w` for a warm block, `o` in an outage, `a` if it took from the total, `c` and
+`t` for probes; `k` alone for a start that counts as one of a known number: the first in a day, and no budget was asked
+about it. The last part is when the budgets judged it, in milliseconds, and its place among the app's starts; a known
+number has none. `-` alone: the guard left the start alone, and knows the number from before. Any other start changed no
+budget: it was of a known number on the same day, paid for by an earlier count, or left alone.
 """
 
 from collections.abc import Mapping
@@ -12,25 +15,52 @@ from typing import Any
 
 from .rules import Start
 
-FIELD = "guard"
+FIELD, ALONE = "guard", "-"
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedStart:
-    """A start that the guard judged, and whether its block was warm."""
+    """A start that the guard counted. `known`: of a known number; `alone`: it was left alone; else it was judged.
+
+    `warm`: its block was. `at_ms` and `turn`: when it was judged, and the order of the app's starts; else 0.
+    """
 
     start: Start
-    warm: bool
+    warm: bool = False
+    known: bool = False
+    alone: bool = False
+    at_ms: int = 0
+    turn: int = 0
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the budgets were asked."""
+        return not (self.known or self.alone)
 
 
 def read(number: str, detail: Mapping[str, Any]) -> JudgedStart | None:
     """What an event's detail keeps of a start; None where it keeps nothing, or nothing of this form."""
     parts = str(detail.get(FIELD, "")).split("|")
-    taken = parts[-1].split(":")
-    if len(parts) != 4 or len(taken) != 3:
+    if parts == [ALONE]:
+        return JudgedStart(Start(number, "", "", ""), alone=True)
+    if len(parts) != 5:
         return None
-    country, block_10k, block_1k, _ = parts
-    address, cost, flags = taken
-    known_user = cost not in ("1", "1.0")
-    address = "" if address == "-" else address
-    return JudgedStart(Start(number, block_10k, block_1k, country, address, known_user), "w" in flags)
+    country, block_10k, block_1k, taken, turn = parts
+    address, cost, flags = _three(taken)
+    if not flags:
+        return None
+    start = Start(
+        number, block_10k, block_1k, country, "" if address == "-" else address, cost not in ("0", "1", "1.0")
+    )
+    if flags == "k":
+        return JudgedStart(start, known=True)
+    at_ms, _, place = turn.partition("-")
+    if not (at_ms.isdecimal() and place.isdecimal()):
+        return None
+    return JudgedStart(start, "w" in flags, at_ms=int(at_ms), turn=int(place))
+
+
+def _three(taken: str) -> tuple[str, str, str]:
+    address, _, rest = taken.partition(":")
+    cost, _, flags = rest.partition(":")
+    return address, cost, flags

@@ -207,6 +207,26 @@ def give_back(
     return reports
 
 
+def uncount(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) -> Taken | None:
+    """A counted send was never accepted: its count pays for one less. What it took, if it was the last of them."""
+    number = counters.numbers.get(start.number)
+    if number is None or not (number.taken and number.sends) or now_ms >= number.counted_ms + policy.counted_for_ms:
+        return None
+    number.sends -= 1
+    if number.sends:
+        return None
+    *before, last = number.taken
+    number.taken = tuple(before)
+    number.counted_ms, number.sends = (number.counted_ms, policy.sends_per_count) if before else (0, 0)
+    return last
+
+
+def give_back_unsent(counters: Counters, start: Start, taken: Taken, now_ms: int, policy: GuardPolicy) -> None:
+    """Give back what `uncount` said. Of `start` only blocks and country are looked at."""
+    records = _kept(counters, replace(start, address=taken.address), create=False)
+    _release(records, start, taken, taken.cost, now_ms=now_ms, policy=policy)
+
+
 def _release(records: Records, start: Start, taken: Taken, amount: float, *, now_ms: int, policy: GuardPolicy) -> None:
     limits = Limits.of(records.total, records.country, now_ms, policy)
     for place in places(records, Way(taken.warm, taken.outage, taken.total), limits, policy):

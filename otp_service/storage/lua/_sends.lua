@@ -44,15 +44,17 @@ local function caps_wait(sends, rules, now)
   return worst
 end
 
--- Take the latest send out of the ladder: the store has ended its code, and the person asks for another one at once. It
--- counts in the caps as before.
-local function give_back(sends, app, purpose)
-  local at = table.remove(sends.own, 1)
-  local entry = at and send_entry(at, app, purpose)
-  for i, each in ipairs(sends.entries) do
-    if each == entry then
-      sends.entries[i] = send_entry(at, app, '')
-      return
+-- Take the sends since `since` out of the ladder: the store has ended their code, and the person asks for another one at
+-- once. They count in the caps as before.
+local function give_back(sends, app, purpose, since)
+  while sends.own[1] and sends.own[1] >= since do
+    local at = table.remove(sends.own, 1)
+    local entry = send_entry(at, app, purpose)
+    for i, each in ipairs(sends.entries) do
+      if each == entry then
+        sends.entries[i] = send_entry(at, app, '')
+        break
+      end
     end
   end
 end

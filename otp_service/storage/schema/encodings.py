@@ -235,8 +235,12 @@ GuardStart = Encoding("|", ("mode", "address", "cost", "on_record"))
 """What the budgets look at of a start, beside its place. Address: keyed hash, empty for none. On record 1: events may
 hold it."""
 
-GuardJudged = Encoding("|", ("place", "taken"))
-"""What is on record of a start that the guard judged: `GuardPlace` and `GuardTaken`, see `domain.guard.record`."""
+GuardJudged = Encoding("|", ("place", "taken", "turn"))
+"""What is on record of a start that the guard judged: `GuardPlace`, `GuardTaken` and `GuardTurn`, see
+`domain.guard.record`."""
+
+GuardTurn = Encoding("-", ("at_ms", "turn"))
+"""When the budgets judged a start, and which of the app's starts it was."""
 
 GuardedNumber = Encoding("|", ("approved_ms", "counted_ms", "sends", "started_ms", "region", "block_10k"))
 """What the guard knows of a number in an app; 0 is never. Counted: when its count began, and how many sends it covers

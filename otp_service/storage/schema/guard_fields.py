@@ -42,6 +42,8 @@ class Guard:
     """The first start of the app."""
     APPROVALS: Final = "approvals"
     """How many there were."""
+    TURN: Final = "turn"
+    """How many starts were judged and counted: the order of those on record."""
     WARM_BLOCK: Final = "warm_block:"
     """Followed by a block of 10,000 numbers (a keyed hash): its first and its last approval, `GuardWarmBlock`."""
     NOVELTY: Final = "novelty_ms"

@@ -29,7 +29,7 @@ from ..verify.refusals import NOT_FOUND, tries_spent
 from ..verify.start_request import CountedRequest
 from ..verify.tell_numbers import TellNumbers
 from . import refusals
-from .guesses import Candidates, digit_candidates, recovery_candidates, shown_steps
+from .guesses import Candidates, approved_steps, digit_candidates, recovery_candidates, shown_steps
 
 
 class FactorRequest(CountedRequest, Protocol):
@@ -95,8 +95,10 @@ class CheckFactors:
         found = self._candidates(app, subject, factors, request.code, purpose)
         if not found.any:
             return refusals.NO_FACTOR
-        steps = self._steps(found, request.code, factors.now_ms)
-        guess = self._guess(subject, purpose, found, steps, request_key)
+        operation_id, receipt_id = self._names(request_key)
+        # A repeat may come when the app shows another code.
+        steps = approved_steps(found, operation_id) or self._steps(found, request.code, factors.now_ms)
+        guess = FactorGuess(operation_id, subject, purpose, receipt_id, steps, found.recovery, found.sent is not None)
         answer = self._store.check(guess)
         if isinstance(answer, TryTaken) and found.sent is not None:
             return self._judge_sent(app, guess, found, answer, self._sent.sent(app, found.sent, request, request_key))
@@ -122,20 +124,6 @@ class CheckFactors:
         if judged:
             return refusals.wrong(taken.checks_left)
         return refusals.NO_FACTOR if verdict.code == NOT_FOUND.code else verdict
-
-    def _guess(
-        self, subject: Subject, purpose: str, found: Candidates, steps: list[tuple[str, int]], request_key: str
-    ) -> FactorGuess:
-        operation_id, receipt_id = self._names(request_key)
-        return FactorGuess(
-            operation_id=operation_id,
-            subject=subject,
-            purpose=purpose,
-            receipt_id=receipt_id,
-            steps=steps,
-            recovery=found.recovery,
-            more=found.sent is not None,
-        )
 
     def _steps(self, found: Candidates, code: str, now_ms: int) -> list[tuple[str, int]]:
         try:

@@ -53,6 +53,11 @@ def recovery_candidates(
     return Candidates(recovery=(sets[0].reference.token, ids.recovery_code(subject_hash, typed)) if sets else None)
 
 
+def approved_steps(found: Candidates, operation_id: str) -> list[tuple[str, int]]:
+    """The app that this operation has approved before, with no time step: the store knows its own answer."""
+    return [(one.factor.reference.token, 0) for one in found.authenticators if one.factor.approved_by == operation_id]
+
+
 def shown_steps(found: Candidates, code: str, now_ms: int, vault: ports.Vault) -> list[tuple[str, int]]:
     """Token and time step of each app that shows the code now.
 

@@ -62,10 +62,10 @@ class Guard:
         cost = app.guard.known_user_cost if request.known_user else 1.0
         return self._places.of(app.name, to, mode, request.client_ip, cost)
 
-    def take(self, app: App, place: GuardPlace) -> GuardVerdict | None:
-        """Ask the budgets, and fill them; None if they do not answer."""
+    def take(self, app: App, place: GuardPlace, *, quiet: bool = False) -> GuardVerdict | None:
+        """Ask the budgets, and fill them; None if they do not answer. `quiet`: a refusal changes nothing."""
         try:
-            verdict = self._budgets.take(app.name, place, app.guard)
+            verdict = self._budgets.take(app.name, place, app.guard, quiet=quiet)
         except StoreUnavailable:
             _log.warning("the guard's budgets do not answer, and refuse nobody", extra={"app": app.name})
             return None

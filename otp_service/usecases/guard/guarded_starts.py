@@ -30,7 +30,7 @@ class GuardedStarts:
             assert not isinstance(outcome, GuardNeeded)
             return outcome
         if isinstance(outcome, GuardNeeded):
-            return self._judged(command, place, guard)
+            return self._judged(command, place, guard, quiet=outcome.quiet)
         if outcome.verdict is not None:
             guard.judged(command.app, place, outcome.verdict)
         if isinstance(outcome, StartRefused):
@@ -39,9 +39,9 @@ class GuardedStarts:
             guard.notes.started(command.app.name, place.region)
         return outcome
 
-    def _judged(self, command: StartCommand, place: GuardPlace, guard: Guard) -> Started | StartRefused:
-        verdict = guard.take(command.app, place)
-        outcome = self._store.start(_told(command, verdict))
+    def _judged(self, command: StartCommand, place: GuardPlace, guard: Guard, *, quiet: bool) -> Started | StartRefused:
+        verdict = guard.take(command.app, place, quiet=quiet)
+        outcome = self._store.start(replace(_told(command, verdict), guard_quiet=quiet))
         assert not isinstance(outcome, GuardNeeded)
         counted = isinstance(outcome, Started) and outcome.guarded == "counted"
         if verdict is not None and not verdict.refused and not counted:
@@ -56,9 +56,11 @@ class GuardedStarts:
             return refused
         verdict = guard.look(command.app, place)
         if verdict is not None and verdict.refused:
-            return self._judged(command, place, guard)
+            return self._judged(command, place, guard, quiet=refused.quiet)
         outcome = self._store.start(replace(command, guard=LOOKED))
-        return self._judged(command, place, guard) if isinstance(outcome, GuardNeeded) else outcome
+        if isinstance(outcome, GuardNeeded):
+            return self._judged(command, place, guard, quiet=outcome.quiet)
+        return outcome
 
     def _refusal(self, command: StartCommand, place: GuardPlace, guard: Guard, refused: StartRefused) -> StartRefused:
         """The refusal that answers first: a budget's comes before a wait."""
@@ -84,4 +86,4 @@ def _told(command: StartCommand, verdict: GuardVerdict | None) -> StartCommand:
     """The command with what the budgets say. Budgets that do not answer let it pass, and nothing is taken."""
     if verdict is None:
         return replace(command, guard_place=None)
-    return replace(command, guard=verdict.word, guard_taken=verdict.taken)
+    return replace(command, guard=verdict.word, guard_taken=verdict.taken, guard_turn=verdict.turn)

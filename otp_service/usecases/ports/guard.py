@@ -13,8 +13,8 @@ from ...domain.ids import Reference
 class GuardBudgets(Protocol):
     """The budgets of all apps. Each method is a single atomic step."""
 
-    def take(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:
-        """Judge a start of an unknown number, and fill what it takes."""
+    def take(self, app: str, place: GuardPlace, policy: GuardPolicy, *, quiet: bool = False) -> GuardVerdict:
+        """Judge a start of an unknown number, and fill what it takes. `quiet`: a refusal changes nothing."""
         ...
 
     def look(self, app: str, place: GuardPlace, policy: GuardPolicy) -> GuardVerdict:

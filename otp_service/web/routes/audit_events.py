@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from ...domain.audit import EventType
 from ...domain.ids import Ids
 from ...domain.policy import Policy
-from ...usecases.browse import AuditFilter, Browse
+from ...usecases.audit_filters import AuditFilter
+from ...usecases.browse import Browse
 from ..auth import EVERY_APP
 from ..http import UNREAD_SHARDS, Call, Doc, Reply, Route, reply
 from ..queries import decode_query

@@ -54,7 +54,16 @@ class Problem(msgspec.Struct):
         | UnsetType
     ) = UNSET
     test: MarkedTest = UNSET
-    reason: Annotated[str, Meta(description="With `guard_refused`: what refused.")] | UnsetType = UNSET
+    reason: (
+        Annotated[
+            str,
+            Meta(
+                description="With `guard_refused`: what refused. A budget of the guard, `spend_limit`, or `risk_…` for "
+                "the operator's risk hook."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     risk_reason: (
         Annotated[str, Meta(description="With `guard_refused`: what the operator's risk hook said.")] | UnsetType
     ) = UNSET

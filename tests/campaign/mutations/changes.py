@@ -26,6 +26,7 @@ from .scenarios import (
     guess_often,
     log_in_after_four_wrong_codes,
     log_in_while_the_store_hangs,
+    resend_at_once,
     resend_once,
 )
 
@@ -195,15 +196,15 @@ MUTATIONS: Sequence[Mutation] = (
         breaches.DOUBLE,
         check_again,
         f"{LUA}/verification/redeem_receipt.lua",
-        "if redeemed then\n",
-        "if false then\n",
+        "if redeemed then return {operation, 'redeemed_before',",
+        "if false then return {operation, 'redeemed_before',",
     ),
     _one(
         "the signature of webhooks is ignored",
         breaches.FORGED,
         opt_out_and_in,
         "telnyx/signatures.py",
-        "    if not any(_is_of(key, raw_signature, signed) for key in keys):\n        return Verdict.BAD_SIGNATURE\n",
+        "    if not any(is_by(key, raw_signature, signed) for key in keys):\n        return Verdict.BAD_SIGNATURE\n",
     ),
     _one(
         "callbacks of approvals are lost",
@@ -249,6 +250,22 @@ MUTATIONS: Sequence[Mutation] = (
         f"{LUA}/verification/check.lua",
         "write_ending(c, fields, 'approved', audit_event('verification.approved', nil, detail), version + 1)",
         "write_ending(c, fields, 'approved', audit_event('verification.other', nil, detail), version + 1)",
+    ),
+    _one(
+        "the record says that guesses cost nothing",
+        breaches.RECORD,
+        log_in_after_four_wrong_codes,
+        f"{LUA}/verification/check.lua",
+        "local detail = '{\"checks_left\":' .. int(left) .. '}'",
+        "local detail = '{\"checks_left\":' .. int(max_checks) .. '}'",
+    ),
+    _one(
+        "the record gives a refusal another reason",
+        breaches.RECORD,
+        resend_at_once,
+        f"{LUA}/verification/start.lua",
+        "cjson.encode({code = code, skipped = skipped,",
+        "cjson.encode({code = 'rate_limited', skipped = skipped,",
     ),
     _one(
         "a number has two pending codes",

@@ -39,6 +39,19 @@ FAILOVER_MUTATIONS: Sequence[FailoverMutation] = (
         ("--replicas", "0"),
     ),
     FailoverMutation(
+        "a time step that was used before a failover is good again",
+        ("steps_twice",),
+        "planned",
+        (
+            Change(
+                f"{LUA}/factor/_steps.lua",
+                "if not born or is_of_living_run(born) then return 0 end",
+                "do return 0 end",
+            ),
+        ),
+        ("--replicas", "0"),
+    ),
+    FailoverMutation(
         "it is written while a replica is missing",
         ("unknown", "forgotten"),
         "planned",

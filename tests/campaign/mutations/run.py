@@ -64,6 +64,9 @@ class Run:
     callbacks: bool = True
     """Whether callbacks are waited for and judged."""
 
+    judged_twice: bool = True
+    """Whether the service's own judge is asked, too."""
+
     async def verdict(self) -> Verdict:
         """What the judge says of it. Raises whatever keeps the campaign itself from running."""
         directory = Path(tempfile.mkdtemp(prefix="m", dir="/tmp"))
@@ -117,6 +120,7 @@ class Run:
             numbers=[number_of(turn) for turn in range(len(self.scenarios))],
             faults=faults,
             callbacks_s=(QUIET_S, WITHIN_S) if self.callbacks else None,
+            judged_twice=self.judged_twice,
         )
         # A broken service is not excused by a busy machine.
         return found if self.changes else replace(found, pauses=tuple(observers.pauses))
@@ -125,4 +129,10 @@ class Run:
 def run_of(mutation: Mutation) -> Run:
     """The run that must show the mutation."""
     about_callbacks = breaches.CALLBACK in mutation.falls
-    return Run([mutation.scenario], mutation.changes, to_the_end=about_callbacks, callbacks=about_callbacks)
+    return Run(
+        [mutation.scenario],
+        mutation.changes,
+        to_the_end=about_callbacks,
+        callbacks=about_callbacks,
+        judged_twice=breaches.RECORD in mutation.falls,
+    )

@@ -50,6 +50,12 @@ async def resend_once(caller: Caller) -> None:
         await caller.start()
 
 
+async def resend_at_once(caller: Caller) -> None:
+    """Start again before the wait is over."""
+    if await caller.begin():
+        await caller.start()
+
+
 async def log_in_while_the_store_hangs(caller: Caller) -> None:
     """Start and check again and again. `Run` makes the store hang meanwhile."""
     await caller.start()

@@ -34,7 +34,8 @@ local function return_slots(c, n, send, slots)
 end
 
 -- What the pumping guard took for the number, too. A count pays for several sends: it is given back with the last of
--- them. `times`: `GuardTimes`; without them the guard did not count the send.
+-- them. `times`: `GuardTimes`; without them the guard did not count the send. It is on record for `guard replay`,
+-- and so is the moment at which the budgets get it back (`claim_guarded`).
 local function return_guarded(c, n, send, app, times, sent_at)
   if not times then return end
   redis.call('HDEL', c.who.record, Record.GUARDED .. send)
@@ -45,6 +46,7 @@ local function return_guarded(c, n, send, app, times, sent_at)
   -- Approved meanwhile, or of a count that is over.
   if not taken or sends == '0' or tonumber(sent_at) < tonumber(counted) or c.now >= counted + counted_ms then return end
   sends = sends - 1
+  append_audit(c.audit, c.who, audit_event('guard.returned', n))
   if sends == 0 then
     local before, last = string.match(taken, '^(.*),([^,]*)$')
     redis.call('HSET', c.who.record, Record.GUARD_RETURNED .. n,

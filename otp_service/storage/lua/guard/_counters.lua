@@ -109,11 +109,12 @@ end
 local total
 
 local function read_total()
-  local cold, warm, known, outage, probes, approved, started, approvals = unpack(redis.call('HMGET', total_key,
-    Guard.COLD, Guard.WARM, Guard.KNOWN, Guard.OUTAGE, Guard.PROBES, Guard.APPROVED, Guard.STARTED, Guard.APPROVALS))
+  local cold, warm, known, outage, probes, approved, started, approvals, turn = unpack(redis.call('HMGET', total_key,
+    Guard.COLD, Guard.WARM, Guard.KNOWN, Guard.OUTAGE, Guard.PROBES, Guard.APPROVED, Guard.STARTED, Guard.APPROVALS,
+    Guard.TURN))
   total = {cold = read_bucket(cold), warm = read_bucket(warm), known = read_bucket(known), outage = read_bucket(outage),
     probes = read_probes(probes), approved = read_days(approved), started = tonumber(started) or 0,
-    approvals = tonumber(approvals) or 0}
+    approvals = tonumber(approvals) or 0, turn = tonumber(turn) or 0}
 end
 
 -- How long a country and the total live after their last change.
@@ -129,7 +130,8 @@ end
 
 -- `is_new`: the total may not know of the country yet.
 local function write_total(is_new)
-  local written = {Guard.STARTED, int(total.started), Guard.APPROVALS, int(total.approvals)}
+  local written = {Guard.STARTED, int(total.started), Guard.APPROVALS, int(total.approvals), Guard.TURN,
+    int(total.turn)}
   add_changed(written, Guard.COLD, total.cold, pack_bucket)
   add_changed(written, Guard.WARM, total.warm, pack_bucket)
   add_changed(written, Guard.KNOWN, total.known, pack_bucket)

@@ -1,7 +1,8 @@
 -- Shared by the scripts that judge a start of an unknown number by the budgets of the app, and fill those that it takes
 -- from. Needs guard/_places.lua, and the time as `now`. The scripts say policy, region, mode, block_10k, block_1k, address
--- and cost; look '1': judge alone. Returns {'1' if it is refused, the flags of `GuardTaken`, budgets without room with
--- commas, `GuardReport` with commas}.
+-- and cost; look '1': judge alone; quiet '1': a refusal changes nothing, because this number was refused a moment ago.
+-- Returns {'1' if it is refused, the flags of `GuardTaken`, budgets without room with commas, `GuardReport` with commas,
+-- `GuardTurn` where it is counted, else ''}.
 cost = tonumber(cost)
 read_country(block_10k)
 local text_10k, text_1k = unpack(redis.call('HMGET', blocks_key, block_10k, block_1k))
@@ -64,16 +65,19 @@ local country_probe = probe and (is_full.country or is_full.country_hour) or fal
 local total_probe = probe and is_full.total or false
 passes = passes or probe
 
+local turn = ''
 local function answer()
   local flags = 'n' .. (way.warm and 'w' or '') .. (way.outage and 'o' or '') .. (way.total and 'a' or '')
     .. (country_probe and 'c' or '') .. (total_probe and 't' or '')
-  return {passes and '0' or '1', flags, table.concat(full, ','), table.concat(reports, ',')}
+  return {passes and '0' or '1', flags, table.concat(full, ','), table.concat(reports, ','), turn}
 end
-if look == '1' then return answer() end
+if look == '1' or (quiet == '1' and not passes) then return answer() end
 
 -- ---- counting ----
 
 if total.started == 0 then total.started = now end
+total.turn = total.turn + 1
+turn = string.format(GuardTurn.PACK, int(now), int(total.turn))
 taken = places(of_10k, of_1k, from, way, limits_now(now))
 
 local function begin_row(probes)

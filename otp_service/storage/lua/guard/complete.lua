@@ -24,7 +24,10 @@ if token ~= '' then
 end
 local text, takes, ends = unpack(redis.call('HMGET', number_key, Number.GUARDED .. app, Number.GUARD_TAKEN .. app,
   Number.ENDS))
-if token == '' and not text then return {'completed', ''} end
+if token == '' then
+  if not text then return {'completed', ''} end
+  append_audit(audit_key, {app = app, number_hash = number_hash}, audit_event('guard.factor_approved'))
+end
 local written, given = guards.approve(text, takes, now)
 write_number(number_key, written, ends, now, guards.known_ms + 0)
 return {'completed', given}

@@ -19,7 +19,8 @@
 --      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
 --      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
 --      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run send_slots
---      guard guard_rules guard_place guard_taken guard_judged guard_policy guard_start spend
+--      guard guard_rules guard_place guard_taken guard_judged guard_policy guard_start
+--      guard_quiet spend
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
@@ -32,7 +33,8 @@
 --       test '1': of a test number, to which nothing is sent · notice '1': without a code · dry_run '1': judge alone ·
 --       guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
 --       'looked' where it would let it pass, 'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken` ·
---       guard_judged: `GuardJudged` as events may hold it · guard_policy: JSON of `GuardPolicy` where the app's budgets are on
+--       guard_judged: `GuardJudged` as events may hold it · guard_quiet '1': a refusal by the guard is not put on record ·
+--       guard_policy: JSON of `GuardPolicy` where the app's budgets are on
 --       this server and are to be asked here, or '' · guard_start: what they look at, `GuardStart`; without a policy the four
 --       keys of budgets stand for nothing · spend: the expected price that was taken, as `SpendTaken`;
 --       'full' where the app has spent what it may spend today, '' where it may spend any amount
@@ -40,11 +42,11 @@
 --       {operation, 'resent', token, ms, guarded, the record, verdict} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
 --       {operation, 'would', sender}: a dry run that would pass ·
---       {operation, 'guard'}: the number is neither known nor counted, and passes; call again with what the guard says ·
+--       {operation, 'guard', guarded}: the number is neither known nor counted, and passes; call again with what the guard says ·
 --       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or '', guarded, verdict} ·
 --       verdict: as `guard/take` replies, '' if it was not asked here ·
 --       guarded: 'counted' if what the guard took is kept, 'known' for a known number that is counted as one, 'unknown' where
---       the guard was not asked and would be, else ''
+--       the guard was not asked and would be, 'quiet' where that is so and it refused the number a moment ago, else ''
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
 --       every send to the number, however its verification ended; where the store ended it before its time, the ladder
@@ -62,7 +64,11 @@ if latest and latest ~= known_token then return {operation, 'known', latest} end
 local waits = {}
 for ms in string.gmatch(resend_waits, '%d+') do waits[#waits + 1] = tonumber(ms) end
 local number = guards.read(guarded_text, now)
-number.guarded = (guard == 'ask' or guard == 'looked') and not number.known and not number.covered and 'unknown' or ''
+number.guarded = ''
+if (guard == 'ask' or guard == 'looked') and not number.known and not number.covered then
+  local refused = tonumber(redis.call('HGET', start_refusals_key, 'guard_refused') or nil)
+  number.guarded = refused and now < refused + refusal_gap_ms and 'quiet' or 'unknown'
+end
 local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash}
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
@@ -96,7 +102,7 @@ local verdict = ''
 local function ask_budgets(look)
   local policy, region, block_10k, block_1k = guard_policy, string.match(guard_place, GuardPlace.PARSE)
   local mode, address, cost_text, keeps_address = string.match(guard_start, GuardStart.PARSE)
-  local cost = cost_text
+  local cost, quiet = cost_text, number.guarded == 'quiet' and '1' or ''
 -- include: guard/_counters.lua
 -- include: guard/_places.lua
   local function judge()
@@ -104,35 +110,39 @@ local function ask_budgets(look)
   end
   local said = judge()
   if look == '1' then return said end
-  verdict, number.guarded = said, ''
+  verdict, number.guarded, guard_quiet = said, '', quiet
   guard_taken = string.format(GuardTaken.PACK, address ~= '' and address or '-', cost_text, said[2])
   guard_judged = string.format(GuardJudged.PACK, guard_place, keeps_address == '1' and guard_taken
-    or string.format(GuardTaken.PACK, '-', cost_text, said[2]))
+    or string.format(GuardTaken.PACK, '-', cost_text, said[2]), said[5])
   guard = said[1] == '1' and string.match(said[3], '^[^,]+') or 'pass'
   return said
 end
-local asks_here = guard == 'ask' and guard_policy ~= '' and number.guarded == 'unknown'
+local asks_here = guard == 'ask' and guard_policy ~= '' and number.guarded ~= ''
 
 -- A refusal that says something about this person goes into the record: one of a kind in a while, with the number of
 -- those that were left out before it, so that a caller in a loop cannot fill the record. `limit` names what refuses.
 local function refuse(code, retry_ms, left, limit)
   -- Where the guard has not been asked, its refusal comes first: the caller asks it, and calls again.
-  if asks_here and number.guarded == 'unknown' and code ~= 'guard_refused' and ask_budgets('1')[1] == '1' then
+  if asks_here and number.guarded ~= '' and code ~= 'guard_refused' and ask_budgets('1')[1] == '1' then
     ask_budgets('0')
     code, retry_ms, left, limit = 'guard_refused', 0, nil, guard
   end
-  if limit and dry_run ~= '1' and (asks_here or guard ~= 'ask' or number.guarded ~= 'unknown') then
-    if now >= (redis.call('HGET', start_refusals_key, code) or 0) + refusal_gap_ms then
-      local skipped = tonumber(redis.call('HGET', start_refusals_key, code .. Refused.SKIPPED) or 0)
-      redis.call('HSET', start_refusals_key, code, int(now), code .. Refused.SKIPPED, 0)
+  if limit and dry_run ~= '1' and (asks_here or guard ~= 'ask' or number.guarded == '') then
+    -- The guard's budgets count a refusal exactly if it is on record: their replay needs each of those.
+    local kind = limit == 'spend_limit' and limit or code
+    local due = guard_quiet ~= '1'
+    if kind ~= 'guard_refused' then due = now >= (redis.call('HGET', start_refusals_key, kind) or 0) + refusal_gap_ms end
+    if due then
+      local skipped = tonumber(redis.call('HGET', start_refusals_key, kind .. Refused.SKIPPED) or 0)
+      redis.call('HSET', start_refusals_key, kind, int(now), kind .. Refused.SKIPPED, 0)
       append_audit(audit_key,
         {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash},
         audit_event('verification.refused', nil, cjson.encode({code = code, skipped = skipped,
           purpose = purpose, channel = channel,
           limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil,
-          guard = code == 'guard_refused' and limit ~= 'spend_limit' and guard_judged or nil})))
+          guard = kind == 'guard_refused' and guard_judged or nil})))
     else
-      redis.call('HINCRBY', start_refusals_key, code .. Refused.SKIPPED, 1)
+      redis.call('HINCRBY', start_refusals_key, kind .. Refused.SKIPPED, 1)
     end
     redis.call('PEXPIRE', start_refusals_key, 3600000)
   end
@@ -156,7 +166,7 @@ consider(wrong_codes_wait(wrong, all_wrong, now))
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
 if pending and (old.context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
 local counted = read_sends(sent, app, purpose, now)
-if ended_by_store then give_back(counted, app, purpose) end
+if ended_by_store then give_back(counted, app, purpose, tonumber(old.created) or now) end
 local opens = ladder_opens(counted.own, waits, now)
 local sends = pending and tonumber((string.match(old.sending, Sending.PARSE))) or 0
 if sends > #waits then
@@ -184,7 +194,7 @@ local room = tonumber(queue_max)
 if (test ~= '1' or room < 0) and redis.call('XLEN', outbox_key) >= room then return refuse('queue_full', 1000) end
 if asks_here then
   if ask_budgets('0')[1] == '1' then return refuse('guard_refused', 0, nil, guard) end
-elseif number.guarded == 'unknown' then return {operation, 'guard'} end
+elseif number.guarded ~= '' then return {operation, 'guard', number.guarded} end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
 -- It passes. Count it, and remember it as the number's latest.
@@ -230,9 +240,14 @@ end
 
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, who = who, now = now, test = test == '1'}
 local short_detail = own_detail ~= '' and own_detail or string.format(StartDetail.PACK, purpose, channel)
--- What the guard judged is on record, so that another policy can be tried on it.
-if number.guarded == 'counted' then
-  local judged = cjson.encode({guard = guard_judged})
+-- What the guard judged is on record, so that another policy can be tried on it; and each start that it counts as one of
+-- a known number, and of a number that it has met those that it leaves alone.
+if number.guarded ~= '' or (guard == '' and guarded_text) then
+  local judged = guard == '' and '-' or guard_judged
+  if number.guarded == 'known' then
+    judged = string.format(GuardJudged.PACK, guard_place, string.format(GuardTaken.PACK, '-', '0', 'k'), '')
+  end
+  judged = cjson.encode({guard = judged})
   short_detail = string.sub(detail, 1, -2) .. ', ' .. string.sub(judged, 2)
 end
 local timers = {int(expires), TimerKind.EXPIRY .. token}

@@ -1,0 +1,52 @@
+"""The events of the record in the order in which the budgets of an app met them.
+
+A start is on record on its number's shard, a moment after the budgets have judged it. So the events of starts that came
+together stand in another order than the verdicts: those are in the order of their turns.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+
+from ..domain.audit import Event, EventType
+from ..domain.guard import record
+from ..domain.guard.record import JudgedStart
+
+LATE_MS = 60_000
+"""A start is on record within this time after it was judged."""
+
+READ = frozenset(
+    {
+        *(EventType.STARTED, EventType.RESENT, EventType.REFUSED, EventType.APPROVED, EventType.COMPLETED),
+        *(EventType.GUARD_FACTOR, EventType.GUARD_RETURNED),
+    }
+)
+"""The events that change what the guard counts."""
+
+Read = tuple[Event, str, JudgedStart | None]
+"""An event, of whom it is about, and what it keeps of a start."""
+
+
+def in_order(events: Iterable[Event]) -> Iterator[Read]:
+    """The events that change something."""
+    waiting: list[tuple[int, int, int, Read]] = []
+    for place, event in enumerate(events):
+        if event.type not in READ:
+            continue
+        number = person_of(event)
+        judged = record.read(number, event.detail) if event.type in _STARTS else None
+        when = (judged.at_ms, judged.turn) if judged is not None and judged.is_judged else (event.at_ms, _AFTER)
+        heapq.heappush(waiting, (*when, place, (event, number, judged)))
+        while waiting[0][0] < event.at_ms - LATE_MS:
+            yield heapq.heappop(waiting)[3]
+    while waiting:
+        yield heapq.heappop(waiting)[3]
+
+
+_STARTS = (EventType.STARTED, EventType.RESENT, EventType.REFUSED)
+_AFTER = 2**63
+"""What is no verdict comes after the verdicts of its millisecond."""
+
+
+def person_of(event: Event) -> str:
+    """Of whom it is about: the number's keyed hash; the verification, where the person was erased."""
+    return event.number_hash or event.verification_id or event.seq
