@@ -19,8 +19,9 @@ from otp_service.transparency.bundled_webhooks import carrier_key
 from otp_service.transparency.notes import NoteError, b64
 
 from .harness import BEGAN_MS, SignedHarness
-from .test_evidence import PERSON, run, without
+from .test_evidence import PERSON, without
 from .test_inspection import verified
+from .verify_script import run
 
 CARRIER = SigningKey(bytes(range(32)))
 OTHER = SigningKey(bytes(range(1, 33)))
