@@ -106,7 +106,7 @@ def test_a_number_that_an_address_kept_out_passes_after_a_lift(api: ApiHarness) 
     assert api.start(numbers[5], client_ip=address).status == 201
 
 
-def test_a_strangers_checks_do_not_outlast_a_lift(api: ApiHarness) -> None:
+def test_checks_without_the_verifier_do_not_outlast_a_lift(api: ApiHarness) -> None:
     """With a challenge they were never judged; the owner's next code is sent and approved."""
     number = api.number()
     started = api.started(number, code_challenge=CHALLENGE)
