@@ -142,3 +142,14 @@ def test_cool_down_caps_and_wrong_codes_are_lifted_by_an_operator(api: ApiHarnes
     lifted_by_operator(api, number)
     assert api.start(number).status == 201
     assert api.start(number, "everywhere", purpose="f").status == 201
+
+
+def test_a_spent_day_is_shown_and_not_lifted(api: ApiHarness) -> None:
+    """It refuses everybody in the country: no lift of a person's changes that."""
+    canadian = [f"+1416555{line}" for line in ("0301", "0302", "0303")]
+    assert [api.start(number, "spending").status for number in canadian] == [201, 201, 403]
+    (block,) = person(api, canadian[2], "spending")["blocks"]
+    assert (block["code"], block["limit"], block["lift"]) == ("guard_refused", "spend_limit", None)
+    assert 0 < block["retry_after"] <= 86_400
+    assert lift(api, canadian[2], "lock", "spending") == []
+    assert person(api, api.number(), "spending")["blocks"] == []
