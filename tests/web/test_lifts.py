@@ -52,14 +52,14 @@ def test_limits_of_the_number_on_other_shards_are_shown_and_lifted(api: ApiHarne
     assert [(one["used"], one["limit"]) for one in app["limits"] if one["name"] == "numbers"] == [(1, 1), (1, 9)]
     assert "numbers" in lift(api, number, "lock", "numbered")
     assert api.start(number, "numbered").status == 200
-    api.started(number, "worded", purpose="other")
-    assert blocks(api, number, "guessed") == [("rate_limited", "persons", "lock")]
-    (app,) = person(api, number, "guessed")["apps"]
+    api.started(number, "sharing2", purpose="other")
+    assert blocks(api, number, "sharing") == [("rate_limited", "persons", "lock")]
+    (app,) = person(api, number, "sharing")["apps"]
     assert [one["used"] for one in app["limits"] if one["name"] == "persons"] == [None]
-    assert lift(api, number, "lock", "guessed") == []
-    api.start(number, "guessed").problem(429, "rate_limited")
+    assert lift(api, number, "lock", "sharing") == []
+    api.start(number, "sharing").problem(429, "rate_limited")
     assert lifted_by_operator(api, number).count("persons") == 1
-    assert api.start(number, "guessed").status == 201
+    assert api.start(number, "sharing").status == 201
 
 
 def test_what_only_monitors_is_shown_and_refuses_nothing(api: ApiHarness) -> None:
