@@ -105,15 +105,15 @@ def page_query(
     conditions = [*_after(positions, shards), *_within(shards, len(positions))]
     if until_ms is not None:
         conditions.append(RECORDS.c.at_ms <= min(until_ms, GREATEST))
-    # Of several ordered walks through an index the first rows are merged.
-    parts = [
-        select(*_SHOWN).where(and_(*equal, *conditions)).order_by(*(RECORDS.c[name] for name in _ORDER)).limit(limit)
-        for equal in _walks(wanted)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    merged = union_all(*(select(part.subquery()) for part in parts)).subquery()
-    return select(merged).order_by(*(merged.c[name] for name in _ORDER)).limit(limit)
+    order = tuple(RECORDS.c[name] for name in _ORDER)
+    walks = [and_(*equal, *conditions) for equal in _walks(wanted)]
+    if len(walks) == 1:
+        return select(*_SHOWN).where(walks[0]).order_by(*order).limit(limit)
+    # Of several ordered walks the first places are merged, out of the indices alone; then only what is shown is read.
+    parts = (select(RECORDS.c.seq, *order).where(walk).order_by(*order).limit(limit) for walk in walks)
+    places = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    first = select(places.c.seq).order_by(*(places.c[name] for name in _ORDER)).limit(limit).subquery()
+    return select(*_SHOWN).join_from(first, RECORDS, RECORDS.c.seq == first.c.seq).order_by(*order)
 
 
 def _walks(wanted: Mapping[str, frozenset[str]]) -> Iterator[list[ColumnElement[bool]]]:

@@ -5,7 +5,7 @@
 A million records are made-up logins that the code of the worker wrote, the others copies of them. Then pages are read
 by each filter and each pair of filters from random places. Each line says how long that took, and how many times as
 long as a plain read of as many rows by their numbers. `--keep DIR` leaves ledger and keyring there, and uses what is
-there already. `--whole` times the commands that work on the whole ledger (see `tests.ledger.whole`).
+there already. `--commands all` also times commands over the ledger, `short` those that do not read all of it.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from .whole import time_the_whole
 WRITTEN = 1_000_000
 """So many records are written by the service's own code; copies of them are made by the database."""
 
+MOST = 16 * WRITTEN
 LOGINS = 4_000
 """So many are written in one transaction."""
 
@@ -109,8 +110,8 @@ def run(directory: Path, args: argparse.Namespace) -> None:
         write_more(database, ring)
         pages(database, ring, path, args.reads)
     database.close()
-    if args.whole and path is not None:
-        for line in time_the_whole(directory):
+    if args.commands and path is not None:
+        for line in time_the_whole(directory, short=args.commands == "short"):
             say(line)
 
 
@@ -144,8 +145,10 @@ def main() -> None:
     parser.add_argument("--reads", type=int, default=200, help="reads of each filter (default 200)")
     parser.add_argument("--url", help="of an empty database (default: a file of SQLite that is removed at the end)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this directory, and leave all there")
-    parser.add_argument("--whole", action="store_true", help="also time what works on the whole ledger (SQLite)")
+    parser.add_argument("--commands", choices=("short", "all"), help="also time these commands over it (SQLite)")
     args = parser.parse_args()
+    if args.rows > MOST:
+        parser.error(f"--rows: at most {MOST}")
     with tempfile.TemporaryDirectory() as directory:
         if args.keep is not None:
             args.keep.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -29,6 +29,8 @@ OF_ONE = {EventField.VERIFICATION, EventField.DELIVERY, EventField.NUMBER_HASH, 
 """Whoever asks for one of these asks from the beginning of the record on, or the end would have nothing."""
 
 HOUR_MS = 3_600_000
+NEAR = 5_000
+"""Among so many records there is each common type."""
 
 Wanted = dict[str, frozenset[str]]
 
@@ -138,8 +140,8 @@ class LargeLedger:
 
     def _record(self) -> Any:
         """Any record of a message that was sent: it has everything that is asked for."""
-        first = self._random.randrange(1, max(2, self._size - 100))
-        wanted = select(RECORDS).where(RECORDS.c.seq >= first, RECORDS.c.seq < first + 100)
+        first = self._random.randrange(1, max(2, self._size - NEAR))
+        wanted = select(RECORDS).where(RECORDS.c.seq >= first, RECORDS.c.seq < first + NEAR)
         with self._database.reading() as connection:
             return next(row for row in connection.execute(wanted) if row.type == EventType.SENT)
 

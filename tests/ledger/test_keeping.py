@@ -1,5 +1,6 @@
 """Keeping the ledger: its tables, copies of it, what readers ask of it, and what the doctor says."""
 
+import re
 import stat
 from collections.abc import Mapping
 from itertools import combinations, pairwise
@@ -156,12 +157,16 @@ def test_every_filter_has_an_index(ledger: LedgerHarness) -> None:
         with ledger.database.reading() as connection:
             compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
             plan = [row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {compiled}"))]
-        on_the_table = [line for line in plan if "records" in line]
+        # Those few that are shown of several walks are read by their numbers.
+        on_the_table = [
+            line for line in plan if "records" in line and "USING INTEGER PRIMARY KEY (rowid=?)" not in line
+        ]
         assert on_the_table
-        assert all(line.startswith(f"SEARCH records USING INDEX {index_for(wanted)} ") for line in on_the_table), plan
+        walk = re.compile(rf"SEARCH records USING (COVERING )?INDEX {index_for(wanted)} ")
+        assert all(map(walk.match, on_the_table)), plan
         # What is sorted are the few rows that each walk through an index has found, never the rows of the table.
         for line, following in pairwise(plan):
-            assert "records" not in line or "TEMP B-TREE" not in following, plan
+            assert line not in on_the_table or "TEMP B-TREE" not in following, plan
 
 
 def test_a_filter_shows_the_same_from_both_places(ledger: LedgerHarness) -> None:
