@@ -251,13 +251,14 @@ def test_an_erasure_waits_for_readers(ledger: LedgerHarness, monkeypatch: pytest
     number_hash = live(ledger.store, PERSON)
     ledger.export_all()
     erases = open_database(str(ledger.database.engine.url).replace("+pysqlite", ""))
-    reads, tried = ExitStack(), []
+    reads, tried = ExitStack(), list[str]()
     reads.enter_context(ledger.database.reading()).execute(PERSONS.select()).all()
 
     @event.listens_for(erases.engine, "after_cursor_execute")
     def end_reading(*of_statement: object) -> None:
         if "wal_checkpoint" in str(of_statement[2]):
-            tried.append(reads.close())
+            reads.close()
+            tried.append(str(of_statement[2]))
 
     assert ledger_erasing.erase(erases, number_hash, "t", 1) > 0
     assert len(tried) > 1
