@@ -31,6 +31,7 @@ from .diagnosis.result import CheckResult
 from .diagnosis.risk import check_risk_hooks
 from .diagnosis.servers import check_servers
 from .diagnosis.signed_log import check_signed_log
+from .diagnosis.spending import check_spending
 from .diagnosis.texts import check_texts
 from .domain.errors import ConfigError, ServiceError
 from .domain.fleet import MAX_SKEW_MS, ProcessRecord
@@ -41,6 +42,7 @@ from .storage.fleet import Fleet
 from .storage.guard_states import GuardStates
 from .storage.guesses import Guesses
 from .storage.keyrings import Keyrings
+from .storage.spend import SpendTable
 from .telnyx.check_senders import check_senders
 
 
@@ -80,16 +82,24 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from check_servers(stores.store)
     yield check_durability(stores.store)
     yield check_restarts(stores.store, settings.after_restart)
-    yield from check_replicas(settings.expected_replicas, stores.known.guard.missing)
+    guard, shards = stores.known.guard, stores.keys.shards
+    # Beside the shards the API keys have a place of their own.
+    missing, alone = min(guard.missing, shards), min(guard.alone, shards)
+    yield from check_replicas(settings.expected_replicas, missing, alone)
     yield from _keyring_and_store(settings, stores)
     yield from _old_keys(settings, stores)
     yield _clock(stores)
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
     yield from check_ledger(partial(find_ledger, settings), stores.backlog.waiting, settings.audit_backlog_max)
-    yield from check_signed_log(partial(find_ledger, settings), clock_ms(), kept_checkpoint(settings))
+    yield from check_signed_log(
+        partial(find_ledger, settings), clock_ms(), kept_checkpoint(settings), settings.outlets.targets
+    )
     yield from _circuits(settings, stores)
     yield from check_guard(settings.policy, GuardStates(stores.store, stores.keys))
+    yield from check_spending(
+        settings.policy, settings.prices.currency, SpendTable(stores.store, stores.scripts, stores.keys)
+    )
     yield from check_guessing(settings.policy, Guesses(stores.scripts, stores.keys))
     yield from _callbacks(settings, stores)
     stores.store.close()

@@ -38,6 +38,7 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
             "audit_retention_ms": settings.audit_retention_ms,
             "audit_backlog_max": settings.audit_backlog_max,
             "keep_webhooks": settings.keep_webhooks,
+            "webhook_retention_ms": settings.webhook_retention_ms,
             "after_restart": settings.after_restart,
             "replicas": settings.expected_replicas,
             "carrier": settings.telnyx_base_url,

@@ -1,6 +1,5 @@
 """Explaining decisions: the ledger, and what the carrier's codes mean. No key is needed for it."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..config import Settings
@@ -10,8 +9,7 @@ from .ledger import open_ledger
 
 if TYPE_CHECKING:
     from ..ledger.database import Database
-    from ..signed_log.explaining import Explained
-    from ..signed_log.promises import Breach
+    from ..signed_log.explaining import Explained, Recomputed
 
 
 def explain_decision(settings: Settings, name: str) -> "Explained | None":
@@ -25,13 +23,11 @@ def explain_decision(settings: Settings, name: str) -> "Explained | None":
         database.close()
 
 
-def wrong_decisions(database: "Database", since_ms: int, until_ms: int | None) -> "Iterator[Breach]":
-    """Every decision of the period that the rules do not come to. Raises LedgerUnavailable."""
-    from ..signed_log.explaining import disagreements  # noqa: PLC0415
-    from ..signed_log.promises import Breach, Promise  # noqa: PLC0415
+def recompute_decisions(database: "Database", since_ms: int, until_ms: int | None) -> "Recomputed":
+    """Recompute every decision of the period. Raises LedgerUnavailable."""
+    from ..signed_log.explaining import recompute  # noqa: PLC0415
 
-    for seq, sentence in disagreements(database, since_ms, until_ms, refusal_of):
-        yield Breach(Promise.RULES, seq, sentence)
+    return recompute(database, since_ms, until_ms, refusal_of)
 
 
 def refusal_of(code: str, title: str, in_report: bool) -> Refused | None:

@@ -1,20 +1,16 @@
 """The pumping guard of one process."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 from .. import telemetry
 from ..config import Settings
-from ..domain import phone
 from ..domain.errors import StoreUnavailable
-from ..domain.guarding import NO_REGION, Places
+from ..domain.guarding import Places
 from ..domain.ids import Ids
-from ..domain.policy import App
 from ..storage.guard import GuardBudgets
-from ..storage.guard_of_number import GuardOfNumber, NumberInGuard
 from ..storage.guard_states import GuardStates
 from ..storage.guarded_numbers import GuardedNumbers
 from ..storage.safe_list import SafeListTable
@@ -73,8 +69,6 @@ class GuardParts:
     states: GuardStates
     safe_list: SafeListTable
     edit: EditSafeList
-    of_number: Callable[[str, App], tuple[NumberInGuard, bool]]
-    """Of a number in an app: what the guard knows of it, and whether it is on the safe list."""
 
 
 @contextmanager
@@ -88,14 +82,6 @@ def open_guard(settings: Settings) -> Iterator[GuardParts]:
     try:
         edit = EditSafeList(names=names, table=table, events=stores.audit)
         states = GuardStates(stores.store, stores.keys)
-        yield GuardParts(states, table, edit, partial(_of_number, stores, ids, names))
+        yield GuardParts(states, table, edit)
     finally:
         stores.store.close()
-
-
-def _of_number(stores: Stores, ids: Ids, names: SafeList, number: str, app: App) -> tuple[NumberInGuard, bool]:
-    to = phone.parse(number)
-    place = Places(ids.digest).of(app.name, to, app.guard.mode_in(to.region or NO_REGION))
-    names.refresh()
-    found = GuardOfNumber(stores.store, stores.keys).read(ids.number_hash(to.e164), app.name, place, app.guard)
-    return found, names.holds(to)

@@ -62,7 +62,13 @@ def build_exporter(settings: Settings, stores: Stores, keyring: ReloadedKeyring,
     source = AuditSource(stores.store, stores.scripts, stores.keys, stores.audit, kept_ms=settings.audit_retention_ms)
     encoder = RecordEncoder(keyring.seal, secrets.token_bytes)
     return Exporter(
-        open_ledger(settings), source, encoder, now_ms=clock_ms, measure=_measure, share=1.0 if alone else SHARE
+        open_ledger(settings),
+        source,
+        encoder,
+        now_ms=clock_ms,
+        measure=_measure,
+        share=1.0 if alone else SHARE,
+        webhooks_kept_ms=settings.webhook_retention_ms,
     )
 
 

@@ -11,6 +11,8 @@ from .settings import load_settings
 
 if TYPE_CHECKING:
     from ..signed_log.checking import CheckReport
+    from ..signed_log.explaining import Recomputed
+    from ..signed_log.promises import Breach
 
 
 def register(audit: Any) -> None:
@@ -33,35 +35,51 @@ def register(audit: Any) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from ..bootstrap.explaining import wrong_decisions  # noqa: PLC0415
+    from ..bootstrap.explaining import recompute_decisions  # noqa: PLC0415
     from ..bootstrap.signed_log import own_log  # noqa: PLC0415
     from ..signed_log.checking import check_promises  # noqa: PLC0415
 
     since_ms, until_ms = (int(one.timestamp() * 1000) if one else None for one in (args.since, args.until))
+    decisions = None
     with own_log(load_settings()) as own, Progress("checking", "records") as progress:
         report = check_promises(own.database, since_ms or 0, until_ms, progress.advance)
         if args.decisions:
-            report.breaches.extend(wrong_decisions(own.database, since_ms or 0, until_ms))
+            decisions = recompute_decisions(own.database, since_ms or 0, until_ms)
+            report.breaches.extend(_breaches(decisions))
     if args.json:
-        print_json(_as_json(report))
+        print_json(_as_json(report, decisions))
     else:
-        _show(report, decisions=args.decisions)
+        _show(report, decisions)
     return 1 if report.breaches else 0
 
 
-def _as_json(report: "CheckReport") -> dict[str, Any]:
+def _breaches(decisions: "Recomputed") -> "list[Breach]":
+    from ..signed_log.promises import Breach, Promise  # noqa: PLC0415
+
+    return [Breach(Promise.RULES, seq, sentence) for seq, sentence in decisions.differ]
+
+
+def _as_json(report: "CheckReport", decisions: "Recomputed | None") -> dict[str, Any]:
     breaches = [{"promise": one.promise, "seq": one.seq, "detail": one.sentence} for one in report.breaches]
-    return {"records": report.records, "started": report.started, "breaches": breaches, "unjudged": report.unjudged}
+    counted = {"records": report.records, "started": report.started, "unjudged": report.unjudged}
+    if decisions is not None:
+        counted |= {"decisions": decisions.decisions, "unknown_decisions": decisions.unknown}
+    return {**counted, "breaches": breaches}
 
 
-def _show(report: "CheckReport", *, decisions: bool) -> None:
+def _show(report: "CheckReport", decisions: "Recomputed | None") -> None:
     from ..signed_log.promises import Promise  # noqa: PLC0415
 
     for breach in report.breaches:
         print_line(f"record {breach.seq}: {breach.sentence}")
-    for promise in Promise if decisions else [one for one in Promise if one is not Promise.RULES]:
+    for promise in [one for one in Promise if one is not Promise.RULES or decisions]:
         count = sum(breach.promise is promise for breach in report.breaches)
         print_line(f"{'FAIL' if count else 'ok  '}  {promise}" + (f": {count} times not" if count else ""))
     if report.unjudged:
         print_line(f"{report.unjudged} sends are not judged by STOP: their configuration is not in the ledger")
+    if decisions is not None:
+        unknown = (
+            f", {decisions.unknown} cannot be: what they rest on is not in the ledger" if decisions.unknown else ""
+        )
+        print_line(f"{decisions.decisions} decisions recomputed{unknown}")
     print_line(f"{report.records} records, {report.started} starts")

@@ -65,7 +65,7 @@ def _print(state: "SpendState", limit: int | None, currency: str) -> None:
 
     most = "no limit" if limit is None else f"of {amount(limit)}"
     refused = state.refused.get(state.today, 0)
-    print_line(f"{state.app}: {amount(state.spent_today)} {currency} today, {most}; {refused} messages refused today")
+    print_line(f"{state.app}: {amount(state.spent_today)} {currency} today, {most}; messages refused today: {refused}")
     if not state.places:
         note("no cost is known yet")
         return

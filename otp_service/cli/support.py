@@ -1,18 +1,16 @@
 """`otp-service explain` and `lift`: what stands against a person, and taking it away."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..clock import rfc3339
 from .acts import known_settings
 from .output import cell, note, print_json, print_line, print_table
 from .parser import Parser, add_command, add_group, json_option
 from .settings import known_app
 
 if TYPE_CHECKING:
-    from ..storage.guard_of_number import NumberInGuard
-    from ..web.schemas.people import PersonStanding
+    from ..web.schemas.people import GuardOfPerson, PersonBlock, PersonStanding
 
 
 def register(groups: Any) -> None:
@@ -29,13 +27,19 @@ def register(groups: Any) -> None:
     lift = add_group(
         groups, "lift", line="take away what stands against a person", example='otp-service lift lock +1… --reason "…"'
     )
-    _add_lift(lift, "lock", "clear the number's wrong codes, waits and caps", "")
+    _add_lift(lift, "lock", "clear what refuses the number: wrong codes, waits, caps, limits", _LOCK)
     _add_lift(
         lift,
         "optout",
         "forget the number's opt-outs",
         "A block that the carrier holds comes back with its list: only the person's START ends that one.",
     )
+
+
+_LOCK = (
+    "It also cancels a pending verification whose sends are used up, and lets two codes pass the guard against SMS "
+    "pumping where that refused the number. Opt-outs stay."
+)
 
 
 def _about(parser: Parser) -> None:
@@ -55,7 +59,7 @@ def _add_lift(groups: Any, what: str, line: str, text: str) -> None:
 def _explain(args: argparse.Namespace) -> None:
     import msgspec  # noqa: PLC0415
 
-    from ..bootstrap import open_guard, open_support  # noqa: PLC0415
+    from ..bootstrap import open_support  # noqa: PLC0415
     from ..web.schemas.people import person_standing  # noqa: PLC0415
 
     settings = known_settings()
@@ -65,35 +69,43 @@ def _explain(args: argparse.Namespace) -> None:
     if args.json:
         print_json(msgspec.to_builtins(shown))
         return
-    with open_guard(settings) as guard:
-        seen = [
-            (one.app, "guard", _seen(*guard.of_number(args.number, settings.policy.apps[one.app])))
-            for one in shown.apps
-        ]
-    _print(shown, seen)
+    _print(shown)
 
 
-def _seen(found: "NumberInGuard", safe: bool) -> str:
+_STATES = {
+    "off": "left alone",
+    "safe_list": "on the safe list",
+    "passed": "unknown, its next send passes",
+    "counted": "unknown, counted",
+    "unknown": "unknown, not counted",
+}
+
+
+def _seen(found: "GuardOfPerson") -> str:
     """The pumping guard's view of the number."""
-    levels = ", ".join(f"{name} {level:.1f} of {most:g}" for name, (level, most) in found.blocks.items())
-    if safe:
-        state = "on the safe list"
-    elif found.known_until_ms:
-        state = f"known until {rfc3339(found.known_until_ms, 'seconds')}"
-    else:
-        state = "unknown, counted" if found.counted else "unknown, not counted"
-    return f"{state}; {levels}"
+    levels = ", ".join(f"{one.name} {one.used:.1f} of {one.limit:g}" for one in found.blocks)
+    return f"{_STATES.get(found.state) or f'known until {found.known_until}'}; {levels}"
 
 
-def _print(shown: "PersonStanding", seen: Sequence[tuple[str, str, str]]) -> None:
+def _print(shown: "PersonStanding") -> None:
     if not shown.blocks:
         print_line(f"{shown.to}: nothing refuses a start now")
     for block in shown.blocks:
         where = "/".join(filter(None, (block.app, block.purpose)))
         cause = block.limit or f"profile {block.messaging_profile_id}"
         wait = "" if block.retry_after is None else f", passes in {block.retry_after} s"
-        print_line(f"{shown.to}: {where} gets {block.code} ({cause}{wait}); lift {block.lift} takes it away")
-    print_table(("app", "what", "state"), [*_rows(shown), *seen])
+        print_line(f"{shown.to}: {where} gets {block.code} ({cause}{wait}); {_help(block)}")
+    print_table(("app", "what", "state"), list(_rows(shown)))
+
+
+def _help(block: "PersonBlock") -> str:
+    """What makes the person's next start pass."""
+    if block.code == "guard_refused":
+        always = "otp-service guard safelist add NUMBER --reason TEXT"
+        return f"lift lock lets two codes pass; to leave the number alone for good, add it to the safe list: {always}"
+    if block.lift is None:
+        return "it counts more than this number: wait, or change the limit"
+    return f"lift {block.lift} takes it away"
 
 
 def _rows(shown: "PersonStanding") -> Iterator[tuple[str, str, str]]:
@@ -103,7 +115,10 @@ def _rows(shown: "PersonStanding") -> Iterator[tuple[str, str, str]]:
             yield one.app, f"opt-out of {entry.messaging_profile_id}", state
         for limit in one.limits:
             name = f"{limit.name} {limit.purpose}" if limit.purpose else limit.name
-            yield one.app, name, f"{limit.used} of {limit.limit} in {limit.per} s"
+            used = "some" if limit.used is None else limit.used
+            mode = ", refuses nothing" if limit.mode == "monitor" else ""
+            yield one.app, name, f"{used} of {limit.limit} in {limit.per} s{mode}"
+        yield one.app, "guard", _seen(one.guard)
         for latest in one.verifications:
             yield one.app, latest.purpose, f"{latest.status}, {latest.created_at}"
             for sent in latest.deliveries:

@@ -60,6 +60,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         "audit_retention_ms": audit.retention,
         "audit_backlog_max": audit.backlog_max,
         "keep_webhooks": audit.keep_webhooks,
+        "webhook_retention_ms": audit.webhook_retention,
         "outlets": read_outlets(audit, faults),
         "optout_sync_ms": service.optout_sync,
         "on_call": _on_call(document, faults),

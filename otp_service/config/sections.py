@@ -209,11 +209,16 @@ class WitnessEntry(msgspec.Struct, forbid_unknown_fields=True):
 class AuditSection(Section):
     """`[audit]`."""
 
-    checks: ClassVar[Mapping[str, Check]] = {"retention": checks.retention, "checkpoint_every": checks.interval}
+    checks: ClassVar[Mapping[str, Check]] = {
+        "retention": checks.retention,
+        "webhook_retention": checks.days(1, 3_660),
+        "checkpoint_every": checks.interval,
+    }
 
     retention: Duration | None = None
     backlog_max: Annotated[int, Meta(ge=1_000, le=100_000_000)] | None = None
     keep_webhooks: bool | None = None
+    webhook_retention: Duration | None = None
     checkpoint_url: str | None = None
     checkpoint_every: Duration | None = None
     timestamp_url: str | None = None

@@ -20,10 +20,11 @@ class Settings:
 
     `queue_max` is the most deliveries that wait on one shard; `audit_retention_ms` how long events stay in the store
     once they are in the ledger; `audit_backlog_max`: so many may wait for that; `keep_webhooks`: what the carrier
-    signed stands beside the records that it caused; `outlets`: who gets checkpoints of the signed log; `optout_sync_ms`
-    the time between two reads of the carrier's list of opt-outs; `on_call` None alerts nobody; `keeps_codes`: whether
-    codes may outlive a restart of the store, None for what suits the kind of store; `replicas`: so many at least have
-    to have what was written before a caller is told, None as `keeps_codes`. `data_dir` and `ledger_url`: see `ledger`.
+    signed stands beside the records that it caused, for `webhook_retention_ms` (None: for ever); `outlets`: who gets
+    checkpoints of the signed log; `optout_sync_ms` the time between two reads of the carrier's list of opt-outs;
+    `on_call` None alerts nobody; `keeps_codes`: whether codes may outlive a restart of the store, None for what suits
+    the kind of store; `replicas`: so many at least have to have what was written before a caller is told, None as
+    `keeps_codes`. `data_dir` and `ledger_url`: see `ledger`.
     """
 
     policy: Policy
@@ -35,6 +36,7 @@ class Settings:
     audit_retention_ms: int = 2 * 86_400_000
     audit_backlog_max: int = 1_000_000
     keep_webhooks: bool = True
+    webhook_retention_ms: int | None = None
     outlets: Outlets = field(default_factory=Outlets)
     optout_sync_ms: int = 15 * 60_000
     on_call: OnCall | None = None

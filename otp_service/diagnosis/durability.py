@@ -46,12 +46,18 @@ def check_restarts(store: Store, after_restart: str) -> CheckResult:
     return CheckResult("restarts", True, RESTARTS[after_restart])
 
 
-def check_replicas(expected: int | None, missing: int) -> Iterator[CheckResult]:
-    """As many replicas as ever must follow. `expected`: see `Settings`. `missing`: shards with too few."""
+def check_replicas(expected: int | None, missing: int, alone: int) -> Iterator[CheckResult]:
+    """As many replicas as ever must follow. `expected`: see `Settings`.
+
+    `missing`: shards with too few; `alone`: shards whose server none has to follow.
+    """
     if expected == 0:
         return
     if missing:
         detail = f"too few replicas follow: {missing} shards take no starts and no checks; see [store] replicas"
         yield CheckResult("replicas", False, detail)
+    elif alone:
+        detail = f"writes wait for the replicas that follow; {alone} shards have none"
+        yield CheckResult("replicas", True, detail)
     else:
         yield CheckResult("replicas", True, "all replicas follow, and writes wait for them")

@@ -1,7 +1,7 @@
 """Whether the audit log is signed, how old its newest checkpoint is, and how far its witnesses have come."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +30,12 @@ NAME = "signed log"
 
 
 def check_signed_log(
-    find: Callable[[], "Database | None"], now_ms: int, kept: Path | None = None
+    find: Callable[[], "Database | None"], now_ms: int, kept: Path | None = None, targets: Collection[str] = ()
 ) -> Iterator[CheckResult]:
     """`find` opens the ledger if it is there.
 
-    `kept`: the file of the checkpoint in the data directory, None if there is no such directory.
+    `kept`: the file of the checkpoint in the data directory, None if there is no such directory. `targets`: who gets
+    checkpoints, as it is configured.
     """
     from ..signed_log.kept_checkpoint import KeptCheckpoint  # noqa: PLC0415 - as `_state`
 
@@ -51,7 +52,7 @@ def check_signed_log(
         return
     yield judge_signed_log(state, now_ms, KeptCheckpoint(kept).read())
     yield from judge_witnesses(state, now_ms)
-    yield from judge_outlets(state)
+    yield from judge_outlets(state, targets)
     if kept is not None and not os.access(kept.parent, os.W_OK | os.X_OK):
         detail = f"{kept} cannot be written here, so a ledger that was rolled back is not noticed"
         yield CheckResult("kept checkpoint", False, f"{detail}; set OTP_DATA_DIR to a directory that can be written")
@@ -92,8 +93,10 @@ def judge_witnesses(state: "LogState", now_ms: int) -> Iterator[CheckResult]:
         yield CheckResult(f"witness {witness.name}", not late, detail + (more if late else ""))
 
 
-def judge_outlets(state: "LogState") -> Iterator[CheckResult]:
-    """Whether checkpoints arrive where they are sent to: a line for each where the last tries failed."""
+def judge_outlets(state: "LogState", targets: Collection[str]) -> Iterator[CheckResult]:
+    """Whether checkpoints arrive where they are sent to: a line for each of `targets` where the last tries failed."""
     for target, failures in state.failing.items():
+        if target not in targets:
+            continue  # it is not configured any more
         detail = f"the last {failures} tries failed; a worker's log says why, and it tries again"
         yield CheckResult(f"checkpoints to {target}", failures < TRIES, detail)

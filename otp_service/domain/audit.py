@@ -82,6 +82,7 @@ class EventType(StrEnum):
     LEDGER_DIGEST = "ledger.digest"
     LEDGER_COPIED = "ledger.copied"
     LEDGER_ACCEPTED = "ledger.accepted"
+    WEBHOOKS_DROPPED = "ledger.webhooks_dropped"
     WITNESS_ADDED = "witness.added"
     WITNESS_REMOVED = "witness.removed"
     EVIDENCE_MADE = "evidence.made"

@@ -77,6 +77,20 @@ class GuardNeeded(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class NumberInGuard:
+    """`known_until_ms`: 0 if it is not known. `counted`: sends of it fill budgets, and nobody has used a code yet.
+
+    `covered`: an earlier count, or a lift, pays for the next send. `blocks`: unapproved sends in its blocks and how
+    many they hold if they are cold, by the budget's name.
+    """
+
+    known_until_ms: int
+    counted: bool
+    covered: bool
+    blocks: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Converted:
     """A number whose login ended well: where it is, whether it was known before, and what its sends took."""
 

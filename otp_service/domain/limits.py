@@ -5,7 +5,7 @@ judged in the number's own scripts; all others, and every entry of `[[limits]]`,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from .addresses import end_user
@@ -61,6 +61,26 @@ def outer_limits(policy: Policy, app: App, *events: LimitEvent) -> tuple[NamedLi
     own = [one for one in shorthand(app, policy.per_number) if one.rules and by_number not in one.keys]
     further = [one for one in policy.limits if one.is_for(app.name)]
     return tuple(one for one in (*own, *further) if one.event in events)
+
+
+_OF_NUMBERS = frozenset({LimitKey.APP, LimitKey.NUMBER, LimitKey.PREFIX, LimitKey.COUNTRY, LimitKey.SENDER})
+"""What is known of a number alone."""
+
+
+def met_by_number(
+    policy: Policy, app: App, counted: Counted, digest: Callable[[bytes], bytes]
+) -> Iterable[tuple[NamedLimit, Slot]]:
+    """Every limit apart from the number that it meets in this app whoever asks, with a slot in each rule.
+
+    `counted`: app, number and country. A limit that also counts by what a caller says is another one for each of those.
+    """
+    for limit in outer_limits(policy, app, *LimitEvent):
+        if not _OF_NUMBERS.issuperset(one.key for one in limit.keys):
+            continue
+        by_sender = any(one.key is LimitKey.SENDER for one in limit.keys)
+        for sender in app.route if by_sender else app.route[:1]:
+            of_sender = replace(counted, sender=sender.name)
+            yield from ((limit, slot) for slot in slots([limit], of_sender, digest))
 
 
 def slots(limits: Iterable[NamedLimit], counted: Counted, digest: Callable[[bytes], bytes]) -> list[Slot]:

@@ -29,6 +29,13 @@ class Outlets:
     allow_private: bool = False
 
     @property
+    def targets(self) -> frozenset[str]:
+        """The names of those that get something, as logs and `doctor` have them."""
+        named = {"checkpoint_url": self.checkpoint_url, "timestamp_url": self.timestamp_url}
+        witnesses = {f"witness {one.key.partition('+')[0]}" for one in self.witnesses}
+        return frozenset(witnesses | {name for name, url in named.items() if url})
+
+    @property
     def any(self) -> bool:
         """Whether anything is sent."""
-        return bool(self.checkpoint_url or self.timestamp_url or self.witnesses)
+        return bool(self.targets)

@@ -51,16 +51,31 @@ class Budget:
     """One limit as it stands: `used` of it in its window, and how long it refuses (0 if it does not).
 
     `code`: what a start is refused with while it does. `app` None: over all apps. `purpose`: of a ladder.
+    `is_own`: it counts this number alone, so that a lift takes it away. `is_monitored`: it refuses nothing.
+    `used` None: other apps count in it too, and an app does not learn how much.
     """
 
     name: str
     code: str
     limit: int
     per_ms: int
-    used: int
+    used: int | None
     wait_ms: int
     app: str | None = None
     purpose: str | None = None
+    is_own: bool = True
+    is_monitored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """What a lift takes away beside what the number's hash holds. `names`: what is on record for it.
+
+    `let_pass`: the apps whose pumping guard lets the next sends pass, and for how many milliseconds.
+    """
+
+    names: Sequence[str] = ()
+    let_pass: Mapping[str, int] = field(default_factory=dict)
 
 
 _WRONG, _LADDER, _CAPS = "too_many_wrong_codes", "resend_too_soon", "rate_limited"

@@ -5,7 +5,7 @@ refused and the new policy sends is never approved in it: nobody knows what woul
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..domain.audit import Event, EventType
@@ -67,6 +67,8 @@ class Replay:
             self._start(event, number, judged, refused=True)
         elif event.type in CONVERTED:
             self._converted(event, number)
+        elif event.type == EventType.LOCK_LIFTED:
+            updates.let_pass(self.counters, number, event.at_ms, self._policy)
         elif event.type == EventType.GUARD_RETURNED and self._was_sent(event):
             self._returned(event, number)
 
@@ -78,8 +80,8 @@ class Replay:
             return
         if judged is not None and not refused:
             self._places[number] = judged.start
-        if judged is None or judged.known:
-            self._unjudged(event, number, judged)
+        if judged is None or not judged.is_judged:
+            self._unjudged(event, number, is_known=judged is not None and judged.known)
             return
         self._forget_guess(number)
         if judged.warm:
@@ -105,17 +107,17 @@ class Replay:
     def _was_sent(self, event: Event, *, unknown: bool = True) -> bool:
         return self._sent.get(event.verification_id or "", unknown)
 
-    def _unjudged(self, event: Event, number: str, known: JudgedStart | None) -> None:
+    def _unjudged(self, event: Event, number: str, *, is_known: bool) -> None:
         """A known number, or a send that an earlier count covers, or one that the guard left alone."""
         kept = self.counters.numbers.get(number)
-        if kept is None and known is not None:
+        if kept is None and is_known:
             # Approved before the record begins.
             self._guessed.add(number)
             kept = self.counters.numbers.setdefault(number, Number(approved_ms=event.at_ms))
         start = self._places.get(number)
         if kept is not None and start is not None:
             verdict = rules.judge(self.counters, start, event.at_ms, self._policy)
-            if verdict.covered or (verdict.known and known is not None):
+            if verdict.covered or (verdict.known and is_known):
                 updates.settle(self.counters, start, verdict, event.at_ms, self._policy)
         self._note(event, sent=kept is not None or start is None)
 
@@ -170,9 +172,14 @@ def replay(
 
 def feed(runs: Mapping[str, Replay], events: Iterable[Event]) -> None:
     """Let each app's replay have its events, in the order in which the budgets met them."""
-    for event, number, judged in in_order(_of_apps(runs, events)):
-        runs[event.app or ""].feed(event, number, judged)
+    for event, number, judged in in_order(events):
+        for app in _apps_of(event):
+            if app in runs:
+                runs[app].feed(event, number, judged)
 
 
-def _of_apps(runs: Mapping[str, Replay], events: Iterable[Event]) -> Iterator[Event]:
-    return (event for event in events if event.app in runs)
+def _apps_of(event: Event) -> Iterable[str]:
+    """A lift by an operator is of no app, and says in which the guard lets the number pass."""
+    if event.type == EventType.LOCK_LIFTED:
+        return [str(app) for app in event.detail.get("guard", [])]
+    return [event.app or ""]

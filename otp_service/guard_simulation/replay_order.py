@@ -17,7 +17,7 @@ LATE_MS = 60_000
 READ = frozenset(
     {
         *(EventType.STARTED, EventType.RESENT, EventType.REFUSED, EventType.APPROVED, EventType.COMPLETED),
-        *(EventType.GUARD_FACTOR, EventType.GUARD_RETURNED),
+        *(EventType.GUARD_FACTOR, EventType.GUARD_RETURNED, EventType.LOCK_LIFTED),
     }
 )
 """The events that change what the guard counts."""

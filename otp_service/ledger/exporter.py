@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..domain.audit import Event, EventType, Position
 from ..domain.continuity import Portion, Reached, Step, next_step
-from . import digests, writing
+from . import digests, kept_webhooks, writing
 from .database import Database
 from .records import RecordEncoder
 from .writing import Gap, State
@@ -78,8 +78,11 @@ class Exporter:
         monotonic: Callable[[], float] = time.monotonic,
         measure: Callable[[int, int], object] = lambda _waiting, _gaps: None,
         share: float = SHARE,
+        webhooks_kept_ms: int | None = None,
     ) -> None:
         """`share`: for how much of its time it works at most.
+
+        `webhooks_kept_ms`: how long the carrier's webhooks are kept, None for ever.
 
         `measure` is told how many entries wait, and how many gaps nobody has accepted.
         """
@@ -90,6 +93,7 @@ class Exporter:
         self._monotonic = monotonic
         self._measure = measure
         self._share = share
+        self._webhooks_kept_ms = webhooks_kept_ms
         self._state: State | None = None
         self._told: Mapping[int, Reached] = {}
         self._trim_at = monotonic() + TRIM_S
@@ -168,6 +172,12 @@ class Exporter:
             self._trim_at = self._monotonic() + TRIM_S
             self._source.trim(state.reached)
             self._record_digests()
+            self._drop_webhooks()
+
+    def _drop_webhooks(self) -> None:
+        before_ms = kept_webhooks.drop_webhooks(self._database, self._webhooks_kept_ms, self._now_ms())
+        if before_ms is not None:
+            self._source.record(EventType.WEBHOOKS_DROPPED, {"before_ms": before_ms}, f"webhooks:{before_ms}")
 
     def _record_digests(self) -> None:
         if self.waiting:

@@ -86,7 +86,8 @@ class RecordEncoder:
                 message_id = None
                 leaf = _leaf(event, seq, TOO_LONG, person[1] if person else None, policy)
             if sealed := event.fields.get(EventField.SEALED_WEBHOOK):
-                made.webhooks.append({"seq": seq, "number_hash": event.number_hash, "sealed": sealed})
+                at = {"seq": seq, "at_ms": min(event.position.ms, GREATEST)}
+                made.webhooks.append({**at, "number_hash": event.number_hash, "sealed": sealed})
             made.records.append(_row(event, seq, leaf, message_id, person[0] if person else None))
         return made
 

@@ -39,10 +39,11 @@ WEBHOOKS = Table(
     "webhooks",
     METADATA,
     Column("seq", BigInteger, primary_key=True),
+    Column("at_ms", BigInteger),
     Column("number_hash", Text),
     Column("sealed", Text),
 )
-"""What the carrier signed. `seq`: the number of the record that it caused."""
+"""What the carrier signed. `seq` and `at_ms`: number and time of the record that it caused."""
 
 POSITIONS = Table(
     "positions",

@@ -25,11 +25,8 @@ def webhook_of(connection: Connection, seq: int, unseal: Unseal, now_ms: int) ->
         return None
 
 
-def webhook_fault(committed: str | None, number_hash: str | None, sealed: str | None, unseal: Unseal) -> str | None:
-    """What is wrong with a webhook. `committed`: what stands in the record; `number_hash`: None once it was erased."""
-    if sealed is None:
-        is_missing = committed is not None and number_hash is not None
-        return "the carrier's webhook is missing, and no erasure is on record" if is_missing else None
+def webhook_fault(committed: str | None, sealed: str, unseal: Unseal) -> str | None:
+    """What is wrong with a webhook that is there. `committed`: what stands in the record."""
     try:
         found = SignedWebhook.unpack(unseal(sealed)).commitment
     except KeyUnknown:

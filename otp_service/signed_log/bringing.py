@@ -115,7 +115,7 @@ class ToWitness:
             whole = note.with_signature(*(line for line in lines if line.is_of(self._key)))
             is_new = LogReader(self._database).take_cosignature(str(self._key), str(whole), self._now_ms())
         except (UnicodeDecodeError, NoteError) as error:
-            raise NotTaken(f"its answer has no cosignature of its key: {error}") from error
+            raise NotTaken(f"its answer is not taken: {error}") from error
         if is_new:
             self._added(self._key)
 

@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from ..domain.audit import POLICY_DIGITS
 from ..domain.canonical_json import canonical
@@ -53,39 +53,54 @@ def explain_record(database: Database, name: str, refusal_of: RefusalOf) -> Expl
         return _explained(connection, found[0], refusal_of) if found else None
 
 
-def disagreements(
-    database: Database, since_ms: int, until_ms: int | None, refusal_of: RefusalOf
-) -> Iterator[tuple[int, str]]:
-    """Every decision of the period that the rules do not come to: the record's number, and a sentence.
+@dataclass(slots=True)
+class Recomputed:
+    """The decisions of a period: how many were recomputed, how many nobody can, and those that differ.
 
-    What nobody can recompute (who was erased, a configuration that is not in the ledger) is passed over. Raises
-    LedgerUnavailable.
+    `differ`: the record's number, and a sentence. Nobody can where the number was erased, or where the start of the
+    verification or the configuration is not in the ledger.
     """
+
+    decisions: int = 0
+    unknown: int = 0
+    differ: list[tuple[int, str]] = field(default_factory=list)
+
+
+def recompute(database: Database, since_ms: int, until_ms: int | None, refusal_of: RefusalOf) -> Recomputed:
+    """Recompute every decision of the period. Raises LedgerUnavailable."""
+    found = Recomputed()
     with database.reading() as connection:
         policies = _Policies(connection)
         restarts = connection.execute(select(RECORDS).where(RECORDS.c.type.in_(RESTARTS))).all()
         within = [RECORDS.c.at_ms >= since_ms, *([] if until_ms is None else [RECORDS.c.at_ms < until_ms])]
-        numbers = select(RECORDS.c.number_hash).where(RECORDS.c.number_hash.is_not(None), *within).distinct()
+        decided = RECORDS.c.type.in_(DECISIONS)
+        erased = select(func.count()).select_from(RECORDS).where(decided, RECORDS.c.number_hash.is_(None), *within)
+        found.unknown = int(connection.execute(erased).scalar_one())
+        numbers = select(RECORDS.c.number_hash).where(decided, RECORDS.c.number_hash.is_not(None), *within).distinct()
         for number in connection.execute(numbers).scalars().all():
             rows = connection.execute(select(RECORDS).where(RECORDS.c.number_hash == number)).all()
             history = History(policies.of)
             history.restarts = [row.at_ms for row in restarts]
             for row in sorted([*rows, *restarts], key=lambda one: (one.at_ms, one.counter, one.shard)):
                 judged = row.at_ms >= since_ms and (until_ms is None or row.at_ms < until_ms)
-                yield from _disagreement(_happened(row), history, policies, refusal_of, judged=judged)
+                _recompute(_happened(row), history, policies, refusal_of, found if judged else Recomputed())
+    return found
 
 
-def _disagreement(
-    event: Happened, history: History, policies: "_Policies", refusal_of: RefusalOf, *, judged: bool
-) -> Iterator[tuple[int, str]]:
+def _recompute(
+    event: Happened, history: History, policies: "_Policies", refusal_of: RefusalOf, found: Recomputed
+) -> None:
     try:
-        found = explain_next(event, history, policies.of, refusal_of) if judged else None
+        explanation = explain_next(event, history, policies.of, refusal_of)
         history.follow(event)
     except KeyError:
+        found.unknown += event.type in DECISIONS
         return
-    if found is not None and not found.agrees:
-        against = next((f": {one.fact}: not so that {one.rule}" for one in found.steps if not one.holds), "")
-        yield event.seq, f"{event.type} is `{found.recorded}`, and by the rules `{found.recomputed}`{against}"
+    found.decisions += explanation is not None
+    if explanation is not None and not explanation.agrees:
+        against = next((f": {one.fact}: not so that {one.rule}" for one in explanation.steps if not one.holds), "")
+        outcome = f"{event.type} is `{explanation.recorded}`, and by the rules `{explanation.recomputed}`{against}"
+        found.differ.append((event.seq, outcome))
 
 
 def _explained(connection: Connection, seq: int, refusal_of: RefusalOf) -> Explained:

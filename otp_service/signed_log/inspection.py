@@ -22,7 +22,7 @@ from ..transparency.signed_tiles import SignedTiles, TileRefused
 from ..transparency.tiles import hashes_of
 from ..transparency.tree import HASH_BYTES, TILE_WIDTH, Tree, leaf_hash
 from .log_store import LogStore
-from .personal import Beside, Opening, PersonalParts
+from .personal import Beside, Opening, PersonalParts, Webhook
 from .stored_tiles import StoredTiles
 
 PORTION = 2_000
@@ -235,7 +235,7 @@ def _fault(row: Any, persons: PersonalParts) -> str | None:
     told = (leaf_hash(_raw(leaf)), says.shard, says.at, says.type, says.app, *named)
     if told == stands:
         return persons.fault(says.person, Beside(verification, *personal)) or persons.webhook_fault(
-            says.webhook, personal[0], webhook
+            says.webhook, Webhook(at_ms, personal[0], webhook)
         )
     differing = (name for name, one, other in zip(_REPEATED, told, stands, strict=True) if one != other)
     return next((f"the column {name} is not what was signed" for name in differing), None)

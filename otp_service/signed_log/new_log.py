@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, update
 
 from ..clock import rfc3339
 from ..domain.errors import ServiceError
@@ -20,7 +20,7 @@ from .signing import Signers
 from .tables import CHECKPOINTS, LOG, OUTLETS, TILES, TIMESTAMPS, WITNESSES
 
 ASIDE = "ended-logs"
-_OF_THE_LOG = (TILES, CHECKPOINTS, WITNESSES, TIMESTAMPS, OUTLETS, LOG)
+_OF_THE_LOG = (TILES, CHECKPOINTS, WITNESSES, TIMESTAMPS, OUTLETS)
 
 
 class LogIsGood(ServiceError):
@@ -79,4 +79,6 @@ def _put_aside(directory: Path, files: Mapping[str, bytes]) -> None:
 def _begin(connection: Connection, origin: str, key: str) -> None:
     for table in _OF_THE_LOG:
         connection.execute(delete(table))
-    LogStore(connection).begin(origin, key)
+    # Changed in its place: who waits for this row finds the new name in it.
+    if not connection.execute(update(LOG).values(origin=origin, first_key=key)).rowcount:
+        LogStore(connection).begin(origin, key)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -71,12 +71,16 @@ class Outlets:
 
     def _claimed(self, target: str) -> SignedCheckpoint | None:
         """The newest checkpoint, if it is new there, if it is time, and if no other worker is at it."""
-        now_ms = self._now_ms()
-        with self._database.writing() as connection:
-            newest, row = LogStore(connection).newest(), _row(connection, target)
-            if newest is None or row.again_ms > now_ms or row.checkpoint >= newest.id:
+        # Looked at first: who writes makes all others wait.
+        with self._database.reading() as connection:
+            if _due(connection, target, self._now_ms()) is None:
                 return None
-            _write(connection, target, again_ms=now_ms + LEASE_MS)
+        with self._database.writing() as connection:
+            _lock(connection, target)
+            now_ms = self._now_ms()
+            newest = _due(connection, target, now_ms)
+            if newest is not None:
+                _write(connection, target, again_ms=now_ms + LEASE_MS)
             return newest
 
     def _arrived(self, outlet: Outlet, newest: SignedCheckpoint) -> None:
@@ -86,26 +90,41 @@ class Outlets:
 
     def _failed(self, target: str) -> None:
         with self._database.writing() as connection:
+            _lock(connection, target)
             failures = _row(connection, target).failures + 1
             pause_ms = min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS << min(failures - 1, 10))
             _write(connection, target, again_ms=self._now_ms() + pause_ms, failures=failures)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    checkpoint: int
-    again_ms: int
-    failures: int
+class _Row(NamedTuple):
+    checkpoint: int = 0
+    again_ms: int = 0
+    failures: int = 0
+
+
+_NEW = _Row()
 
 
 def _row(connection: Connection, target: str) -> _Row:
-    """Locked until the end of the transaction; made if it is not there."""
-    wanted = select(OUTLETS.c.checkpoint, OUTLETS.c.again_ms, OUTLETS.c.failures).where(OUTLETS.c.target == target)
-    found = connection.execute(wanted.with_for_update()).first()
-    if found is None:
-        connection.execute(insert(OUTLETS).values(target=target, checkpoint=0, again_ms=0, failures=0))
-        return _Row(0, 0, 0)
-    return _Row(*found)
+    """What is known of it."""
+    wanted = select(*(OUTLETS.c[name] for name in _Row._fields)).where(OUTLETS.c.target == target)
+    found = connection.execute(wanted).first()
+    return _NEW if found is None else _Row(*found)
+
+
+def _lock(connection: Connection, target: str) -> None:
+    """Until the end of the transaction; its row is made if it is not there."""
+    wanted = select(OUTLETS.c.target).where(OUTLETS.c.target == target).with_for_update()
+    if connection.execute(wanted).first() is None:
+        connection.execute(insert(OUTLETS).values(target=target, **_NEW._asdict()))
+
+
+def _due(connection: Connection, target: str, now_ms: int) -> SignedCheckpoint | None:
+    """The newest checkpoint, if it has to be brought there now. Of an empty log there is nothing to say."""
+    newest, row = LogStore(connection).newest(), _row(connection, target)
+    if newest is None or newest.size == 0 or row.again_ms > now_ms or row.checkpoint >= newest.id:
+        return None
+    return newest
 
 
 def _write(connection: Connection, target: str, **values: int) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from ..clock import utc
 from ..domain.errors import KeyUnknown, SealBroken
 from ..ledger.erasing import TombstoneOf, tombstones_in
+from ..ledger.kept_webhooks import dropped_before
 from ..ledger.records import commitment
 from .beside_webhooks import webhook_fault
 
@@ -42,6 +43,14 @@ class Beside(NamedTuple):
     sealed: str | None
 
 
+class Webhook(NamedTuple):
+    """When a record came, the number's hash in its row, and the webhook's row: None for what is not there."""
+
+    at_ms: int
+    number_hash: str | None
+    sealed: str | None
+
+
 class PersonalParts:
     """Judges them. `erased`: records whose person was erased; `unopened`: those whose key the keyring has not."""
 
@@ -49,6 +58,7 @@ class PersonalParts:
         self._opening = opening
         self._tombstones = tombstones_in(connection)
         self._years = {utc(at_ms).year for at_ms in self._tombstones.values()}
+        self._dropped_before = dropped_before(connection)
         self._opened = lru_cache(maxsize=_KEPT)(self._open)
         self.erased = 0
         self.unopened = 0
@@ -72,9 +82,12 @@ class PersonalParts:
         same = beside.number_hash == number == beside.person_number
         return None if same else "the column number_hash is not what was signed"
 
-    def webhook_fault(self, committed: str | None, number_hash: str | None, sealed: str | None) -> str | None:
-        """What is wrong with the carrier's webhook that caused the record."""
-        return webhook_fault(committed, number_hash, sealed, self._opening.unseal)
+    def webhook_fault(self, committed: str | None, beside: Webhook) -> str | None:
+        """What is wrong with the carrier's webhook that caused the record. `committed`: what stands in the record."""
+        if beside.sealed is not None:
+            return webhook_fault(committed, beside.sealed, self._opening.unseal)
+        is_gone = committed is None or beside.number_hash is None or beside.at_ms < self._dropped_before
+        return None if is_gone else "the carrier's webhook is missing, and nothing on record says why"
 
     def _open(self, sealed: str) -> tuple[str, str | None]:
         """The commitment to what is sealed, and the number's keyed hash in it."""

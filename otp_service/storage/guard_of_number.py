@@ -1,29 +1,15 @@
 """What the pumping guard knows of one number, for those who support its owner."""
 
-from dataclasses import dataclass
-
 from ..domain.guard.counters import Bucket, Country, Number, Total
 from ..domain.guard.places import Limits, Records, Way, places
 from ..domain.guard.policy import GuardPolicy
-from ..domain.guarding import GuardPlace
+from ..domain.guarding import GuardPlace, NumberInGuard
 from .schema import Keys, fields
 from .schema.encodings import GuardBucket, GuardedNumber
 from .store import Store
 
 NARROW = 2
 """So many of a start's places are blocks."""
-
-
-@dataclass(frozen=True, slots=True)
-class NumberInGuard:
-    """`known_until_ms`: 0 if it is not known. `counted`: sends of it fill budgets, and nobody has used a code yet.
-
-    `blocks`: unapproved sends in its blocks and how many they hold if they are cold, by the budget's name.
-    """
-
-    known_until_ms: int
-    counted: bool
-    blocks: dict[str, tuple[float, float]]
 
 
 class GuardOfNumber:
@@ -46,7 +32,8 @@ class GuardOfNumber:
         limits = Limits.of(records.total, records.country, now_ms, policy)
         found = places(records, Way(warm=False, outage=False, total=True), limits, policy)[:NARROW]
         levels = {one.budget.value: (one.bucket.now(now_ms, one.rate), one.rate.most) for one in found}
-        return NumberInGuard(number.approved_ms + policy.known_for_ms if known else 0, counted, levels)
+        covered = not known and number.is_covered(now_ms, policy)
+        return NumberInGuard(number.approved_ms + policy.known_for_ms if known else 0, counted, covered, levels)
 
 
 def _number(text: str | None) -> Number:

@@ -20,6 +20,12 @@ from .scripts import NamedCall
 _log = logging.getLogger("otp.limits")
 
 
+def limit_key(keys: Keys, slot: Slot) -> str:
+    """Where the slots of a limit's rule and subject are."""
+    subject = hashlib.sha256(slot.subject.encode()).hexdigest()[:32]
+    return keys.limit(slot.name, slot.limit.limit, slot.limit.per_ms, subject)
+
+
 class Limits:
     """How slots in limits are kept (`outer.Kind`).
 
@@ -51,8 +57,7 @@ class Limits:
         return OuterAnswer(slot, self._alone(self._key(slot), slot.limit) if action == TAKE else 0)
 
     def _key(self, slot: Slot) -> str:
-        subject = hashlib.sha256(slot.subject.encode()).hexdigest()[:32]
-        return self._keys.limit(slot.name, slot.limit.limit, slot.limit.per_ms, subject)
+        return limit_key(self._keys, slot)
 
     def _alone(self, key: str, limit: Limit) -> int:
         every_s = limit.per_ms / limit.limit / 1000

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from ..domain.audit import EventType
-from ..domain.person import Remembered, Sent, WrongCodes
+from ..domain.ids import Reference
+from ..domain.person import Also, Remembered, Sent, WrongCodes
 from . import schema
 from .schema import encodings
-from .schema.fields import Number
+from .schema.fields import Number, Record
 from .scripts import Scripts
 from .store import Store, fields_of
 
@@ -34,8 +35,22 @@ class People:
             latest={_subject(slot): _token(text) for slot, text in _behind(Number.LATEST, found)},
         )
 
-    def lift_lock(self, number_hash: str, mask: str, app: str | None, reason: str) -> list[str]:
-        """Clear budget, ladder and caps of an app or of all; what had counted something. Raises StoreUnavailable."""
+    def subjects(self, refs: Sequence[Reference]) -> set[str]:
+        """The keyed hashes of the subjects for whom these verifications are. Raises StoreUnavailable."""
+        commands = [("HGET", self._keys.record(ref), Record.SUBJECT) for ref in refs]
+        return {str(found) for found in (self._store.read_at(commands)[0] if commands else ()) if found}
+
+    def guard_refused(self, number_hash: str, app: str) -> bool:
+        """Whether the app's guard refused the number within the hour. Raises StoreUnavailable."""
+        command = ("HGET", self._keys.start_refusals(number_hash, app), "guard_refused")
+        (found,), _ = self._store.read_at([command])
+        return found is not None
+
+    def lift_lock(self, number_hash: str, mask: str, app: str | None, reason: str, also: Also) -> list[str]:
+        """Clear budget, ladder and caps of an app or of all; what had counted something, `also.names` among it.
+
+        Raises StoreUnavailable.
+        """
         k, shard = self._keys, self._keys.shard(number_hash)
         reply = self._scripts.call(
             "person/lift_lock",
@@ -45,6 +60,8 @@ class People:
             mask=mask,
             number_hash=number_hash,
             reason=reason,
+            let_pass=",".join(encodings.GuardPass.pack(one, ms) for one, ms in also.let_pass.items()),
+            also=list(also.names),
         )
         return [str(name) for name in reply]
 

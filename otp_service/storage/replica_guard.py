@@ -47,6 +47,11 @@ class ReplicaGuard:
         """How many shards have too few replicas."""
         return sum(count is None for count in list(self._counts.values())) if self.on else 0
 
+    @property
+    def alone(self) -> int:
+        """How many shards no replica has to follow."""
+        return sum(count == 0 for count in list(self._counts.values())) if self.on else 0
+
     def has_all(self, run_key: str) -> bool:
         """Whether enough follow as far as this process knows; True where none are expected."""
         return not self.on or self._counts.get(run_key) is not None

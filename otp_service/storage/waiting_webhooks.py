@@ -52,11 +52,11 @@ class WaitingWebhooks:
     def forget_until(self, exported: Mapping[int, str]) -> None:
         """Drop what a process that was killed has left: all up to these entries, which are in the ledger."""
         for shard, entry in exported.items():
-            key = self._keys.webhooks(shard)
             with answering():
-                old = [one for one in self._client.hkeys(key) if place(one) <= place(entry)]
+                kept = self._client.hkeys(self._keys.webhooks(shard))
+                old = [one for one in kept if place(one) <= place(entry)]
                 if old:
-                    self._client.hdel(key, *old)
+                    self._client.hdel(self._keys.webhooks(shard), *old)
 
 
 def _entries(portion: Portion) -> list[str]:

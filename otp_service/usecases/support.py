@@ -1,17 +1,22 @@
 """Supporting a person: what stands against them, and taking it away. Each act is an event of the record."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..domain import message_text, phone
 from ..domain.errors import InvalidRequest
-from ..domain.ids import Ids
+from ..domain.factors import Subject
+from ..domain.ids import Ids, Reference
 from ..domain.optout_list import OptOut
-from ..domain.person import Budget, Remembered, budgets
+from ..domain.person import Also, Budget, Remembered, budgets
+from ..domain.phone import Phone
 from ..domain.policy import App, Policy
+from ..domain.verification import Status
 from ..domain.view import VerificationView
 from . import ports
+from .guard.standing import GuardStanding, GuardStandings
+from .limits_of_person import LimitsOfPerson
 from .verify.apps import configured_app
 
 MAX_REASON = 200
@@ -28,6 +33,7 @@ class Standing:
     budgets: Sequence[Budget]
     optouts: Sequence[OptOut]
     latest: Sequence[VerificationView]
+    guard: GuardStanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +57,18 @@ class Support:
         people: ports.PersonStore,
         optouts: ports.OptOutRegistry,
         store: ports.VerificationStore,
+        factors: ports.SubjectLocks,
+        limits: LimitsOfPerson,
+        guard: GuardStandings,
         ids: Ids,
         policy: Policy,
     ) -> None:
         self._people = people
         self._optouts = optouts
         self._store = store
+        self._factors = factors
+        self._limits = limits
+        self._guard = guard
         self._ids = ids
         self._policy = policy
 
@@ -65,40 +77,98 @@ class Support:
         person = phone.parse(number)
         number_hash = self._ids.number_hash(person.e164)
         known, optouts = self._people.remembered(number_hash), self._optouts.of_number(number_hash)
-        standing = [self._standing(one, known, optouts, alone=app is not None) for one in self._apps(app)]
+        alone = app is not None
+        standing = [self._standing(one, person, number_hash, known, optouts, alone=alone) for one in self._apps(app)]
         self._people.record_shown(number_hash, person.mask, app)
         return Person(person.mask, known.now_ms, standing)
 
     def lift(self, number: str, what: str, reason: str, app: str | None) -> list[str]:
-        """Take away a `lock` (budget, ladder and caps) or the opt-outs (`optout`); the names of what stood.
+        """Take away a `lock` or the opt-outs (`optout`); the names of what stood.
+
+        A lock is all that refuses the person's next start because of what was done with their number: budget, ladder,
+        caps, limits that count the number, a pending verification whose sends are used up (it is canceled), wrong codes
+        of its subject, and the pumping guard, which lets the next two sends pass.
 
         Raises InvalidNumber, InvalidRequest for a reason that says nothing or too much, NotReady and StoreUnavailable.
         """
         person = phone.parse(number)
         number_hash, reason = self._ids.number_hash(person.e164), require_reason(reason)
         if what == "lock":
-            return self._people.lift_lock(number_hash, person.mask, app, reason)
+            return self._lift_lock(person, number_hash, app, reason)
         profiles = {sender.messaging_profile_id for one in self._apps(app) for sender in one.route}
         return self._people.lift_optouts(number_hash, person.mask, sorted(profiles), app, reason)
 
     def _apps(self, app: str | None) -> list[App]:
         return list(self._policy.apps.values()) if app is None else [configured_app(self._policy, app)]
 
-    def _standing(self, app: App, known: Remembered, optouts: Sequence[OptOut], *, alone: bool) -> Standing:
+    def _standing(
+        self, app: App, to: Phone, number_hash: str, known: Remembered, optouts: Sequence[OptOut], *, alone: bool
+    ) -> Standing:
         profiles = {sender.messaging_profile_id for sender in app.route}
-        found = budgets(known, app, self._policy.per_number)
+        latest = self._latest(app, known)
+        found = _with_used_up(budgets(known, app, self._policy.per_number), latest)
         return Standing(
             app.name,
-            [_own(one, known, app.name) for one in found] if alone else found,
+            [
+                *([_own(one, known, app.name) for one in found] if alone else found),
+                *self._limits.standing(app, to, number_hash, alone=alone),
+            ],
             [entry for entry in optouts if entry.messaging_profile_id in profiles],
-            self._latest(app, known),
+            latest,
+            self._guard.of(app, to, number_hash),
         )
 
-    def _latest(self, app: App, known: Remembered) -> list[VerificationView]:
+    def _refs(self, app: App, known: Remembered) -> list[Reference]:
         tokens = [token for (of_app, _), token in known.latest.items() if of_app == app.name]
-        refs = [ref for token in tokens if (ref := self._ids.read_token(token)) is not None]
-        views = [view for ref in refs if (view := self._store.view(ref, app.name)) is not None]
+        return [ref for token in tokens if (ref := self._ids.read_token(token)) is not None]
+
+    def _latest(self, app: App, known: Remembered) -> list[VerificationView]:
+        views = [view for ref in self._refs(app, known) if (view := self._store.view(ref, app.name)) is not None]
         return sorted(views, key=lambda view: -view.created_ms)
+
+    # ---- lifting ---------------------------------------------------------------------------------------------------
+
+    def _lift_lock(self, to: Phone, number_hash: str, app: str | None, reason: str) -> list[str]:
+        apps, known = self._apps(app), self._people.remembered(number_hash)
+        slots = self._limits.counted(apps, to, number_hash, alone=app is not None)
+        let_pass = {one.name: one.guard.counted_for_ms for one in apps if self._is_refused(one, to, number_hash)}
+        names = [slot.name for slot in slots]
+        names += [name for one in apps for name in (*self._end_used_up(one, known), *self._unlock(one, known, reason))]
+        # On record first: what is forgotten without a record could not be explained.
+        lifted = self._people.lift_lock(number_hash, to.mask, app, reason, Also(names, let_pass))
+        self._limits.forget(slots)
+        return lifted
+
+    def _is_refused(self, app: App, to: Phone, number_hash: str) -> bool:
+        """Whether the guard refuses the number, or did within the hour: then perhaps because of an address."""
+        seen = self._guard.of(app, to, number_hash)
+        return seen.refused_by is not None or (seen.is_judged and self._people.guard_refused(number_hash, app.name))
+
+    def _end_used_up(self, app: App, known: Remembered) -> Iterator[str]:
+        for view in self._latest(app, known):
+            if _is_used_up(view):
+                self._store.cancel("lift", view.reference, app.name)
+                yield "verification.sends"
+
+    def _unlock(self, app: App, known: Remembered, reason: str) -> Iterator[str]:
+        for found in self._people.subjects(self._refs(app, known)):
+            subject = Subject(app.name, found, self._ids.subject(app.name, found))
+            if self._factors.lift(subject, reason):
+                yield "factor.wrong_codes"
+
+
+def _is_used_up(view: VerificationView) -> bool:
+    """Whether no further code is sent until it ends."""
+    return view.status is Status.PENDING and view.sends_left == 0
+
+
+def _with_used_up(found: Sequence[Budget], latest: Sequence[VerificationView]) -> list[Budget]:
+    """The ladders, with the wait for the end of a verification whose sends are used up."""
+    ends = {view.purpose: view.expires_ms - view.now_ms for view in latest if _is_used_up(view)}
+    return [
+        replace(one, wait_ms=max(one.wait_ms, ends.get(one.purpose or "", 0))) if one.name == "resend_after" else one
+        for one in found
+    ]
 
 
 def _own(budget: Budget, known: Remembered, app: str) -> Budget:

@@ -1,5 +1,7 @@
 """A witness that logs bring their checkpoints to: `POST /add-checkpoint` of C2SP tlog-witness."""
 
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +16,9 @@ PATH = "/add-checkpoint"
 SIZE_MEDIA = "text/x.tlog.size"
 TIMEOUT_S = 10.0
 """For each piece of a request and for the whole of its body."""
+
+CONNECTION_S = 60.0
+"""For everything on one connection: who sends a byte at a time keeps no place for ever."""
 
 AT_ONCE = 32
 """So many connections; whoever comes then waits for none of them, and is told to come again."""
@@ -50,6 +55,22 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = TIMEOUT_S
     server: "WitnessServer"
+
+    def setup(self) -> None:
+        """Begin, with an end."""
+        super().setup()
+        self._end = threading.Timer(CONNECTION_S, self._hang_up)
+        self._end.daemon = True
+        self._end.start()
+
+    def finish(self) -> None:
+        """End."""
+        self._end.cancel()
+        super().finish()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def do_POST(self) -> None:
         """Judge a checkpoint."""

@@ -48,7 +48,10 @@ def _size(path: Path) -> int:
 
 
 def _checked(cluster: Cluster) -> Iterator[str]:
-    for one in _told(cluster, "check", "--decisions")["breaches"]:
+    told = _told(cluster, "check", "--decisions")
+    if not told["decisions"] or told["unknown_decisions"]:
+        yield f"decisions: {told['decisions']} were recomputed, and {told['unknown_decisions']} could not be"
+    for one in told["breaches"]:
         yield f"record {one['seq']}: {one['promise']}: {one['detail']}"
 
 

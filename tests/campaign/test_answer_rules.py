@@ -73,7 +73,7 @@ def test_a_dead_shard_costs_its_own_numbers() -> None:
         )
 
     assert breaches.SHARDS not in kinds(16)
-    assert breaches.SHARDS in kinds(2)
+    assert breaches.SHARDS in kinds(1)
 
 
 def test_a_process_may_end_while_it_starts_without_a_store() -> None:

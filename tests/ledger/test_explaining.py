@@ -18,10 +18,10 @@ from otp_service.domain.denial import Denial
 from otp_service.domain.explaining.record import Basis
 from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import App
-from otp_service.signed_log.explaining import NotExplained, explain_record
+from otp_service.signed_log.explaining import NotExplained, explain_record, recompute
 from otp_service.storage.callers import set_policy
 
-from ..storage.harness import CODE, WRONG, fresh_number, word
+from ..storage.harness import _KEYRING_BYTES, CODE, WRONG, fresh_number, word
 from .harness import LedgerHarness
 
 TOML = """
@@ -223,3 +223,30 @@ def test_the_command(
     )
     assert main(["audit", "explain", "9999"]) == 1
     assert "the ledger has no record 9999" in capsys.readouterr().err
+
+
+def test_a_period_is_recomputed(
+    decided: Decided, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every decision of it; those that differ are named, those of who was erased are counted."""
+    seqs = decided.seqs()
+    count = sum(len(found) for kind, found in seqs.items() if kind in _DECISIONS)
+    found = recompute(decided.ledger.database, 0, None, refusal_of)
+    assert (found.decisions, found.unknown, found.differ) == (count, 0, [])
+    now_ms = decided.store.now()
+    assert recompute(decided.ledger.database, now_ms + 60_000, None, refusal_of).decisions == 0
+    assert recompute(decided.ledger.database, 0, now_ms + 60_000, refusal_of).decisions == count
+    failed = seqs["check.failed"][0]
+    decided.change(failed, checks_left=3)
+    found = recompute(decided.ledger.database, 0, None, refusal_of)
+    assert [seq for seq, _ in found.differ] == [failed]
+    ring = tmp_path / "keyring.json"
+    ring.touch(0o600)
+    ring.write_bytes(_KEYRING_BYTES)
+    monkeypatch.setenv("OTP_KEYRING", str(ring))
+    monkeypatch.setenv("OTP_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert main(["audit", "check", "--decisions"]) == 1
+    assert f"record {failed}: check.failed is `wrong, 3 checks left`, and by the rules" in capsys.readouterr().out
+    decided.run("UPDATE records SET number_hash = NULL")
+    found = recompute(decided.ledger.database, 0, None, refusal_of)
+    assert (found.decisions, found.unknown) == (0, count)

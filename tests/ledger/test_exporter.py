@@ -13,9 +13,10 @@ from otp_service.domain.canonical_json import canonical
 from otp_service.domain.continuity import Portion
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.ledger import writing
-from otp_service.ledger.tables import CONFIGURATIONS
+from otp_service.ledger.kept_webhooks import drop_webhooks
+from otp_service.ledger.tables import CONFIGURATIONS, WEBHOOKS
 from otp_service.storage.audit_source import AuditSource
-from otp_service.storage.callers import set_policy
+from otp_service.storage.callers import caused_by, set_policy
 
 from ..storage.harness import CODE, WRONG, StoreHarness, fresh_number
 from .harness import LedgerHarness, leaf_hashes, read_all
@@ -266,3 +267,30 @@ def test_no_record_is_longer_than_a_tile_holds(ledger: LedgerHarness) -> None:
     ledger.export_all()
     details = [json.loads(leaf)["detail"] for leaf in ledger.leaves()]
     assert details == [{"why": "a" * 100}, {"too_long": True}]
+
+
+def test_webhooks_go_after_their_time_and_the_record_says_so_first(ledger: LedgerHarness) -> None:
+    """Whole days; what is younger stays. Without a time they are kept for ever."""
+    harness, day = ledger.store, 86_400_000
+    ref = harness.start(fresh_number()).reference
+    harness.send(ref)
+    with caused_by("sha256:00", "k1:AA=="):
+        harness.apply(ref, "delivered")
+    ledger.export_all()
+    database, now = ledger.database, harness.now()
+    assert drop_webhooks(database, None, now + 900 * day) is None
+    assert drop_webhooks(database, 400 * day, now) is None
+    before_ms = drop_webhooks(database, 400 * day, now + 402 * day)
+    assert before_ms is not None
+    assert (before_ms % day, before_ms > now) == (0, True)
+    assert kept(ledger) == 1
+    harness.audit.record(EventType.WEBHOOKS_DROPPED, {"before_ms": before_ms})
+    ledger.export_all()
+    assert drop_webhooks(database, 400 * day, now + 402 * day) is None
+    assert kept(ledger) == 0
+
+
+def kept(ledger: LedgerHarness) -> int:
+    """How many webhooks are in the ledger."""
+    with ledger.database.reading() as connection:
+        return len(connection.execute(WEBHOOKS.select()).all())

@@ -155,6 +155,8 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
 
 def test_checkpoints_are_brought_from_postgresql(ledger: LedgerHarness, tmp_path: Path) -> None:
     """By one of two workers; and the log of a database that was rolled back ends."""
+    ledger.store.start(fresh_number())
+    ledger.export_all()
     signers = signers_of(lambda: ledger.store.ring)
     signer = LogSigner(ledger.database, "otp.example/audit", signers, ledger.store.now, tmp_path / "checkpoint")
     signer.sign_if_due()

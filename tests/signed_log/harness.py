@@ -93,7 +93,8 @@ class SignedHarness:
 
     def _kept(self, seq: int, event: dict[str, Any]) -> dict[str, Any]:
         sealed = self.ring.seal(event["webhook"].packed())
-        return {"seq": seq, "number_hash": event["values"]["number_hash"], "sealed": sealed}
+        at_ms = event.get("at_ms", BEGAN_MS)
+        return {"seq": seq, "at_ms": at_ms, "number_hash": event["values"]["number_hash"], "sealed": sealed}
 
     def append_many(self, count: int) -> None:
         """Append records that say nothing."""

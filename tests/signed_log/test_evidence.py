@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from tests.conftest import needs_program
 
 from ..transparency.signing import witness_signer
 from .harness import BEGAN_MS, SignedHarness
+from .verify_script import AWKS, SHELLS, programs_in, run
 
 PERSON = {"mask": "+1******0143", "number_hash": "aa"}
-SCRIPT_TIMEOUT_S = 120
 
 
 def events(verification: str) -> list[dict[str, object]]:
@@ -88,53 +87,6 @@ def seqs_of(files: Mapping[str, bytes]) -> list[int]:
     """The numbers of its records."""
     names = [name for name in files if name.startswith(bundles.RECORDS) and name.endswith(bundles.LEAF)]
     return [int(name.removeprefix(bundles.RECORDS).removesuffix(bundles.LEAF)) for name in names]
-
-
-COREUTILS = ("base64", "cat", "cut", "dirname", "head", "mktemp", "rm", "sha256sum", "sort", "tail", "tr", "wc")
-"""What of the coreutils the script uses."""
-
-SHELLS = ("dash", "bash", "busybox sh")
-AWKS = ("mawk", "gawk", "original-awk", "busybox awk")
-
-
-def programs_in(directory: Path, awk: str, *more: str) -> Path:
-    """A directory that has what the guide names, and nothing else."""
-    directory.mkdir()
-    for name in (*COREUTILS, "openssl", "xxd", *more):
-        (directory / name).symlink_to(needs_program(name))
-    program, *words = awk.split()
-    if words:
-        (directory / "awk").write_text(f'#!{needs_program("sh")}\nexec {shutil.which(program)} {words[0]} "$@"\n')
-        (directory / "awk").chmod(0o755)
-    else:
-        (directory / "awk").symlink_to(needs_program(program))
-    return directory
-
-
-def unpack(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files of a bundle."""
-    for name, raw in files.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(raw)
-
-
-def run(
-    directory: Path, files: Mapping[str, bytes], *options: str, shell: str = "sh", awk: str = "awk"
-) -> tuple[int, str]:
-    """The bundle's own script, in an empty directory: exit status and everything that it printed.
-
-    It finds no other program than those that the guide names.
-    """
-    unpack(directory, files)
-    found = directory.with_name(f"{directory.name}-programs")
-    programs = found if found.exists() else programs_in(found, awk)
-    first, *words = shell.split()
-    command = [needs_program(first), *words, str(directory / "verify.sh"), *options]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=SCRIPT_TIMEOUT_S, env={"PATH": str(programs)}
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def test_a_login_is_proved(log: SignedHarness, login: dict[str, bytes], tmp_path: Path) -> None:
@@ -390,21 +342,3 @@ def test_what_was_erased_is_not_disclosed(log: SignedHarness) -> None:
     log.run("DELETE FROM persons")
     report = bundles.verify_bundle(bundle(log, Question(verification="v1")))
     assert (report.records, report.disclosed) == (3, 0)
-
-
-def test_ranges() -> None:
-    """Numbers in few characters."""
-    assert bundles.ranges_of([1, 2, 3, 7, 9, 10]) == "1-3,7,9-10"
-    assert bundles.numbers_of("1-3,7,9-10") == [1, 2, 3, 7, 9, 10]
-    assert bundles.numbers_of(bundles.ranges_of([])) == []
-    for wrong in ("x", "1-y", "1-99999999999999"):
-        with pytest.raises(ValueError, match=r"invalid literal|more than"):
-            bundles.numbers_of(wrong)
-
-
-@pytest.mark.parametrize("records", ["x", "1-99999999999999"])
-def test_a_statement_that_cannot_be_meant_is_refused(records: str) -> None:
-    """A verdict, and no exception of another kind."""
-    statement = {"type": bundles.STATED, "detail": {"records": records}}
-    with pytest.raises(bundles.BundleRefused, match="does not say which records belong here"):
-        bundles.require_complete([], statement)

@@ -23,8 +23,8 @@ from tests.conftest import needs_program
 from ..transparency.signing import SmallLog
 from .harness import SignedHarness
 from .post_receiver import receiving
-from .test_evidence import run
 from .timestamping import TimestampingAuthority
+from .verify_script import run
 
 BY_THE_SCRIPT = 4
 """So many of the changes are shown to the script too: it takes longer."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from otp_service.diagnosis.result import CheckResult
 from otp_service.diagnosis.signed_log import TRIES, check_signed_log
 from otp_service.receivers.outgoing import MOST_BYTES, NotPosted, Outgoing
 from otp_service.signed_log.bringing import ToAddress
@@ -28,6 +29,11 @@ def outlets_to(log: SignedHarness, server: PostReceiver, every_ms: int = MINUTE_
 def bring(outlets: Outlets) -> list[str]:
     """One look; why it failed."""
     return [one.reason for one in outlets.bring_what_is_due()]
+
+
+def told(log: SignedHarness, *targets: str) -> list[CheckResult]:
+    """What the doctor says of those."""
+    return [one for one in check_signed_log(lambda: log.database, log.now_ms, None, targets) if "to" in one.name]
 
 
 def sign(log: SignedHarness) -> None:
@@ -62,14 +68,15 @@ def test_what_failed_is_tried_again_later(signed: SignedHarness) -> None:
             assert bring(outlets) == []
             signed.now_ms += 1
             pause_ms = min(LONGEST_PAUSE_MS, pause_ms * 2)
-            (found,) = [one for one in check_signed_log(lambda: signed.database, signed.now_ms) if "to" in one.name]
+            (found,) = told(signed, "checkpoint_url")
             assert (found.name, found.ok) == ("checkpoints to checkpoint_url", tries < TRIES)
+            assert told(signed, "timestamp_url") == []
         signed.run("UPDATE log_outlets SET again_ms = :at", at=signed.now_ms + LEASE_MS)
         server.answer = lambda _: (200, b"")
         assert (bring(outlets), len(server.seen)) == ([], 15)
         signed.now_ms += LEASE_MS
         assert (bring(outlets), len(server.seen)) == ([], 16)
-    assert not [one for one in check_signed_log(lambda: signed.database, signed.now_ms) if "to" in one.name]
+    assert told(signed, "checkpoint_url") == []
 
 
 def test_what_does_not_answer_is_told() -> None:

@@ -19,8 +19,9 @@ from otp_service.transparency.bundled_webhooks import carrier_key
 from otp_service.transparency.notes import NoteError, b64
 
 from .harness import BEGAN_MS, SignedHarness
-from .test_evidence import PERSON, run, without
+from .test_evidence import PERSON, without
 from .test_inspection import verified
+from .verify_script import run
 
 CARRIER = SigningKey(bytes(range(32)))
 OTHER = SigningKey(bytes(range(1, 33)))
@@ -174,7 +175,13 @@ def test_the_whole_log_tells_a_changed_webhook(tmp_path: Path) -> None:
     one.run("DELETE FROM webhooks")
     found = verified(one).finding
     assert found is not None
-    assert "the carrier's webhook is missing, and no erasure is on record" in found.sentence
+    assert "the carrier's webhook is missing, and nothing on record says why" in found.sentence
+    one.append({"type": "ledger.webhooks_dropped", "detail": {"before_ms": BEGAN_MS}})
+    one.signer.sign()
+    assert verified(one).finding is not None
+    one.append({"type": "ledger.webhooks_dropped", "detail": {"before_ms": BEGAN_MS + 1}})
+    one.signer.sign()
+    assert verified(one).finding is None
     tombstone = tombstone_of(one.ring.ids, 2026, verification.number_hash)
     erase(one.database, verification.number_hash, tombstone, BEGAN_MS)
     assert (verified(one).finding, verified(one).erased) == (None, 1)

@@ -16,6 +16,7 @@ from otp_service.domain.guessing import GuessingRule, NewGuesses
 from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import Cursor, OptOut
 from otp_service.domain.outbox import Timer
+from otp_service.domain.person import Also
 from otp_service.domain.policy import Limit, Slot
 from otp_service.storage.alerts import Alerts
 from otp_service.storage.audit_consumer import AuditConsumer
@@ -336,7 +337,7 @@ def support(harness: StoreHarness) -> None:
     harness.raw.pexpire(harness.keys.number(number), 60_000)
     harness.optouts.record(number, "+1", OptOut("profile-a", True, 1, "STOP", "inbound"), word("evt"))
     people.record_shown(number, "+1", "shop")
-    people.lift_lock(number, "+1", None, "a reason")
+    people.lift_lock(number, "+1", None, "a reason", Also(["x"], {"shop": 60_000}))
     assert people.lift_optouts(number, "+1", ["profile-a"], "shop", "a reason") == ["profile-a"]
 
 

@@ -42,12 +42,13 @@ class Nodes:
     def replica_of(self, index: int, directory: Path) -> Iterator["Replica"]:
         """A replica of a node that has everything."""
         made = Replica(directory)
+        self.raws[index].config_set("repl-diskless-sync-delay", 0)
         try:
             port, bus = (int(made.raw.config_get(name)[name]) for name in ("port", "cluster-port"))
             self.raws[0].execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
             primary = self.raws[index].execute_command("CLUSTER", "MYID").decode()
             wait_until(lambda: _obeys(made.raw, "CLUSTER", "REPLICATE", primary), 30, "the acquaintance")
-            wait_until(lambda: online(self.raws[index]), 30, "the first copy")
+            wait_until(lambda: online(self.raws[index]) and _is_well(made.raw), 30, "the first copy")
             yield made
         finally:
             made.end()

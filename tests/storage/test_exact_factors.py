@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from otp_service.domain.ending import Redeemed
+from otp_service.domain.ending import NotFound, Redeemed
 from otp_service.domain.factor_checking import (
     ApprovedCode,
     CodeUsed,
@@ -55,7 +55,10 @@ def test_each_factor_counts_once(server_harness: StoreHarness) -> None:
     assert count(harness, subject) == 0
     assert harness.factors.confirm(operation(), subject, app, [step_of(harness)]) == Confirmed()
     assert count(harness, subject) == 1
-    codes(harness, subject)
+    for _ in range(4):
+        codes(harness, subject)
+        assert count(harness, subject) == 2
+        assert [one.kind for one in harness.factors.read(subject).all] == ["totp", "recovery_code"]
     made = NewCodes(operation(), new_reference(harness, subject), subject, ("a", "b"))
     times = [harness.factors.replace_codes(made) for _ in range(2)]
     assert times == sorted(times)
@@ -71,7 +74,7 @@ def test_each_factor_counts_once(server_harness: StoreHarness) -> None:
     assert on_record(harness, subject) == {
         "factor.enrolled": 1,
         "factor.added": 3,
-        "factor.codes_replaced": 2,
+        "factor.codes_replaced": 5,
         "factor.approved": 2,
         "factor.removed": 4,
     }
@@ -115,12 +118,13 @@ def test_whoever_confirmed_is_told_so_again(server_harness: StoreHarness) -> Non
 
 
 def test_a_redeemed_receipt_is_on_record_once(server_harness: StoreHarness) -> None:
-    """By whom it was spent first; others are told when that was."""
+    """By whom it was spent first, in its time; others are told when that was."""
     harness, subject = server_harness, new_subject(server_harness)
     app, receipt = active(harness, subject), operation()
     approved = guess(harness, subject, steps=[(app.token, step_of(harness) + 1)], receipt_id=receipt)
     assert isinstance(approved, FactorApproved)
     ends, spending = harness.now() + 60_000, operation()
+    assert harness.factors.redeem(operation(), subject, app, receipt, harness.now() - 1) == NotFound()
     first = harness.factors.redeem(spending, subject, app, receipt, ends)
     assert isinstance(first, Redeemed)
     assert harness.factors.redeem(spending, subject, app, receipt, ends) == first

@@ -11,9 +11,11 @@ from otp_service.domain.denial import Denial
 from otp_service.domain.guard.policy import DAY_MS, HOUR_MS, MINUTE_MS, GuardPolicy
 from otp_service.domain.guarding import Converted
 from otp_service.domain.outbox import Timer
+from otp_service.domain.person import Also
 from otp_service.domain.starting import Started, StartRefused
 from otp_service.guard_simulation.replay import Replay, feed
 from otp_service.storage import safe_list
+from otp_service.storage.people import People
 from otp_service.storage.schema.guard_fields import Guard
 
 from .guard import CLOCK, Clocked, GuardedApp
@@ -118,11 +120,18 @@ class History:
             self.app.safe_table.remove(name)
         self.app.safe_list.refresh()
 
+    def lift(self) -> None:
+        """Somebody who supports a person lets the next sends pass, for the app or as an operator."""
+        people = People(self.harness.store, self.harness.scripts, self.harness.keys)
+        number_hash, app = self.harness.hash_of(self.chance.choice(NUMBERS)), self.chance.choice(["shop", None])
+        let_pass = {"shop": self.app.app.guard.counted_for_ms}
+        assert "guard" in people.lift_lock(number_hash, "+1", app, "test", Also(let_pass=let_pass))
+
     def run(self) -> None:
         """So many steps."""
-        steps = (self.start, self.approve, self.complete, self.factor, self.deliver, self.end, self.safe)
+        steps = (self.start, self.approve, self.complete, self.factor, self.deliver, self.end, self.safe, self.lift)
         for _ in range(STEPS):
-            self.chance.choices(steps, (12, 3, 1, 1, 2, 1, 1))[0]()
+            self.chance.choices(steps, (12, 3, 1, 1, 2, 1, 1, 1))[0]()
             self.wait(self.chance.choice(WAITS_MS) if self.chance.random() < 0.2 else self.chance.choice([0, 40, 900]))
 
     def events(self) -> list[Event]:
@@ -135,7 +144,7 @@ class History:
 
 @pytest.mark.parametrize(("seed", "policy"), [(0, POLICY), (5, POLICY), (3, STRICT), (7, STRICT)])
 def test_every_history_replays_to_identical_outcomes(clocked: StoreHarness, seed: int, policy: GuardPolicy) -> None:
-    """Starts, codes entered, completed logins, other factors, sends that nobody took, expiry, probes, the safe list."""
+    """Starts, codes entered, completed logins, other factors, unsent messages, expiry, probes, the safe list, lifts."""
     history = History(clocked, policy, Random(seed))
     history.run()
     one = Replay(policy)

@@ -9,10 +9,11 @@ import pytest
 
 from otp_service.diagnosis.guard import check_guard
 from otp_service.domain.guard.policy import DAY_MS, HOUR_MS, GuardPolicy
+from otp_service.domain.guarding import NumberInGuard
 from otp_service.domain.phone import Phone
 from otp_service.domain.policy import Policy
 from otp_service.domain.starting import Started, StartRefused
-from otp_service.storage.guard_of_number import GuardOfNumber, NumberInGuard
+from otp_service.storage.guard_of_number import GuardOfNumber
 from otp_service.storage.guard_states import GuardStates
 
 from .guard import CLOCK, Clocked, GuardedApp, Request
@@ -101,7 +102,7 @@ def test_a_number_is_explained(app: GuardedApp) -> None:
     def seen() -> NumberInGuard:
         return states.read(app.harness.hash_of(to), "shop", place, POLICY)
 
-    assert seen() == NumberInGuard(0, False, {"block_1k": (0, 5), "block_10k": (0, 10)})
+    assert seen() == NumberInGuard(0, False, False, {"block_1k": (0, 5), "block_10k": (0, 10)})
     assert isinstance(app.start(to), Started)
     assert (seen().known_until_ms, seen().counted) == (0, True)
     assert app.approve(to)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.bootstrap.explaining import refusal_of
+from otp_service.diagnosis.spending import check_spending
 from otp_service.domain.delivery import Accepted, Action, Refused, Unknown
 from otp_service.domain.explaining.explain import explain_next
 from otp_service.domain.explaining.history import History
@@ -24,7 +25,7 @@ from otp_service.usecases.spend_watch import SpendWatch
 
 from .delivery_service import APP, Service
 from .guard import CLOCK, Clocked
-from .harness import SHOP, StoreHarness, fresh_number
+from .harness import BANK, SHOP, StoreHarness, fresh_number
 from .spending import LIMIT, PRICE, SpendingApp
 from .test_explained import happened
 
@@ -196,6 +197,19 @@ def test_costs_are_counted_without_a_limit(app: SpendingApp) -> None:
     app.report(started.reference, "delivered", CHEAP)
     assert app.spent() == CHEAP.micros
     assert app.state().places[0].expected == 0
+
+
+def test_doctor_says_what_was_spent_and_fails_where_messages_are_refused(app: SpendingApp) -> None:
+    """Of apps with a limit."""
+
+    def lines() -> list[tuple[str, bool, str]]:
+        policy = Policy(apps={"shop": app.app, "bank": BANK})
+        return [(one.name, one.ok, one.detail) for one in check_spending(policy, "USD", app.table)]
+
+    app.take()
+    assert lines() == [("spending of shop", True, "0.0080 of 0.0400 USD today")]
+    app.take(LIMIT)
+    assert lines() == [("spending of shop", False, "0.0080 of 0.0400 USD today; messages refused: 1")]
 
 
 def test_old_days_are_dropped(app: SpendingApp) -> None:

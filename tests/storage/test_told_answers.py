@@ -6,6 +6,7 @@ import pytest
 
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.guard.policy import GuardPolicy
+from otp_service.domain.person import Also
 from otp_service.storage.guarded_numbers import GuardedNumbers
 from otp_service.storage.people import People
 from otp_service.storage.replica_guard import ReplicaGuard
@@ -28,7 +29,7 @@ def test_a_lift_or_a_completed_login_is_refused_while_no_replica_has_it(harness:
         GuardedNumbers(harness.scripts, harness.keys),
     )
     acts: list[Callable[[], object]] = [
-        lambda: people.lift_lock(ref.number_hash, "+1", "shop", "a reason"),
+        lambda: people.lift_lock(ref.number_hash, "+1", "shop", "a reason", Also()),
         lambda: people.lift_optouts(ref.number_hash, "+1", ["a"], "shop", "a reason"),
         lambda: harness.factors.lift(subject, "a reason"),
         lambda: guarded.complete(ref, "shop", GuardPolicy()),

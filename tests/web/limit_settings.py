@@ -75,6 +75,26 @@ key = ["prefix", "sender"]
 rules = [{limit = 2, per = "1h"}]
 apps = ["blocks"]
 
+[apps.numbered]
+brand = "Numbered"
+route = ["pool"]
+resend_after = ["0s"]
+
+[apps.numbered.guard]
+mode = "off"
+
+[[limits]]
+name = "numbers"
+key = ["app", "number", "sender"]
+rules = [{limit = 1, per = "1h"}, {limit = 9, per = "24h"}]
+apps = ["numbered"]
+
+[[limits]]
+name = "persons"
+key = "number"
+rules = [{limit = 1, per = "1h"}]
+apps = ["guessed", "worded"]
+
 [apps.guessed]
 brand = "Guessed"
 route = ["pool"]

@@ -94,6 +94,6 @@ def test_what_was_spent_is_shown_by_country_and_day(
     }
     assert main(["guard", "spend"]) == 0
     out = capsys.readouterr().out
-    assert "spending: 0.0151 USD today, of 0.1250; 0 messages refused today" in out
+    assert "spending: 0.0151 USD today, of 0.1250; messages refused today: 0" in out
     assert "0.0070 EUR, 0.0051 USD" in out
     assert "default: 0.0000 USD today, no limit" in out

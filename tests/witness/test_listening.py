@@ -205,5 +205,5 @@ def test_an_answer_without_a_good_cosignature_is_not_taken(
         signed.database, other.signer.key, Outgoing(one.url, allow_private=True).post, lambda: 1, lambda _: None
     )
     (failed,) = Outlets(signed.database, [outlet], lambda: signed.now_ms).bring_what_is_due()
-    assert "no cosignature of its key" in failed.reason
+    assert "no cosignature of this key" in failed.reason
     assert cosigned_by(signed, *two) == []

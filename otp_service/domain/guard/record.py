@@ -3,10 +3,11 @@
 `verification.started`, `verification.resent` and a `verification.refused` by the guard have it in `detail.guard`:
 `country|block_10k|block_1k|address:cost:flags|at_ms-turn`. Blocks and address are keyed hashes, `-` for no address.
 Flags are those of the store: `n`, then `w` for a warm block, `o` in an outage, `a` if it took from the total, `c` and
-`t` for probes; `k` alone for a start that counts as one of a known number: the first in a day, and no budget was asked
-about it. The last part is when the budgets judged it, in milliseconds, and its place among the app's starts; a known
-number has none. `-` alone: the guard left the start alone, and knows the number from before. Any other start changed no
-budget: it was of a known number on the same day, paid for by an earlier count, or left alone.
+`t` for probes. Alone stand `k`, for a start that counts as one of a known number (the first in a day, and no budget was
+asked about it), and `v`, for the first start after a lift let the number pass. The last part is when the budgets judged
+it, in milliseconds, and its place among the app's starts; with `k` and `v` there is none. `-` alone: the guard left the
+start alone, and knows the number from before. Any other start changed no budget: it was of a known number on the same
+day, paid for by an earlier count, or left alone.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,8 @@ FIELD, ALONE = "guard", "-"
 
 @dataclass(frozen=True, slots=True)
 class JudgedStart:
-    """A start that the guard counted. `known`: of a known number; `alone`: it was left alone; else it was judged.
+    """A start that the guard counted. `known`: of a known number; `alone`: it was left alone; `covered`: a lift let it
+    pass; else it was judged.
 
     `warm`: its block was. `at_ms` and `turn`: when it was judged, and the order of the app's starts; else 0.
     """
@@ -29,13 +31,14 @@ class JudgedStart:
     warm: bool = False
     known: bool = False
     alone: bool = False
+    covered: bool = False
     at_ms: int = 0
     turn: int = 0
 
     @property
     def is_judged(self) -> bool:
         """Whether the budgets were asked."""
-        return not (self.known or self.alone)
+        return not (self.known or self.alone or self.covered)
 
 
 def read(number: str, detail: Mapping[str, Any]) -> JudgedStart | None:
@@ -52,8 +55,8 @@ def read(number: str, detail: Mapping[str, Any]) -> JudgedStart | None:
     start = Start(
         number, block_10k, block_1k, country, "" if address == "-" else address, cost not in ("0", "1", "1.0")
     )
-    if flags == "k":
-        return JudgedStart(start, known=True)
+    if flags in ("k", "v"):
+        return JudgedStart(start, known=flags == "k", covered=flags == "v")
     at_ms, _, place = turn.partition("-")
     if not (at_ms.isdecimal() and place.isdecimal()):
         return None

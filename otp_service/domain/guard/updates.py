@@ -207,6 +207,14 @@ def give_back(
     return reports
 
 
+def let_pass(counters: Counters, name: str, now_ms: int, policy: GuardPolicy) -> None:
+    """A lift: a count that took nothing pays for the number's next sends. An earlier one's is given back as before."""
+    number = counters.numbers.setdefault(name, Number())
+    if now_ms >= number.counted_ms + policy.counted_for_ms:
+        number.taken = ()
+    number.counted_ms, number.sends = now_ms, 0
+
+
 def uncount(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) -> Taken | None:
     """A counted send was never accepted: its count pays for one less. What it took, if it was the last of them."""
     number = counters.numbers.get(start.number)

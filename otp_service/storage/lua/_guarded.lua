@@ -23,17 +23,17 @@ function guards.pack(one)
 end
 
 -- Count a start that passes: what is written to the number's hash (added to `written`), for how long it must live, and
--- what is kept: 'counted', 'known' or ''. `takes`: what earlier sends took; `taken`: what this one took.
+-- what is kept: 'counted', 'known', 'covered' where the number's place was not known yet, or ''. `takes`: what earlier sends took; `taken`: what this one took.
 function guards.count(one, takes, place, taken, written, now)
   local region, block_10k, block_1k = string.match(place, GuardPlace.PARSE)
-  local kept, lives = '', 0
+  local kept, lives, is_new = '', 0, one.region == ''
   one.region, one.block = region, block_10k
   if one.known then
     -- Starts within a day are one, so that few numbers cannot make it look like an outage.
     if now < one.started + guards.KNOWN_GAP_MS then return lives, kept end
     one.started, kept = now, 'known'
   elseif one.covered then
-    one.sends = one.sends + 1
+    one.sends, kept = one.sends + 1, is_new and 'covered' or ''
   else
     local _, before = string.match(one.counted_yet and takes or '', GuardTakes.PARSE)
     one.counted, one.sends, kept = one.counted_yet and one.counted or now, 1, 'counted'

@@ -277,6 +277,9 @@ GuardVisit = Encoding(":", ("region", "at_ms"))
 SafeEntry = Encoding("|", ("at_ms", "reason"))
 """An entry of the guard's safe list: when it was made, and why."""
 
+GuardPass = Encoding(":", ("app", "counted_ms"))
+"""An app whose guard lets the next sends to a number pass, and for how long."""
+
 GuardReport = Encoding(":", ("what", "budget", "region"))
 """What happened to a budget. Region: empty for the total over all countries."""
 

@@ -13,7 +13,7 @@ from .factors import FactorStore
 from .guard import EditedSafeList, GuardBudgets, GuardedNumbers, GuardEvents, SafeListTable
 from .guesses import Guesses
 from .optouts import BlockList, Cursors, OptOutRegistry
-from .people import PersonStore
+from .people import GuardOfNumber, LimitStates, PersonStore, SubjectLocks
 from .published_log import PublishedLog
 from .risk import RefusedStarts, RiskReceivers
 from .secrets import KeyIds, Ring, Vault
@@ -37,12 +37,14 @@ __all__ = [
     "FactorStore",
     "GuardBudgets",
     "GuardEvents",
+    "GuardOfNumber",
     "GuardedNumbers",
     "Guesses",
     "HealthReports",
     "KeyIds",
     "LedgerReader",
     "LimitRecord",
+    "LimitStates",
     "OptOutRegistry",
     "OuterStore",
     "Pager",
@@ -56,6 +58,7 @@ __all__ = [
     "SenderRate",
     "SenderStats",
     "SpendTable",
+    "SubjectLocks",
     "Vault",
     "VerificationStore",
 ]

@@ -14,8 +14,9 @@ _SHOW = Doc(
     (*CALLER, *STORE, "invalid_number"),
     tag="support",
     operation_id="getPerson",
-    description="Opt-outs, budgets, the ladder, caps and the latest messages, as far as they are this app's. What "
-    "refuses a start now stands in `blocks`. Each look is an event, `person.shown`.",
+    description="Opt-outs, budgets, the ladder, caps, limits that the number meets whoever asks, how the guard against "
+    "SMS pumping sees it, and the latest messages, as far as they are this app's. What refuses a start or a check now "
+    "stands in `blocks`. Each look is an event, `person.shown`.",
 )
 _LIFT = Doc(
     "Take away what stands against a person",
@@ -25,7 +26,9 @@ _LIFT = Doc(
     (*CALLER, *BODY, *STORE, "invalid_number"),
     tag="support",
     operation_id="liftPerson",
-    description="`lock` clears budget, ladder and caps. `optout` forgets the opt-outs of this app's messaging "
+    description="`lock` clears budget, ladder, caps and the limits that count the number, cancels a pending "
+    "verification whose sends are used up, ends the row of wrong codes of its subject, and lets two sends pass the "
+    "guard that refused the number. `optout` forgets the opt-outs of this app's messaging "
     "profiles: a block that the carrier holds comes back with its list, and ends by the person's START alone. Each is "
     "an event with its reason.",
 )

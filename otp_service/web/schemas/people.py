@@ -10,13 +10,22 @@ from ...clock import rfc3339
 from ...domain.delivery import DeliveryStatus
 from ...domain.person import Budget
 from ...domain.view import VerificationView, whole_seconds
+from ...usecases.guard.standing import GuardStanding
 from ...usecases.support import Person, Standing
 from .forms import Request
 from .optouts import ProfileOptOut, profile_optout
 from .values import Count, DeliveryStatusWord, MaskedNumber, ProblemCode, Seconds, Time, VerificationStatus
 from .verification import CarrierError
 
-_OF_ALL = "Over all apps; `used` counts this app's own part where a key of the app asks."
+_OF_ALL = (
+    "Over all apps; counts this app's own part where a key of the app asks, and is null where that is not known apart."
+)
+_LIFT = "What takes it away: a lift of the lock or of the opt-outs. Null where it counts more than this number."
+_STATE = (
+    "`off`: the guard leaves the number alone. `safe_list`: so does the safe list. `known`: approved within 90 days. "
+    "`passed`: a lift or an earlier count lets its next send pass. `counted`: sends to it fill budgets. `unknown`: so "
+    "will the next one."
+)
 
 
 class LimitState(msgspec.Struct):
@@ -25,13 +34,14 @@ class LimitState(msgspec.Struct):
     name: Annotated[str, Meta(description="As in the configuration; `service.…` are over all apps.")]
     limit: Count
     per: Seconds
-    used: Annotated[int, Meta(description=_OF_ALL, extra_json_schema={"minimum": 0})]
+    used: Annotated[int | None, Meta(description=_OF_ALL)]
+    mode: Annotated[Literal["enforce", "monitor"], Meta(description="With `monitor` it refuses nothing.")]
     retry_after: Annotated[Seconds | None, Meta(description="Null if it refuses nothing now.")]
     purpose: Annotated[str | None, Meta(description="Of a ladder.")]
 
 
 class PersonBlock(msgspec.Struct):
-    """One thing that refuses a start now."""
+    """One thing that refuses a start or a check now."""
 
     code: ProblemCode
     app: str
@@ -39,7 +49,7 @@ class PersonBlock(msgspec.Struct):
     limit: str | None
     messaging_profile_id: str | None
     retry_after: Seconds | None
-    lift: Annotated[Literal["lock", "optout"], Meta(description="What takes it away.")]
+    lift: Annotated[Literal["lock", "optout"] | None, Meta(description=_LIFT)]
 
 
 class LastDelivery(msgspec.Struct):
@@ -64,12 +74,30 @@ class LatestVerification(msgspec.Struct):
     deliveries: list[LastDelivery]
 
 
+class GuardBlock(msgspec.Struct):
+    """A block of numbers that this one is in: sends that nobody approved yet, and how many it holds if it is cold."""
+
+    name: Annotated[str, Meta(description="`block_1k` or `block_10k`: so many numbers.")]
+    used: float
+    limit: float
+
+
+class GuardOfPerson(msgspec.Struct):
+    """How the guard against SMS pumping sees the number. An end user's address may refuse beside that."""
+
+    state: Annotated[Literal["off", "safe_list", "known", "passed", "counted", "unknown"], Meta(description=_STATE)]
+    known_until: Time | None
+    blocks: list[GuardBlock]
+    refused_by: Annotated[str | None, Meta(description="The budget that refuses the next start.")]
+
+
 class PersonInApp(msgspec.Struct):
     """What one app knows of the person."""
 
     app: str
     optouts: list[ProfileOptOut]
     limits: list[LimitState]
+    guard: GuardOfPerson
     verifications: list[LatestVerification]
 
 
@@ -108,7 +136,10 @@ def _blocks(one: Standing) -> Iterator[PersonBlock]:
     for budget in one.budgets:
         if budget.wait_ms:
             wait = whole_seconds(budget.wait_ms)
-            yield PersonBlock(budget.code, one.app, budget.purpose, budget.name, None, wait, "lock")
+            lift: Literal["lock"] | None = "lock" if budget.is_own else None
+            yield PersonBlock(budget.code, one.app, budget.purpose, budget.name, None, wait, lift)
+    if one.guard.refused_by is not None:
+        yield PersonBlock("guard_refused", one.app, None, one.guard.refused_by, None, None, "lock")
 
 
 def _in_app(one: Standing) -> PersonInApp:
@@ -116,13 +147,24 @@ def _in_app(one: Standing) -> PersonInApp:
         one.app,
         [profile_optout(entry) for entry in one.optouts],
         [_limit(budget) for budget in one.budgets],
+        _guard(one.guard),
         [_verification(view) for view in one.latest],
     )
 
 
 def _limit(budget: Budget) -> LimitState:
     wait = whole_seconds(budget.wait_ms) if budget.wait_ms else None
-    return LimitState(budget.name, budget.limit, budget.per_ms // 1000, budget.used, wait, budget.purpose)
+    mode: Literal["enforce", "monitor"] = "monitor" if budget.is_monitored else "enforce"
+    return LimitState(budget.name, budget.limit, budget.per_ms // 1000, budget.used, mode, wait, budget.purpose)
+
+
+def _guard(seen: GuardStanding) -> GuardOfPerson:
+    return GuardOfPerson(
+        seen.state.value,
+        rfc3339(seen.known_until_ms, "seconds") if seen.known_until_ms else None,
+        [GuardBlock(name, level, most) for name, (level, most) in seen.blocks.items()],
+        seen.refused_by,
+    )
 
 
 def _verification(view: VerificationView) -> LatestVerification:

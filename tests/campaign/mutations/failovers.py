@@ -74,6 +74,13 @@ FAILOVER_MUTATIONS: Sequence[FailoverMutation] = (
         "killed-ahead",
         (Change("storage/replica_guard.py", "if confirmed < count:", "if confirmed < 0:"),),
     ),
+    FailoverMutation(
+        "in a Cluster nobody waits without a setting",
+        ("unknown", "forgotten"),
+        "killed-ahead",
+        (Change("storage/replicas.py", "or expected is None or expected > 0", "or bool(expected)"),),
+        ("--store", "cluster"),
+    ),
 )
 
 

@@ -1,11 +1,12 @@
 #!lua
--- Take one slot of a limit, look whether one is free, or give one back.
+-- Take one slot of a limit, look whether one is free, give one back, count those that are taken, or forget them.
 --
 -- KEYS limit!
 -- ARGV action events window_ms at_ms
--- Where action: 'take', 'look' or 'give_back' · events: slots in any window of `window_ms` · at_ms: what was replied when
+-- Where action: 'take', 'look', 'give_back', 'count' or 'forget' · events: slots in any window of `window_ms` · at_ms: what was replied when
 --       the slot was taken that is given back, else ''
--- Reply {milliseconds until a slot is free, ms}: 0 if one was taken (is free, was given back), and when it was taken
+-- Reply {milliseconds until a slot is free, ms}: 0 if one was taken (is free, was given back), and when it was taken ·
+--       'count' and 'forget': {how many slots are taken, ''}
 -- Holds never more than `events` are taken in any window, whatever is given back. Of a limit with many slots those that
 --       were taken shortly one after the other are kept as one, all as old as the youngest. A clock that is set back
 --       refuses nobody for longer than the window.
@@ -40,6 +41,8 @@ local function write()
   redis.call('SET', limit_key, table.concat(packed, ','), 'PX', groups[1].at + window_ms - now)
 end
 
+if action == 'forget' then redis.call('DEL', limit_key) end
+if action == 'count' or action == 'forget' then return {taken, ''} end
 if action == 'give_back' then
   for i, group in ipairs(groups) do
     if at_ms ~= '' and is_together(group.at, at_ms) then

@@ -2,11 +2,13 @@
 -- include: _common.lua
 -- include: _runs.lua
 -- include: _guard.lua
+-- include: verification/_counting.lua
 -- Forget what counts against a number, because a person who supports its owner says so.
 --
 -- KEYS number! audit! run
--- ARGV app of_app mask number_hash reason
--- Where app: '' for all apps · of_app: whose event it is, or ''
+-- ARGV app of_app mask number_hash reason let_pass also...
+-- Where app: '' for all apps · of_app: whose event it is, or '' · let_pass: the apps whose pumping guard is to let the next
+--       sends pass without counting them, a list of `GuardPass` · also: names of what is taken away elsewhere
 -- Reply the names of the limits that had counted something
 -- Holds budget, ladder and caps are cleared together; each call is an event with its reason. Of what all apps share an
 --       app clears its own part alone: it must not open what others count against the number.
@@ -65,8 +67,24 @@ else
   end)
 end
 if lifted[#lifted] == 'service.sends_per_number' then lifted[#lifted + 1] = 'resend_after' end
+for _, name in ipairs(also) do note(name) end
+
+-- A count that took nothing pays for the next sends. What an earlier count took is given back by an approval as before.
+local passes = {}
+for _, name, counted_ms in string.gmatch(let_pass, GuardPass.EACH) do
+  local text, takes, ends = unpack(redis.call('HMGET', number_key, Number.GUARDED .. name, Number.GUARD_TAKEN .. name,
+    Number.ENDS))
+  local approved, counted, _, started, region, block = string.match(text or '', GuardedNumber.PARSE)
+  local now = clock()
+  if tonumber(counted or 0) + counted_ms <= now then takes = nil end
+  write_number(number_key, {Number.GUARDED .. name, string.format(GuardedNumber.PACK, approved or 0, int(now), 0,
+    started or 0, region or '', block or ''), Number.GUARD_TAKEN .. name, takes or ''}, ends, now, counted_ms + 0)
+  passes[#passes + 1] = cjson.encode(name)
+  note('guard')
+end
 local quoted = {}
 for _, name in ipairs(lifted) do quoted[#quoted + 1] = cjson.encode(name) end
 append_audit(audit_key, {app = of_app, mask = mask, number_hash = number_hash}, audit_event('person.lock_lifted', nil,
-  '{"lifted":[' .. table.concat(quoted, ',') .. '],"reason":' .. cjson.encode(reason) .. '}'))
+  '{"lifted":[' .. table.concat(quoted, ',') .. '],"reason":' .. cjson.encode(reason)
+  .. (#passes > 0 and ',"guard":[' .. table.concat(passes, ',') .. ']' or '') .. '}'))
 return lifted

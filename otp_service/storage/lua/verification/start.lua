@@ -45,7 +45,8 @@
 --       {operation, 'guard', guarded}: the number is neither known nor counted, and passes; call again with what the guard says ·
 --       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or '', guarded, verdict} ·
 --       verdict: as `guard/take` replies, '' if it was not asked here ·
---       guarded: 'counted' if what the guard took is kept, 'known' for a known number that is counted as one, 'unknown' where
+--       guarded: 'counted' if what the guard took is kept, 'known' for a known number that is counted as one, 'covered' for
+--       the first send after a lift, 'unknown' where
 --       the guard was not asked and would be, 'quiet' where that is so and it refused the number a moment ago, else ''
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
@@ -244,8 +245,9 @@ local short_detail = own_detail ~= '' and own_detail or string.format(StartDetai
 -- a known number, and of a number that it has met those that it leaves alone.
 if number.guarded ~= '' or (guard == '' and guarded_text) then
   local judged = guard == '' and '-' or guard_judged
-  if number.guarded == 'known' then
-    judged = string.format(GuardJudged.PACK, guard_place, string.format(GuardTaken.PACK, '-', '0', 'k'), '')
+  if number.guarded == 'known' or number.guarded == 'covered' then
+    local flags = number.guarded == 'known' and 'k' or 'v'
+    judged = string.format(GuardJudged.PACK, guard_place, string.format(GuardTaken.PACK, '-', '0', flags), '')
   end
   judged = cjson.encode({guard = judged})
   short_detail = string.sub(detail, 1, -2) .. ', ' .. string.sub(judged, 2)
