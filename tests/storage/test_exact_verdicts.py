@@ -9,7 +9,7 @@ from otp_service.domain.binding import challenge_of
 from otp_service.domain.checking import Approved, Limited, OfSubject, Wrong
 from otp_service.domain.ending import NotFound
 
-from .harness import CODE, WRONG, StoreHarness, fresh_number
+from .harness import CODE, SHOP, WRONG, StoreHarness, fresh_number
 
 OWN, OTHER = challenge_of("o" * 43), challenge_of("x" * 43)
 ANN, BOB = "a" * 32, "b" * 32
@@ -59,15 +59,17 @@ def test_a_context_is_told_with_the_approval(server_harness: StoreHarness) -> No
 
 @pytest.mark.parametrize(("started", "given"), [(OWN, ""), (OWN, OTHER), ("", OWN)])
 def test_without_the_verifier_nothing_is_compared(server_harness: StoreHarness, started: str, given: str) -> None:
-    """A few such guesses are answered, as wrong ones are, then none; all are on record, and cost nobody a try."""
+    """Two such guesses are answered, as wrong ones are, then none until the code's end; those two are on record, and
+    nobody has lost a try."""
     harness, number = server_harness, fresh_number()
     ref = harness.start(number, challenge=started).reference
-    found = [harness.check(ref, CODE, challenge=given) for _ in range(6)]
-    answered = [answer for answer in found if isinstance(answer, Wrong)]
-    assert answered == [Wrong(left, unbound=True) for left in range(len(answered) - 1, -1, -1)]
-    assert all(isinstance(answer, Limited) for answer in found[len(answered) :])
-    assert 0 < len(answered) < len(found)
-    assert harness.events(ref).count("check.failed") == len(answered)
+    found = [harness.check(ref, CODE, challenge=given) for _ in range(4)]
+    assert found[:2] == [Wrong(1, unbound=True), Wrong(0, unbound=True)]
+    for late in found[2:]:
+        assert isinstance(late, Limited)
+        assert 0 < late.wait_ms <= SHOP.code_ttl_ms
+    assert harness.events(ref).count("check.failed") == 2
+    assert [event["n"] for event in harness.audited(ref) if event["type"] == "check.failed"] == ["3", "4"]
     assert attempts(harness, number) == []
     assert isinstance(harness.check(ref, CODE, challenge=started), Approved)
 
