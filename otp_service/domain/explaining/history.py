@@ -9,6 +9,7 @@ from .courses import ENDS, GREATEST_UNCOUNTED, Course, begun
 from .record import Happened, PolicyOf
 
 _UNSENT_ENDS = ("delivery.failed", "delivery.suppressed", "delivery.expired")
+_NOTED_MS = 60_000
 RESTARTS = frozenset({"store.restarted", "store.emptied", "ledger.gap"})
 
 
@@ -51,6 +52,13 @@ class History:
     def latest_of(self, app: str, purpose: str) -> Course | None:
         """The latest verification of app and purpose."""
         return self.courses.get(self.latest.get((app, purpose), ""))
+
+    def was_restarted(self, course: Course, now_ms: int) -> bool:
+        """Whether the store began another run after this verification was started: no code of before is good then.
+
+        A process puts a restart on record when it has looked, which is later than the store knows of it.
+        """
+        return any(course.started_ms <= at_ms <= now_ms + _NOTED_MS for at_ms in self.restarts)
 
     def see(self, event: Happened) -> None:
         """The next event: a delivery that ended unsent and was followed by no other gives its send back."""

@@ -114,8 +114,13 @@ def explain_late(event: Happened, history: History, _: NumberLimits) -> Explanat
     course = history.course(event)
     delivery = course.deliveries[event.ordinal]
     over = event.at_ms + MARGIN_MS >= course.expires_ms or course.status == "expired"
+    rule = f"less than {MARGIN_MS} ms are left, or the store was restarted"
     steps = (
-        checked(f"its code ends at {course.expires_ms}", f"less than {MARGIN_MS} ms are left", holds=over),
+        checked(
+            f"its code ends at {course.expires_ms}",
+            rule,
+            holds=over or history.was_restarted(course, event.at_ms),
+        ),
         checked("earlier tries", "none can have reached the carrier", holds=not delivery.may_be_sent),
     )
     return _told("expired", "expired", steps)
