@@ -1,6 +1,6 @@
 """What the service knew of a number: its earlier events, followed in order, as the scripts follow them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..person import IN_A_ROW_MS, Remembered, Sent, WrongCodes
@@ -32,6 +32,14 @@ class History:
     def app_of(self, event: Happened, name: str | None = None) -> App:
         """The app as the configuration of this event has it. Raises KeyError."""
         return self._policy_of(event.policy).apps[name or event.app or ""]
+
+    def route_of(self, event: Happened, course: Course) -> Sequence[Sender]:
+        """The senders of the app, by the configuration that started it and by the one that decides now.
+
+        Raises KeyError. An app that was removed since has no senders any more.
+        """
+        known = [self._policy_of(policy).apps.get(course.app) for policy in (course.policy, event.policy)]
+        return list({one.name: one for app in known if app is not None for one in app.route}.values())
 
     def senders_of(self, event: Happened) -> Mapping[str, Sender]:
         """All senders of this event's configuration. Raises KeyError."""

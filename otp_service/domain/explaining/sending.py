@@ -18,8 +18,8 @@ CLOSE_MS = 30_000
 def explain_queued(event: Happened, history: History, _: NumberLimits) -> Explanation:
     """Which sender was chosen. In which order the route was tried then is taken as recorded."""
     course, name = history.course(event), str(event.detail.get("sender"))
-    app, before = history.app_of(event, course.app), _failed_before(event, course)
-    sender = next((one for one in app.route if one.name == name), None)
+    before = _failed_before(event, course)
+    sender = next((one for one in history.route_of(event, course) if one.name == name), None)
     steps = [
         checked(f"sender {name}", "it is on the route of the app", holds=sender is not None),
         checked(f"sender {name}", "the person has not opted out of it", holds=_is_open(sender, history)),
@@ -204,7 +204,7 @@ def _left(
     )
     own, failed = senders.get(delivery.sender), delivery.last
     blame = _blamed(failed, refusal_of) if failed is not None and failed.type == "delivery.failed" else Blamed.SENDER
-    route = history.app_of(event, course.app).route
+    route = history.route_of(event, course)
     return [one for one in route if one.name not in tried and _is_open(one, history) and _differs(one, own, blame)]
 
 
