@@ -17,7 +17,9 @@ from ..storage.verifications import Verifications
 from ..usecases.guard import SafeList
 from ..usecases.guard.standing import GuardStandings
 from ..usecases.limits_of_person import LimitsOfPerson
+from ..usecases.spend_of_person import SpendOfPerson
 from ..usecases.support import Support
+from .outer import outer_of
 from .stores import Stores, open_keyring, open_stores
 
 
@@ -31,6 +33,7 @@ def support_of(settings: Settings, stores: Stores, ids: Ids) -> Support:
         factors=FactorTable(*parts, ids),
         limits=LimitsOfPerson(LimitStates(stores.scripts, stores.keys), settings.policy, ids.digest),
         guard=_guard(settings, stores, ids),
+        spend=SpendOfPerson(outer_of(stores), settings.prices),
         ids=ids,
         policy=settings.policy,
     )

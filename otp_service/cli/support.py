@@ -100,6 +100,8 @@ def _print(shown: "PersonStanding") -> None:
 
 def _help(block: "PersonBlock") -> str:
     """What makes the person's next start pass."""
+    if block.limit == "spend_limit":
+        return "the app may spend no more today: wait, or raise daily_spend_limit"
     if block.code == "guard_refused":
         always = "otp-service guard safelist add NUMBER --reason TEXT"
         return f"lift lock lets two codes pass; to leave the number alone for good, add it to the safe list: {always}"

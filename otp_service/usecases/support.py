@@ -17,6 +17,7 @@ from ..domain.view import VerificationView
 from . import ports
 from .guard.standing import GuardStanding, GuardStandings
 from .limits_of_person import LimitsOfPerson
+from .spend_of_person import SpendOfPerson
 from .verify.apps import configured_app
 
 MAX_REASON = 200
@@ -27,13 +28,14 @@ _NUMBER_IN_TEXT = re.compile(r"(?:[0-9][ ().\-/]{0,2}){9,}")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands against a person in one app."""
+    """What stands against a person in one app. `spend_wait_ms`: until the app may pay for a message; 0 if it may."""
 
     app: str
     budgets: Sequence[Budget]
     optouts: Sequence[OptOut]
     latest: Sequence[VerificationView]
     guard: GuardStanding
+    spend_wait_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Support:
         factors: ports.SubjectLocks,
         limits: LimitsOfPerson,
         guard: GuardStandings,
+        spend: SpendOfPerson,
         ids: Ids,
         policy: Policy,
     ) -> None:
@@ -69,6 +72,7 @@ class Support:
         self._factors = factors
         self._limits = limits
         self._guard = guard
+        self._spend = spend
         self._ids = ids
         self._policy = policy
 
@@ -116,6 +120,7 @@ class Support:
             [entry for entry in optouts if entry.messaging_profile_id in profiles],
             latest,
             self._guard.of(app, to, number_hash),
+            self._spend.wait_ms(app, to),
         )
 
     def _refs(self, app: App, known: Remembered) -> list[Reference]:

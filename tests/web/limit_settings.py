@@ -93,7 +93,21 @@ apps = ["numbered"]
 name = "persons"
 key = "number"
 rules = [{limit = 1, per = "1h"}]
-apps = ["guessed", "worded"]
+apps = ["sharing", "sharing2"]
+
+[apps.sharing]
+brand = "Sharing"
+route = ["pool"]
+
+[apps.sharing.guard]
+mode = "off"
+
+[apps.sharing2]
+brand = "Sharing"
+route = ["pool"]
+
+[apps.sharing2.guard]
+mode = "off"
 
 [apps.guessed]
 brand = "Guessed"

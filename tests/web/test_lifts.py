@@ -52,14 +52,14 @@ def test_limits_of_the_number_on_other_shards_are_shown_and_lifted(api: ApiHarne
     assert [(one["used"], one["limit"]) for one in app["limits"] if one["name"] == "numbers"] == [(1, 1), (1, 9)]
     assert "numbers" in lift(api, number, "lock", "numbered")
     assert api.start(number, "numbered").status == 200
-    api.started(number, "worded", purpose="other")
-    assert blocks(api, number, "guessed") == [("rate_limited", "persons", "lock")]
-    (app,) = person(api, number, "guessed")["apps"]
+    api.started(number, "sharing2", purpose="other")
+    assert blocks(api, number, "sharing") == [("rate_limited", "persons", "lock")]
+    (app,) = person(api, number, "sharing")["apps"]
     assert [one["used"] for one in app["limits"] if one["name"] == "persons"] == [None]
-    assert lift(api, number, "lock", "guessed") == []
-    api.start(number, "guessed").problem(429, "rate_limited")
+    assert lift(api, number, "lock", "sharing") == []
+    api.start(number, "sharing").problem(429, "rate_limited")
     assert lifted_by_operator(api, number).count("persons") == 1
-    assert api.start(number, "guessed").status == 201
+    assert api.start(number, "sharing").status == 201
 
 
 def test_what_only_monitors_is_shown_and_refuses_nothing(api: ApiHarness) -> None:
@@ -106,7 +106,7 @@ def test_a_number_that_an_address_kept_out_passes_after_a_lift(api: ApiHarness) 
     assert api.start(numbers[5], client_ip=address).status == 201
 
 
-def test_a_strangers_checks_do_not_outlast_a_lift(api: ApiHarness) -> None:
+def test_checks_without_the_verifier_do_not_outlast_a_lift(api: ApiHarness) -> None:
     """With a challenge they were never judged; the owner's next code is sent and approved."""
     number = api.number()
     started = api.started(number, code_challenge=CHALLENGE)
@@ -142,3 +142,14 @@ def test_cool_down_caps_and_wrong_codes_are_lifted_by_an_operator(api: ApiHarnes
     lifted_by_operator(api, number)
     assert api.start(number).status == 201
     assert api.start(number, "everywhere", purpose="f").status == 201
+
+
+def test_a_spent_day_is_shown_and_not_lifted(api: ApiHarness) -> None:
+    """It refuses everybody in the country: no lift of a person's changes that."""
+    canadian = [f"+1416555{line}" for line in ("0301", "0302", "0303")]
+    assert [api.start(number, "spending").status for number in canadian] == [201, 201, 403]
+    (block,) = person(api, canadian[2], "spending")["blocks"]
+    assert (block["code"], block["limit"], block["lift"]) == ("guard_refused", "spend_limit", None)
+    assert 0 < block["retry_after"] <= 86_400
+    assert lift(api, canadian[2], "lock", "spending") == []
+    assert person(api, api.number(), "spending")["blocks"] == []

@@ -188,10 +188,17 @@ BY_TYPE: dict[str, Any] = {
                         "limit": 20,
                         "per": 86400,
                         "used": 20,
+                        "mode": "enforce",
                         "retry_after": 3600,
                         "purpose": None,
                     }
                 ],
+                "guard": {
+                    "state": "counted",
+                    "known_until": None,
+                    "blocks": [{"name": "block_1k", "used": 2.5, "limit": 5}],
+                    "refused_by": None,
+                },
                 "verifications": [],
             }
         ],

@@ -140,6 +140,9 @@ def _blocks(one: Standing) -> Iterator[PersonBlock]:
             yield PersonBlock(budget.code, one.app, budget.purpose, budget.name, None, wait, lift)
     if one.guard.refused_by is not None:
         yield PersonBlock("guard_refused", one.app, None, one.guard.refused_by, None, None, "lock")
+    if one.spend_wait_ms:
+        wait = whole_seconds(one.spend_wait_ms)
+        yield PersonBlock("guard_refused", one.app, None, "spend_limit", None, wait, None)
 
 
 def _in_app(one: Standing) -> PersonInApp:
