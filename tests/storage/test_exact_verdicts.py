@@ -94,6 +94,8 @@ def test_a_repeat_of_one_guess_is_told_what_the_first_was(server_harness: StoreH
         guess = harness.guess(ref, WRONG)
         assert [harness.verifications.check(guess) for _ in range(2)] == [Wrong(left)] * 2
     assert len(attempts(harness, number)) == 2
+    plain = harness.guess(harness.start(fresh_number()).reference, CODE)
+    assert all(isinstance(harness.verifications.check(plain), Approved) for _ in range(2))
     right = harness.guess(ref, CODE, request_key="key")
     first, again = (harness.verifications.check(right) for _ in range(2))
     assert isinstance(first, Approved)
