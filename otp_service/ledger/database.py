@@ -7,6 +7,7 @@ SQLite keeps what it was told when the machine loses power (`synchronous=FULL`),
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,10 @@ from .tables import POSITIONS
 BUSY_S = 30.0
 """For so long one writer waits for another."""
 
+EMPTY_S = 120.0
+"""For so long the file beside the ledger may stay as it is: whoever has begun to copy it back has to end first."""
+
+AGAIN_S = 0.2
 CONNECT_S = 5
 _FORGETTING = {
     "sqlite": ("VACUUM",),
@@ -78,10 +83,8 @@ class Database:
         with self._alone() as connection:
             for statement in _FORGETTING[self.engine.dialect.name]:
                 connection.exec_driver_sql(statement)
-            if self.is_sqlite and connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one():
-                raise LedgerUnavailable(
-                    "The ledger is being read: its -wal file still holds what was erased. Try again."
-                )
+            if self.is_sqlite:
+                _empty_the_log(connection)
 
     @contextmanager
     def _alone(self) -> Iterator[Connection]:
@@ -92,6 +95,15 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _empty_the_log(connection: Connection) -> None:
+    """Empty the file beside the ledger. SQLite waits for readers, but not for another process that does the same."""
+    until = time.monotonic() + EMPTY_S
+    while connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one():
+        if time.monotonic() >= until:
+            raise LedgerUnavailable("The ledger is being read: its -wal file still holds what was erased. Try again.")
+        time.sleep(AGAIN_S)
 
 
 @contextmanager

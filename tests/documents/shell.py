@@ -27,6 +27,7 @@ from tests.campaign.mutations.__main__ import build_parser as campaign_mutations
 from tests.conftest import wait_until
 from tests.e2e.processes import catches
 from tests.failovers.__main__ import build_parser as failovers_parser
+from tests.ledger.__main__ import build_parser as large_ledger_parser
 from tests.mutations.__main__ import build_parser as mutations_parser
 from tests.restarts.__main__ import build_parser as restarts_parser
 
@@ -92,6 +93,10 @@ def _mutations(line: str) -> None:
     mutations_parser().parse_args(shlex.split(line.split("-m tests.mutations", 1)[1]))
 
 
+def _large_ledger(line: str) -> None:
+    large_ledger_parser().parse_args(shlex.split(line.partition("tests.ledger ")[2]))
+
+
 def _benchmark(line: str) -> None:
     arguments = shlex.split(line.split("-m tests.benchmarks", 1)[1])
     if arguments != ["--help"]:
@@ -115,6 +120,7 @@ CANNOT_RUN = (
     CannotRun(r"-m tests\.campaign\.mutations\b", "it takes a minute or two; `.ci/run` runs it", _campaign_mutations),
     CannotRun(r"-m tests\.mutations\b", "it takes as long as `--minutes` says; its tests run the parts", _mutations),
     CannotRun(r"-m tests\.campaign ", "it takes two minutes; `.ci/run` runs it", _campaign),
+    CannotRun(r"-m tests\.ledger ", "it takes minutes; its tests run a short form", _large_ledger),
     CannotRun(r"-m tests\.benchmarks ", "it takes minutes; its tests run the short form", _benchmark),
     CannotRun(r"^gunicorn ", "`tests/e2e/test_other_server.py` runs it as printed", _is_a_tool),
     CannotRun(r"^\.ci/run$", "it runs these tests", _is_a_file),

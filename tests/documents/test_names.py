@@ -13,6 +13,7 @@ from otp_service.web.problems import STATUS
 from tests.benchmarks.__main__ import build_parser as benchmark_parser
 from tests.campaign.__main__ import build_parser as campaign_parser
 from tests.failovers.__main__ import build_parser as failovers_parser
+from tests.ledger.__main__ import build_parser as large_ledger_parser
 from tests.mutations.__main__ import build_parser as mutations_parser
 
 from .reading import DOCS, DOCUMENTS, PACKAGE, ROOT, all_spans, blocks, commands, name, options, read, resolve, section
@@ -64,7 +65,7 @@ def test_every_option_that_is_named_exists() -> None:
     """`--dir`, `--threads` and the others belong to some command."""
     lines = [span for span in all_spans() if not re.match(r"(cp|redis-cli|curl|gunicorn) ", span)]
     named = {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
-    parsers = (build_parser, campaign_parser, benchmark_parser, failovers_parser, mutations_parser)
+    parsers = (build_parser, campaign_parser, benchmark_parser, failovers_parser, mutations_parser, large_ledger_parser)
     own = {option for make in parsers for option in options(make())}
     assert named - FOREIGN_OPTIONS <= own
 

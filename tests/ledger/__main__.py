@@ -58,7 +58,7 @@ def write_more(database: Database, ring: Keyring) -> None:
     """Write some more as the exporter does, and print how fast that was."""
     encoder, state = RecordEncoder(ring.seal, secrets.token_bytes), writing.state(database)
     times = []
-    for portion in Logins(ring, 30_000, clock_ms(), 60_000, state.size).portions(180):
+    for portion in Logins(ring, min(30_000, state.size), clock_ms(), 60_000, state.size).portions(180):
         began, used = time.perf_counter(), time.thread_time()
         state = appended(database, encoder, state, portion)
         times.append(((time.perf_counter() - began) / len(portion), (time.thread_time() - used) / len(portion)))
@@ -137,8 +137,8 @@ def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201
 
 
-def main() -> None:
-    """The command."""
+def build_parser() -> argparse.ArgumentParser:
+    """Its options."""
     parser = argparse.ArgumentParser(prog="python -m tests.ledger", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rows", type=int, default=1_000_000, help="records in the ledger (default 1,000,000)")
@@ -146,7 +146,13 @@ def main() -> None:
     parser.add_argument("--url", help="of an empty database (default: a file of SQLite that is removed at the end)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this directory, and leave all there")
     parser.add_argument("--commands", choices=("short", "all"), help="also time these commands over it (SQLite)")
-    args = parser.parse_args()
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = build_parser()
+    args = parser.parse_args(words)
     if args.rows > MOST:
         parser.error(f"--rows: at most {MOST}")
     with tempfile.TemporaryDirectory() as directory:

@@ -5,12 +5,14 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from sqlalchemy import event
 
 from otp_service import bootstrap
 from otp_service.bootstrap import erasing
@@ -228,6 +230,7 @@ def test_callbacks_that_were_switched_off_hold_nothing_up(
 def test_a_reader_that_keeps_old_pages_is_told_of(ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one reads a moment of before, the file beside the ledger holds what was erased: that is no success."""
     monkeypatch.setattr(database_module, "BUSY_S", 0.1)
+    monkeypatch.setattr(database_module, "EMPTY_S", 0.1)
     number_hash, _ = (live(ledger.store, number) for number in (PERSON, "+13125557766"))
     ledger.export_all()
     erases = open_database(str(ledger.database.engine.url).replace("+pysqlite", ""))
@@ -239,6 +242,26 @@ def test_a_reader_that_keeps_old_pages_is_told_of(ledger: LedgerHarness, monkeyp
             ledger_erasing.replay(erases, {"u": 1}, lambda _year, number: "u")
         assert "u" not in ledger_erasing.tombstones(erases)
     assert ledger_erasing.erase(erases, number_hash, "t", 1) == 0
+    erases.close()
+
+
+def test_an_erasure_waits_for_readers(ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And for an exporter that copies the same file back: for longer than one statement of SQLite waits."""
+    monkeypatch.setattr(database_module, "BUSY_S", 0.1)
+    number_hash = live(ledger.store, PERSON)
+    ledger.export_all()
+    erases = open_database(str(ledger.database.engine.url).replace("+pysqlite", ""))
+    reads, tried = ExitStack(), list[str]()
+    reads.enter_context(ledger.database.reading()).execute(PERSONS.select()).all()
+
+    @event.listens_for(erases.engine, "after_cursor_execute")
+    def end_reading(*of_statement: object) -> None:
+        if "wal_checkpoint" in str(of_statement[2]):
+            reads.close()
+            tried.append(str(of_statement[2]))
+
+    assert ledger_erasing.erase(erases, number_hash, "t", 1) > 0
+    assert len(tried) > 1
     erases.close()
 
 

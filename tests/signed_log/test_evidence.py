@@ -258,41 +258,6 @@ def test_omissions_by_the_script(login: dict[str, bytes], log: SignedHarness, tm
     assert (status, "not of those" in printed) == (1, True), printed
 
 
-def cut(log: SignedHarness, asked_ms: int) -> dict[str, bytes]:
-    """The evidence of a verification whose end is not among the records, although the log says that none is missing."""
-    begun = {"app": "default", "verification": "v3", "values": PERSON, "at_ms": BEGAN_MS}
-    log.append({"type": "verification.started", "n": 1, **begun}, {"type": "check.failed", "n": 2, **begun})
-    seqs = answering(log.database, Question(verification="v3"))
-    detail = {"records": bundles.ranges_of(seqs), "token": "cut", "question": "verification vrf_v3"}
-    log.append({"type": bundles.STATED, "detail": detail, "at_ms": asked_ms})
-    log.signer.sign()
-    return gather(log.database, seqs, stated(log.database, "cut"), Gathering(log.keys, None, {}))
-
-
-def test_an_end_that_was_left_out_is_named(log: SignedHarness, tmp_path: Path) -> None:
-    """No gap shows it, and the log says that none is missing: but 15 minutes after its start each has an end."""
-    files, said = cut(log, BEGAN_MS + 900_000), "the end of vrf_v3 was left out"
-    with pytest.raises(bundles.BundleRefused, match=said):
-        bundles.verify_bundle(files)
-    assert bundles.verify_bundle(files, may_be_open=True).unended == ("vrf_v3",)
-    status, printed = run(tmp_path / "cut", files)
-    assert (status, said in printed) == (1, True), printed
-    status, printed = run(tmp_path / "cut", files, "--open")
-    assert (status, "The end of vrf_v3 is missing." in printed) == (0, True), printed
-
-
-def test_a_code_that_is_pending_needs_no_end(log: SignedHarness, tmp_path: Path) -> None:
-    """When the question was put. Without a statement nobody knows when that was: it is told, and no more."""
-    files = cut(log, BEGAN_MS + 899_999)
-    assert bundles.verify_bundle(files).unended == ()
-    status, printed = run(tmp_path / "pending", files)
-    assert status == 0, printed
-    unstated = without(files, "statement.leaf", "statement.tlog-proof")
-    assert bundles.verify_bundle(unstated).unended == ("vrf_v3",)
-    status, printed = run(tmp_path / "unstated", unstated, "--unstated")
-    assert (status, "The end of vrf_v3 is missing." in printed) == (0, True), printed
-
-
 PROVEN = (".leaf", ".tlog-proof", ".person", ".salt", "checkpoint", "log.vkey", "rotations/001")
 
 

@@ -1,5 +1,6 @@
 """Factors to the last count: how many there are, which steps confirm, what a repeat is told, what is on record."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,10 +13,12 @@ from otp_service.domain.factor_checking import (
     CodeUsed,
     ConfirmAnswer,
     Confirmed,
+    EnrollmentExpired,
     FactorApproved,
     NewCodes,
     SentCode,
     Settled,
+    TriesSpent,
     TryTaken,
     WrongConfirmation,
 )
@@ -200,3 +203,124 @@ def test_a_number_is_bound_by_its_own_start_alone(server_harness: StoreHarness) 
     assert settled(Reference(other.token, sent.number_hash)) is None
     assert settled(sent) is not None
     assert count(harness, subject) == 2
+
+
+def kept_for_ever(harness: StoreHarness, subject: Subject) -> bool:
+    """Whether the subject's hash has no end."""
+    return bool(harness.raw.pttl(harness.keys.subject(subject.hash)) == -1)
+
+
+def test_whatever_factor_comes_first_has_no_end(server_harness: StoreHarness) -> None:
+    """Also where wrong codes, or a code that was sent, gave the subject's hash one."""
+    harness = server_harness
+    for first in (codes, bound):
+        subject = new_subject(harness)
+        guess(harness, subject)
+        assert not kept_for_ever(harness, subject)
+        first(harness, subject)
+        assert kept_for_ever(harness, subject)
+
+
+def test_what_is_confirmed_too_late_has_ended(server_harness: StoreHarness) -> None:
+    """By the time that stands in the subject, or with the secret that is gone."""
+    harness, subject = server_harness, new_subject(server_harness)
+    late, gone = enroll(harness, subject), enroll(harness, subject)
+    harness.raw.hset(harness.keys.subject(subject.hash), f"{late.token}:confirm_by_ms", 1)
+    harness.raw.delete(harness.keys.enrollment(gone))
+    for ref in (late, gone):
+        assert harness.factors.confirm(operation(), subject, ref, [step_of(harness)]) == EnrollmentExpired()
+
+
+def test_a_try_that_goes_back_ends_no_wait(server_harness: StoreHarness) -> None:
+    """The next one waits as if it had been judged: whoever has tries given back guesses no faster."""
+    harness, subject = server_harness, new_subject(server_harness)
+    set_tries(harness, subject, 5, 31_000)
+    one = taken(harness, subject)
+    harness.factors.give_back(operation(), subject, one.row)
+    assert tries(harness, subject) == 5
+    waits = guess(harness, subject)
+    assert isinstance(waits, TriesSpent)
+    assert 0 < waits.wait_ms <= 30_000
+
+
+def test_an_operator_lets_one_number_be_bound(server_harness: StoreHarness) -> None:
+    """The first ends that; whom the others are to tell of it is remembered where there are others. What was sealed for
+    it is forgotten."""
+    harness, subject = server_harness, new_subject(server_harness)
+    assert harness.factors.lift(subject, "a reason", bind_ms=60_000) == 1
+    first = bound(harness, subject)
+    found = harness.factors.read(subject)
+    assert (found.lifted, found.untold, first.others) == (False, None, ())
+    sent = new_reference(harness, new_subject(harness))
+    harness.factors.note_sent(SentCode(subject, "login", sent, True, harness.ring.seal(b"n")))
+    sealed = harness.keys.enrollment(Reference(sent.token, subject.hash))
+    assert harness.raw.exists(sealed)
+    made = ApprovedCode(subject, "login", sent, "+1******0144", new_reference(harness, subject))
+    assert harness.factors.approve_sent(operation(), made)
+    assert (harness.raw.exists(sealed), harness.factors.read(subject).untold) == (0, sent.token)
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_a_test_number_is_on_record_as_one(server_harness: StoreHarness, *, test: bool) -> None:
+    """First that it was added, then that it was approved."""
+    harness, subject = server_harness, new_subject(server_harness)
+    number = new_reference(harness, new_subject(harness))
+    made = ApprovedCode(subject, "login", number, "+1******0143", new_reference(harness, subject), test=test)
+    assert harness.factors.approve_sent(operation(), made)
+    found = [event for event in harness.audited_in(harness.keys.shard(subject.hash)) if subject.sub in event["detail"]]
+    assert [event["type"] for event in found] == ["factor.added", "factor.approved"]
+    assert [json.loads(event["detail"]).get("test") for event in found] == [test or None] * 2
+
+
+def test_of_two_apps_that_show_one_code_either_approves(server_harness: StoreHarness) -> None:
+    """The first whose step is not used; a repeat gets the reply of the one that approved, and nothing of before a
+    restart is good at the second one either."""
+    harness, subject = server_harness, new_subject(server_harness)
+    one, other = active(harness, subject), active(harness, subject)
+    ahead = step_of(harness) + 1
+    assert isinstance(guess(harness, subject, steps=[(one.token, ahead)]), FactorApproved)
+    both, again = [(one.token, ahead), (other.token, ahead)], operation()
+    first = guess(harness, subject, steps=both, operation_id=again)
+    assert isinstance(first, FactorApproved)
+    assert first.reference == other
+    assert guess(harness, subject, steps=both, operation_id=again) == first
+    third = active(harness, subject)
+    harness.raw.hset(harness.keys.subject(subject.hash), f"{third.token}:run", "another")
+    harness.raw.delete(harness.keys.run(harness.keys.shard(subject.hash)))
+    assert guess(harness, subject, steps=[(one.token, ahead), (third.token, ahead)]) == CodeUsed()
+
+
+def test_a_lift_says_what_it_took_away(server_harness: StoreHarness) -> None:
+    """The wrong codes, after which another row begins, or what stands against another number; and leaves the rest."""
+    harness, subject = server_harness, new_subject(server_harness)
+    one = taken(harness, subject)
+    assert not kept_for_ever(harness, subject)
+    assert harness.factors.lift(subject, "lost phone", bind_ms=60_000) == 1
+    assert (harness.factors.read(subject).lifted, tries(harness, subject)) == (True, 1)
+    assert harness.factors.lift(subject, "known") == 1
+    assert (tries(harness, subject), taken(harness, subject).row) == (0, one.row + 1)
+    found = [event for event in harness.audited_in(harness.keys.shard(subject.hash)) if subject.sub in event["detail"]]
+    assert [json.loads(event["detail"]) for event in found] == [
+        {"sub": subject.sub, "reason": "lost phone", "may_bind": True},
+        {"sub": subject.sub, "reason": "known", "wrong_codes": 1},
+    ]
+    other = new_subject(harness)
+    harness.factors.lift(other, "a reason", bind_ms=60_000)
+    assert not kept_for_ever(harness, other)
+
+
+def test_a_secret_goes_with_what_was_not_confirmed(server_harness: StoreHarness) -> None:
+    """Nobody confirms it after that."""
+    harness, subject = server_harness, new_subject(server_harness)
+    app = enroll(harness, subject)
+    assert harness.factors.remove(operation(), subject, app)
+    assert not harness.raw.exists(harness.keys.enrollment(app))
+
+
+def test_whoever_guesses_without_a_factor_is_forgotten(server_harness: StoreHarness) -> None:
+    """After thirty days, whether the guess was judged here or elsewhere."""
+    harness = server_harness
+    for more in (False, True):
+        subject = new_subject(harness)
+        guess(harness, subject, more=more)
+        assert not kept_for_ever(harness, subject)
