@@ -64,6 +64,11 @@ def explained(*events: Event, policy: Policy = POLICY) -> Explanation:
 AGREE: dict[str, Sequence[Event]] = {
     "by the code's time": (*LOGIN, (300_000, "verification.expired", {})),
     "by a restart": (*LOGIN, (4_000, "store.restarted", {}), (5_000, "verification.expired", {})),
+    "a restart before it was sent": (
+        *LOGIN[:2],
+        (4_000, "store.restarted", {}),
+        (5_000, "delivery.expired", {"reason": "code_expired"}),
+    ),
     "a limit of other people": (
         (0, "verification.refused", {"code": "rate_limited", "limit": "devices", "wait_ms": 9, "purpose": "login"}),
     ),

@@ -9,6 +9,7 @@ LUA = "otp_service/storage/lua"
 DOMAIN = "otp_service/domain"
 CORE = (f"{LUA}/*.lua", f"{LUA}/*/*.lua", f"{DOMAIN}/*.py")
 _VERIFICATION = (
+    "exact_verdicts",
     *("starting", "checks", "wrong_code_limits", "resend_cooldown", "number_caps", "ending", "denial", "assertions"),
     *("clock_steps", "late_answers", "released", "latest_hints", "lost_fields", "refusals"),
 )

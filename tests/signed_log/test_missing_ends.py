@@ -8,7 +8,8 @@ from otp_service.signed_log.evidence import Gathering, Question, answering, gath
 from otp_service.transparency import bundles
 
 from .harness import BEGAN_MS, SignedHarness
-from .test_evidence import PERSON, run, without
+from .test_evidence import PERSON, without
+from .verify_script import run
 
 
 def cut(signed: SignedHarness, asked_ms: int) -> dict[str, bytes]:

@@ -262,6 +262,37 @@ def test_a_known_user_costs_half(app: GuardedApp) -> None:
     assert sum(passed) == 10
 
 
+OFFICE = "203.0.113.7"
+
+
+def at_the_office(person: int) -> str:
+    """The number of one of many people, each of a block of their own."""
+    return f"+1{202 + person // 90}{300 + person % 90}4000"
+
+
+def test_an_office_whose_people_enter_their_codes_is_never_refused(app: GuardedApp) -> None:
+    """Sixty new people behind one address, one in ten seconds, each of whom needs half a minute for the code."""
+    for person in range(63):
+        if person < 60:
+            assert isinstance(app.start(at_the_office(person), address=OFFICE), Started), person
+        if person >= 3:
+            assert app.approve(at_the_office(person - 3))
+        app.harness.raw.incrby(CLOCK, 10_000)
+
+
+@pytest.mark.parametrize(("known_user", "sent_to"), [(False, 5), (True, 10)])
+def test_an_office_that_comes_at_once_waits_for_its_codes(app: GuardedApp, *, known_user: bool, sent_to: int) -> None:
+    """Of new people in one minute five get a code, ten where the app knows its users; each code makes room."""
+    people = [at_the_office(person) for person in range(30)]
+    outcomes = [app.start(one, address=OFFICE, known_user=known_user) for one in people]
+    assert [isinstance(one, Started) for one in outcomes] == [True] * sent_to + [False] * (30 - sent_to)
+    assert {one.limit for one in outcomes if isinstance(one, StartRefused)} == {"address"}
+    app.harness.raw.incrby(CLOCK, 20_000)
+    assert all(app.approve(one) for one in people[:sent_to])
+    again = [app.start(one, address=OFFICE, known_user=known_user) for one in people[sent_to:]]
+    assert sum(isinstance(one, Started) for one in again) >= sent_to
+
+
 def test_many_processes_at_once_exceed_no_budget(redis_url: str, redis_server: object) -> None:
     """A hundred starts to a hundred numbers of one block, at the same moment, over three processes: five are sent."""
     program = [sys.executable, "-m", "tests.storage.guarded_process", redis_url]

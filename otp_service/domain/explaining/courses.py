@@ -61,6 +61,7 @@ class Course:
     unbound: int = 0
     sends: int = 1
     channel: str = ""
+    policy: str | None = None
     sent_at: dict[int, int] = field(default_factory=dict)
     accepted: set[int] = field(default_factory=set)
     deliveries: dict[int, Delivery] = field(default_factory=dict)
@@ -144,6 +145,7 @@ def begun(event: Happened, app: App) -> Course:
         subject=str(detail.get("sub") or ""),
         test=bool(detail.get("test")),
         channel=str(detail.get("channel") or ""),
+        policy=event.policy,
     )
     course.sent_at[1] = event.at_ms
     return course

@@ -5,9 +5,6 @@ from .courses import Course, Delivery
 from .history import History
 from .record import Explanation, Happened, Step, checked, taken
 
-_CLOCK_MS = 60_000
-"""A restart of the store is on record when a process has looked: that much later at most."""
-
 _CLOCK_BACK_MS = 5_000
 
 
@@ -21,8 +18,8 @@ def explain_expiry(event: Happened, history: History, _: NumberLimits) -> Explan
     elif event.at_ms + _CLOCK_BACK_MS < course.started_ms:
         time = Step("the store's clock was set back", "nobody knows how old it is", "over")
     else:
-        near = any(course.started_ms <= at <= event.at_ms + _CLOCK_MS for at in history.restarts)
-        time = checked("its code still lives", "the store was restarted: no code of before is good", holds=near)
+        restarted = history.was_restarted(course, event.at_ms)
+        time = checked("its code still lives", "the store was restarted: no code of before is good", holds=restarted)
     return _ended("expired", (pending, time))
 
 

@@ -1,6 +1,6 @@
 """What the service knew of a number: its earlier events, followed in order, as the scripts follow them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..person import IN_A_ROW_MS, Remembered, Sent, WrongCodes
@@ -9,6 +9,7 @@ from .courses import ENDS, GREATEST_UNCOUNTED, Course, begun
 from .record import Happened, PolicyOf
 
 _UNSENT_ENDS = ("delivery.failed", "delivery.suppressed", "delivery.expired")
+_NOTED_MS = 60_000
 RESTARTS = frozenset({"store.restarted", "store.emptied", "ledger.gap"})
 
 
@@ -32,6 +33,14 @@ class History:
         """The app as the configuration of this event has it. Raises KeyError."""
         return self._policy_of(event.policy).apps[name or event.app or ""]
 
+    def route_of(self, event: Happened, course: Course) -> Sequence[Sender]:
+        """The senders of the app, by the configuration that started it and by the one that decides now.
+
+        Raises KeyError. An app that was removed since has no senders any more.
+        """
+        known = [self._policy_of(policy).apps.get(course.app) for policy in (course.policy, event.policy)]
+        return list({one.name: one for app in known if app is not None for one in app.route}.values())
+
     def senders_of(self, event: Happened) -> Mapping[str, Sender]:
         """All senders of this event's configuration. Raises KeyError."""
         return self._policy_of(event.policy).senders
@@ -51,6 +60,13 @@ class History:
     def latest_of(self, app: str, purpose: str) -> Course | None:
         """The latest verification of app and purpose."""
         return self.courses.get(self.latest.get((app, purpose), ""))
+
+    def was_restarted(self, course: Course, now_ms: int) -> bool:
+        """Whether the store began another run after this verification was started: no code of before is good then.
+
+        A process puts a restart on record when it has looked, which is later than the store knows of it.
+        """
+        return any(course.started_ms <= at_ms <= now_ms + _NOTED_MS for at_ms in self.restarts)
 
     def see(self, event: Happened) -> None:
         """The next event: a delivery that ended unsent and was followed by no other gives its send back."""

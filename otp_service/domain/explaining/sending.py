@@ -18,8 +18,8 @@ CLOSE_MS = 30_000
 def explain_queued(event: Happened, history: History, _: NumberLimits) -> Explanation:
     """Which sender was chosen. In which order the route was tried then is taken as recorded."""
     course, name = history.course(event), str(event.detail.get("sender"))
-    app, before = history.app_of(event, course.app), _failed_before(event, course)
-    sender = next((one for one in app.route if one.name == name), None)
+    before = _failed_before(event, course)
+    sender = next((one for one in history.route_of(event, course) if one.name == name), None)
     steps = [
         checked(f"sender {name}", "it is on the route of the app", holds=sender is not None),
         checked(f"sender {name}", "the person has not opted out of it", holds=_is_open(sender, history)),
@@ -114,8 +114,13 @@ def explain_late(event: Happened, history: History, _: NumberLimits) -> Explanat
     course = history.course(event)
     delivery = course.deliveries[event.ordinal]
     over = event.at_ms + MARGIN_MS >= course.expires_ms or course.status == "expired"
+    rule = f"less than {MARGIN_MS} ms are left, or the store was restarted"
     steps = (
-        checked(f"its code ends at {course.expires_ms}", f"less than {MARGIN_MS} ms are left", holds=over),
+        checked(
+            f"its code ends at {course.expires_ms}",
+            rule,
+            holds=over or history.was_restarted(course, event.at_ms),
+        ),
         checked("earlier tries", "none can have reached the carrier", holds=not delivery.may_be_sent),
     )
     return _told("expired", "expired", steps)
@@ -199,7 +204,7 @@ def _left(
     )
     own, failed = senders.get(delivery.sender), delivery.last
     blame = _blamed(failed, refusal_of) if failed is not None and failed.type == "delivery.failed" else Blamed.SENDER
-    route = history.app_of(event, course.app).route
+    route = history.route_of(event, course)
     return [one for one in route if one.name not in tried and _is_open(one, history) and _differs(one, own, blame)]
 
 
