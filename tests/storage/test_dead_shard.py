@@ -30,6 +30,7 @@ from otp_service.usecases.audit_cursors import next_positions
 from otp_service.usecases.held_deliveries import HeldDeliveries
 
 from ..conftest import wait_until
+from ..e2e.in_process import Commands
 from ..ledger.harness import ledger_over
 from ..web.conftest import ApiHarness, make_settings
 from .api_keys import keys_of
@@ -206,6 +207,20 @@ def test_a_page_of_the_record_names_the_dead_shards(nodes: Nodes, harness: Store
     wait_until(lambda: api.call("POST", "/verify/start", {"to": lost}).status in (200, 201, 429), 15, "its return")
     found = api.call("GET", further + "&type=verification.started").json
     assert ([event["to"][-4:] for event in found["events"]], found["next_cursor"]) == ([lost[-4:]], None)
+
+
+def test_the_tail_of_the_record_says_what_it_lacks(
+    nodes: Nodes, harness: StoreHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It shows what there is, and does not succeed."""
+    started_on_each(nodes, harness)
+    monkeypatch.setenv("OTP_REDIS_URL", nodes.url)
+    fixed = nodes.index_of(harness.raw, harness.keys.shard_count())
+    with nodes.hanging((fixed + 1) % 3):
+        status, out, err = Commands(capsys).run("audit", "tail", "--json")
+    assert (status, out.count('"verification.started"')) == (1, 2)
+    assert "of the store do not respond: their latest events are missing" in err
+    assert err.endswith("The record could not be read to its end.\n")
 
 
 def test_a_dead_node_costs_one_timeout_and_not_one_for_each_shard(nodes: Nodes, harness: StoreHarness) -> None:
