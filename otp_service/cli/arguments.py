@@ -51,6 +51,15 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def event_type(text: str) -> str:
+    """A type of event of the record."""
+    from ..domain.audit import EventType  # noqa: PLC0415
+
+    if text not in set(EventType):
+        raise argparse.ArgumentTypeError(f"{text!r} is no type of event: `audit tail` shows those that there are")
+    return text
+
+
 def app_name(text: str) -> str:
     """A name that an app can have in the configuration."""
     if not is_name(text):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .arguments import app_name, event_type
 from .keys import at_shell
 from .output import cell, note, print_line
 from .parser import UsageError, add_command, json_option
@@ -41,11 +42,13 @@ def register(audit: Any) -> None:
     )
     tail.add_argument("--follow", action="store_true", help="go on with new events until Ctrl-C")
     tail.add_argument("--since", metavar="DURATION", default="1h", help="how far back to begin (default 1h)")
-    tail.add_argument("--app", metavar="NAME", help="events of this app alone")
+    tail.add_argument("--app", metavar="NAME", type=app_name, help="events of this app alone")
     tail.add_argument("--verification", metavar="ID", help="of this verification alone")
     tail.add_argument("--delivery", metavar="ID", help="of this delivery alone")
     tail.add_argument("--number", metavar="NUMBER", help="of this number alone (E.164)")
-    tail.add_argument("--type", metavar="TYPE", action="append", default=[], help="of this type; may be repeated")
+    tail.add_argument(
+        "--type", metavar="TYPE", type=event_type, action="append", default=[], help="of this type; may be repeated"
+    )
     tail.add_argument(
         "--position",
         metavar="FILE",

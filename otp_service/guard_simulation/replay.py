@@ -7,6 +7,7 @@ refused and the new policy sends is never approved in it: nobody knows what woul
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..domain.audit import Event, EventType
 from ..domain.guard import rules, updates
@@ -15,6 +16,7 @@ from ..domain.guard.policy import Budget, GuardPolicy
 from ..domain.guard.record import JudgedStart
 from ..domain.guard.rules import Start
 from .replay_order import in_order
+from .replay_waiting import Change, Waiting
 
 SENT = (EventType.STARTED, EventType.RESENT)
 CONVERTED = (EventType.APPROVED, EventType.COMPLETED, EventType.GUARD_FACTOR)
@@ -55,6 +57,7 @@ class Replay:
         self._sent: dict[str, bool] = {}
         self._guessed: set[str] = set()
         self._approved: set[str] = set()
+        self._waiting = Waiting()
         self._to_give_back: dict[str, tuple[Start, Taken]] = {}
         self.comparison = Comparison()
 
@@ -83,6 +86,7 @@ class Replay:
         if judged is None or not judged.is_judged:
             self._unjudged(event, number, is_known=judged is not None and judged.known)
             return
+        self._waiting.settle(judged.turns, judged.at_ms)
         self._forget_guess(number)
         if judged.warm:
             # What was approved there may be older than the record.
@@ -117,8 +121,10 @@ class Replay:
         start = self._places.get(number)
         if kept is not None and start is not None:
             verdict = rules.judge(self.counters, start, event.at_ms, self._policy)
-            if verdict.covered or (verdict.known and is_known):
+            if verdict.covered:
                 updates.settle(self.counters, start, verdict, event.at_ms, self._policy)
+            elif verdict.known and is_known and updates.begin_known(kept, event.at_ms):
+                self._waiting.add(Change.KNOWN_START, event.at_ms, self._count_known)
         self._note(event, sent=kept is not None or start is None)
 
     def _returned(self, event: Event, number: str) -> None:
@@ -126,11 +132,20 @@ class Replay:
         sent = event.delivery_id or ""
         if "given_back" in event.detail:
             if (waiting := self._to_give_back.pop(sent, None)) is not None:
-                updates.give_back_unsent(self.counters, *waiting, event.at_ms, self._policy)
+                back = partial(updates.give_back_unsent, self.counters, *waiting, policy=self._policy)
+                self._waiting.add(Change.UNSENT, event.at_ms, back)
         elif (place := self._places.get(number)) is not None:
             taken = updates.uncount(self.counters, place, event.at_ms, self._policy)
             if taken is not None:
                 self._to_give_back[sent] = (place, taken)
+
+    def finish(self) -> None:
+        """The record ends."""
+        self._waiting.finish()
+
+    def _count_known(self, at_ms: int) -> None:
+        self.counters.total.started_ms = self.counters.total.started_ms or at_ms
+        updates.count_known(self.counters, at_ms, self._policy)
 
     def _compare(self, *, before: bool, now: bool, full: Iterable[Budget]) -> None:
         one = self.comparison
@@ -150,7 +165,11 @@ class Replay:
             return
         place = self._places.get(number)
         if place is not None:
-            updates.approve(self.counters, place, event.at_ms, self._policy)
+            number_state = self.counters.numbers.setdefault(number, Number())
+            one = updates.convert(number_state, event.at_ms, self._policy)
+            kind = Change.KNOWN_APPROVED if one.known and not one.taken else Change.APPROVED
+            count = partial(updates.count_conversion, self.counters, place, one, policy=self._policy)
+            self._waiting.add(kind, event.at_ms, count)
         elif event.type != EventType.GUARD_FACTOR:
             self.counters.numbers.setdefault(number, Number()).approved_ms = event.at_ms
         self._guessed.discard(number)
@@ -176,6 +195,8 @@ def feed(runs: Mapping[str, Replay], events: Iterable[Event]) -> None:
         for app in _apps_of(event):
             if app in runs:
                 runs[app].feed(event, number, judged)
+    for run in runs.values():
+        run.finish()
 
 
 def _apps_of(event: Event) -> Iterable[str]:

@@ -1,7 +1,8 @@
 """The events of the record in the order in which the budgets of an app met them.
 
 A start is on record on its number's shard, a moment after the budgets have judged it. So the events of starts that came
-together stand in another order than the verdicts: those are in the order of their turns.
+together stand in another order than the verdicts: those are in the order of their turns. What else is in their
+millisecond comes first: the budgets have seen it as soon as a start's `Turns` say so (`replay_waiting`).
 """
 
 import heapq
@@ -34,7 +35,7 @@ def in_order(events: Iterable[Event]) -> Iterator[Read]:
             continue
         number = person_of(event)
         judged = record.read(number, event.detail) if event.type in _STARTS else None
-        when = (judged.at_ms, judged.turn) if judged is not None and judged.is_judged else (event.at_ms, _AFTER)
+        when = (judged.at_ms, judged.turns.starts) if judged is not None and judged.is_judged else (event.at_ms, 0)
         heapq.heappush(waiting, (*when, place, (event, number, judged)))
         while waiting[0][0] < event.at_ms - LATE_MS:
             yield heapq.heappop(waiting)[3]
@@ -43,8 +44,6 @@ def in_order(events: Iterable[Event]) -> Iterator[Read]:
 
 
 _STARTS = (EventType.STARTED, EventType.RESENT, EventType.REFUSED)
-_AFTER = 2**63
-"""What is no verdict comes after the verdicts of its millisecond."""
 
 
 def person_of(event: Event) -> str:

@@ -75,6 +75,10 @@ mode = "monitor"
 
 [apps.other.guard]
 mode = "monitor"
+
+# Callers guess much here: a few minutes of it would leave each verification fewer guesses than the judge expects.
+[apps.default.guessing]
+mode = "alert"
 """
 
 

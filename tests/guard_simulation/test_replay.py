@@ -1,6 +1,7 @@
 """Recorded starts under another policy."""
 
 import json
+from collections import Counter
 from random import Random
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 
 from otp_service.domain.audit import Event, EventField, EventType, Position
 from otp_service.domain.guard import record, rules, updates
+from otp_service.domain.guard.counters import Number
 from otp_service.domain.guard.policy import DAY_MS, GuardPolicy
 from otp_service.guard_simulation.attacks import hidden
 from otp_service.guard_simulation.defences import Guard, start_of
@@ -26,6 +28,8 @@ class Recorder(Guard):
         super().__init__(OLD)
         self.events: list[Event] = []
         self._latest: dict[str, str] = {}
+        self._approved: Counter[bool] = Counter()
+        self._known = 0
 
     def lets(self, attempt: Attempt) -> bool:
         """Judge, count and record."""
@@ -36,9 +40,10 @@ class Recorder(Guard):
         if verdict.counted:
             flags = "nw" if verdict.way.warm else "n"
             place = f"{start.country}|{start.block_10k}|{start.block_1k}|{start.address or '-'}"
-            turn = f"{attempt.at_ms}-{len(self.events)}"
+            turn = f"{attempt.at_ms}-{len(self.events)}-{self._approved[False]}-{self._approved[True]}-{self._known}-0"
             detail[record.FIELD] = f"{place}:{verdict.cost}:{flags}|{turn}".replace(" ", "_")
         elif verdict.known and self.counters.numbers[start.number].started_ms == attempt.at_ms:
+            self._known += 1
             detail[record.FIELD] = f"{start.country}|{start.block_10k}|{start.block_1k}|-:0:k|"
         self._latest[start.number] = f"v{len(self.events)}"
         self._event(EventType.REFUSED if verdict.refused else EventType.STARTED, start.number, attempt.at_ms, detail)
@@ -46,6 +51,9 @@ class Recorder(Guard):
 
     def approved(self, number: str, country: str, address: str, at_ms: int) -> None:
         """Give back and record."""
+        kept = self.counters.numbers.get(number, Number())
+        known = kept.is_known(at_ms, OLD)
+        self._approved[known and not (kept.taken and at_ms < kept.counted_ms + OLD.counted_for_ms)] += 1
         super().approved(number, country, address, at_ms)
         self._event(EventType.APPROVED, number, at_ms, {})
 
@@ -104,7 +112,20 @@ def test_a_number_that_was_approved_before_the_record_is_known(events: list[Even
     assert one.starts > one.judged
 
 
-@pytest.mark.parametrize("text", ["", "US|a|b", "--", "US|a|b|c:1:n", "US|a|b|c:1:n|x", "US|a|b|c|1-1", "||||"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "US|a|b",
+        "--",
+        "US|a|b|c:1:n",
+        "US|a|b|c:1:n|x",
+        "US|a|b|c|1-1",
+        "US|a|b|-:1:n|1-1",
+        "US|a|b|-:1:n|1-1-1-1-1-x",
+        "||||",
+    ],
+)
 def test_what_has_another_form_is_no_start_that_was_judged(text: str) -> None:
     """Events of before, or of a later version."""
     assert record.read("n", {"guard": text}) is None

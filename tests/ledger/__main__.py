@@ -27,7 +27,7 @@ from otp_service.ledger.records import RecordEncoder
 from otp_service.ledger.writing import State
 
 from .copying import copy_rows
-from .made_up import BUSY, Logins
+from .made_up import BUSY, YEAR_MS, Logins
 from .reads import LargeLedger, Measured
 from .whole import time_the_whole
 
@@ -44,7 +44,8 @@ def fill(database: Database, ring: Keyring, events: int) -> None:
     indices, times = without_indices(database), max(1, round(events / WRITTEN))
     encoder, state = RecordEncoder(ring.seal, secrets.token_bytes), writing.state(database)
     began = time.perf_counter()
-    for portion in Logins(ring, min(events, WRITTEN), clock_ms()).portions(LOGINS):
+    ended_ms = clock_ms() - (times - 1) * YEAR_MS  # each copy is a year later
+    for portion in Logins(ring, min(events, WRITTEN), ended_ms).portions(LOGINS):
         state = appended(database, encoder, state, portion)
     say(f"{state.size} records written in {time.perf_counter() - began:.0f} s, without indices")
     size = copy_rows(database, state.size, times - 1, ring.ids.number_hash(BUSY))

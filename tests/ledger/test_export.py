@@ -150,6 +150,7 @@ def test_the_tail_has_the_filters_of_the_api(commands: Commands) -> None:
     assert seen("--number", "+13125559999") == []
     assert seen("--verification", "nonsense") == []
     assert "number" in commands.refused("audit", "tail", "--number", "12")
+    assert "is no type of event" in commands.run("audit", "tail", "--type", "verification")[2]
     asked = [event["detail"] for event in map(json.loads, commands.shows("audit", "tail", "--json").splitlines())]
     looked = [one for one in asked if one.get("command") == "audit tail"]
     assert {"number", "verification", "delivery", "app", "type"} <= {name for one in looked for name in one}

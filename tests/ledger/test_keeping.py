@@ -196,6 +196,24 @@ def test_a_filter_shows_the_same_from_both_places(ledger: LedgerHarness) -> None
     assert [len(found) for found in before] == [4, 3, 3, 4, 0, 1, 2, 1, 0, 0]
 
 
+def test_an_export_of_a_time_looks_at_that_time_alone(ledger: LedgerHarness) -> None:
+    """Every record of the time is in it, and it is done with the whole ledger."""
+    for _ in range(3):
+        ledger.store.start(fresh_number())
+    ledger.export_all()
+    rows = ledger.rows()
+    for first, last in ((0, 0), (1, 4), (5, 5), (0, 5)):
+        since_ms, until_ms = rows[first].at_ms, rows[last].at_ms
+        portions = list(
+            records(ledger.database, ledger.store.ring.open, after=first // 2, since_ms=since_ms, until_ms=until_ms)
+        )
+        found = [one.seq for _, _, portion in portions for one in portion]
+        assert found == [row.seq for row in rows if since_ms <= row.at_ms <= until_ms and row.seq > first // 2]
+        assert portions[-1][:2] == (6, 6)
+    assert list(records(ledger.database, ledger.store.ring.open, since_ms=rows[-1].at_ms + 1)) == [(6, 6, [])]
+    assert list(records(ledger.database, ledger.store.ring.open, after=6)) == []
+
+
 def test_each_day_has_a_digest(ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted by app and type, once, when the day is over and nothing waits any more; days without events, too."""
     monkeypatch.setattr(exporter, "TRIM_S", 0.0)

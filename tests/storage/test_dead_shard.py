@@ -30,6 +30,7 @@ from otp_service.usecases.audit_cursors import next_positions
 from otp_service.usecases.held_deliveries import HeldDeliveries
 
 from ..conftest import wait_until
+from ..e2e.in_process import Commands
 from ..ledger.harness import ledger_over
 from ..web.conftest import ApiHarness, make_settings
 from .api_keys import keys_of
@@ -58,6 +59,16 @@ def harness(nodes: Nodes) -> Iterator[StoreHarness]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def api(nodes: Nodes, harness: StoreHarness, tmp_path: Path) -> Iterator[ApiHarness]:
+    """A service over the Cluster. It reads nothing in the background after the test."""
+    ended, seed = threading.Event(), SigningKey.generate()
+    settings = make_settings(tmp_path, nodes.url, seed)
+    web = bootstrap.build_web(settings, has_read=lambda: ended.is_set() and threading.Event().wait())
+    yield ApiHarness(web, settings, config.load_keyring(settings), seed, harness.raw)
+    ended.set()
 
 
 def number_on(nodes: Nodes, harness: StoreHarness, index: int) -> str:
@@ -176,12 +187,9 @@ def test_the_record_of_a_dead_shard_is_in_the_ledger_and_the_rest_comes_later(
         assert (last.at_end, last.unread) == (True, frozenset())
 
 
-def test_a_page_of_the_record_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, tmp_path: Path) -> None:
+def test_a_page_of_the_record_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, api: ApiHarness) -> None:
     """It is 503 only where there is nothing left to show. Who reads is on record on another shard than the dead first
     one; a filter that needs no dead shard is whole."""
-    seed = SigningKey.generate()
-    settings = make_settings(tmp_path, nodes.url, seed)
-    api = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, harness.raw)
     first = nodes.index_of(harness.raw, harness.keys.audit(0))
 
     def is_on(number: str, index: int) -> bool:
@@ -200,12 +208,26 @@ def test_a_page_of_the_record_names_the_dead_shards(nodes: Nodes, harness: Store
         assert kinds.count("verification.started") == 1
         further = f"/audit/events?cursor={page.json['next_cursor']}"
         seen = [event["type"] for event in api.call("GET", further).json.get("events", ())]
-        assert set(seen) <= {"audit.read"}
+        assert "verification.started" not in seen
         last = api.call("GET", further + "&type=verification.started")
         last.problem(503, "store_unavailable")
     wait_until(lambda: api.call("POST", "/verify/start", {"to": lost}).status in (200, 201, 429), 15, "its return")
     found = api.call("GET", further + "&type=verification.started").json
     assert ([event["to"][-4:] for event in found["events"]], found["next_cursor"]) == ([lost[-4:]], None)
+
+
+def test_the_tail_of_the_record_says_what_it_lacks(
+    nodes: Nodes, harness: StoreHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It shows what there is, and does not succeed."""
+    started_on_each(nodes, harness)
+    monkeypatch.setenv("OTP_REDIS_URL", nodes.url)
+    fixed = nodes.index_of(harness.raw, harness.keys.shard_count())
+    with nodes.hanging((fixed + 1) % 3):
+        status, out, err = Commands(capsys).run("audit", "tail", "--json")
+    assert (status, out.count('"verification.started"')) == (1, 2)
+    assert "of the store do not respond: their latest events are missing" in err
+    assert err.endswith("The record could not be read to its end.\n")
 
 
 def test_a_dead_node_costs_one_timeout_and_not_one_for_each_shard(nodes: Nodes, harness: StoreHarness) -> None:
@@ -278,12 +300,9 @@ def test_every_node_is_asked_for_its_eviction_policy(nodes: Nodes, harness: Stor
             nodes.raws[index].config_set("maxmemory-policy", "noeviction")
 
 
-def test_readiness_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, tmp_path: Path) -> None:
+def test_readiness_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, api: ApiHarness) -> None:
     """Also if it is the node that holds what is fixed at the start, /readyz stays 200 and warns; 503 with all dead."""
     dead = nodes.index_of(harness.raw, harness.keys.shard_count())
-    seed = SigningKey.generate()
-    settings = make_settings(tmp_path, nodes.url, seed)
-    api = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, harness.raw)
     assert api.call("GET", "/readyz", key=None).json == {"status": "ready"}
 
     def seen(check: str) -> list[str]:

@@ -8,11 +8,13 @@ import pytest
 from otp_service.domain.binding import challenge_of
 from otp_service.domain.checking import Approved, Limited, OfSubject, Wrong
 from otp_service.domain.ending import NotFound
+from otp_service.domain.policy import Limit, NumberLimits
 
-from .harness import CODE, SHOP, WRONG, StoreHarness, fresh_number
+from .harness import CODE, SHOP, WRONG, StoreHarness, fresh_number, limited
 
 OWN, OTHER = challenge_of("o" * 43), challenge_of("x" * 43)
 ANN, BOB = "a" * 32, "b" * 32
+DAY_MS = 86_400_000
 
 
 def attempts(harness: StoreHarness, number: str) -> list[int]:
@@ -92,6 +94,8 @@ def test_a_repeat_of_one_guess_is_told_what_the_first_was(server_harness: StoreH
         guess = harness.guess(ref, WRONG)
         assert [harness.verifications.check(guess) for _ in range(2)] == [Wrong(left)] * 2
     assert len(attempts(harness, number)) == 2
+    plain = harness.guess(harness.start(fresh_number()).reference, CODE)
+    assert all(isinstance(harness.verifications.check(plain), Approved) for _ in range(2))
     right = harness.guess(ref, CODE, request_key="key")
     first, again = (harness.verifications.check(right) for _ in range(2))
     assert isinstance(first, Approved)
@@ -106,3 +110,29 @@ def test_a_repeat_of_one_guess_is_told_what_the_first_was(server_harness: StoreH
         harness.check(last, WRONG)
     guess = harness.guess(last, WRONG)
     assert harness.verifications.check(guess) == harness.verifications.check(guess)
+
+
+def test_each_event_of_a_verdict_has_its_number(server_harness: StoreHarness) -> None:
+    """Whoever reads the record sees that none is missing, to the approval or the last wrong code."""
+    harness = server_harness
+    approved, exhausted = (harness.start(fresh_number()).reference for _ in range(2))
+    for code in (WRONG, WRONG, CODE):
+        harness.check(approved, code)
+    for _ in range(5):
+        harness.check(exhausted, WRONG)
+    for ref, count in ((approved, 5), (exhausted, 8)):
+        assert [event["n"] for event in harness.audited(ref)] == [str(n) for n in range(1, count + 1)]
+        assert len(harness.events(ref)) == count
+
+
+@pytest.mark.parametrize("longest", ["app", "everywhere"])
+def test_a_wrong_code_is_remembered_for_the_longest_window(server_harness: StoreHarness, longest: str) -> None:
+    """Of the app's limits and of those over all apps: whoever guesses waits for neither to be forgotten."""
+    harness, number = server_harness, fresh_number()
+    days = {"app": 40, "everywhere": 40, longest: 50}
+    app = limited((20, days["app"] * DAY_MS))
+    limits = NumberLimits(wrong_codes=(Limit(20, days["everywhere"] * DAY_MS),))
+    ref = harness.start(number, app).reference
+    harness.check(ref, WRONG, app, per_number=limits)
+    left = harness.raw.pttl(harness.keys.number(ref.number_hash))
+    assert 50 * DAY_MS - 60_000 < left <= 51 * DAY_MS

@@ -1,22 +1,39 @@
 """What the audit record keeps of a start that the guard judged, so that another policy can be tried on it.
 
 `verification.started`, `verification.resent` and a `verification.refused` by the guard have it in `detail.guard`:
-`country|block_10k|block_1k|address:cost:flags|at_ms-turn`. Blocks and address are keyed hashes, `-` for no address.
+`country|block_10k|block_1k|address:cost:flags|at_ms-turns`. Blocks and address are keyed hashes, `-` for no address.
 Flags are those of the store: `n`, then `w` for a warm block, `o` in an outage, `a` if it took from the total, `c` and
 `t` for probes. Alone stand `k`, for a start that counts as one of a known number (the first in a day, and no budget was
 asked about it), and `v`, for the first start after a lift let the number pass. The last part is when the budgets judged
-it, in milliseconds, and its place among the app's starts; with `k` and `v` there is none. `-` alone: the guard left the
-start alone, and knows the number from before. Any other start changed no budget: it was of a known number on the same
-day, paid for by an earlier count, or left alone.
+it, in milliseconds, and what they had seen by then (`Turns`); with `k` and `v` there is none. `-` alone: the guard left
+the start alone, and knows the number from before. Any other start changed no budget: it was of a known number on the
+same day, paid for by an earlier count, or left alone.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .rules import Start
 
 FIELD, ALONE = "guard", "-"
+
+
+class Turns(NamedTuple):
+    """How many changes the budgets of an app had seen, this start among them.
+
+    Starts that were judged; approvals of others than known numbers, and of known ones; starts of known numbers; what
+    was given back because nothing was sent. Each is on record a moment before the budgets see it.
+    """
+
+    starts: int = 0
+    approved: int = 0
+    known_approved: int = 0
+    known_starts: int = 0
+    unsent: int = 0
+
+
+NO_TURNS = Turns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +41,7 @@ class JudgedStart:
     """A start that the guard counted. `known`: of a known number; `alone`: it was left alone; `covered`: a lift let it
     pass; else it was judged.
 
-    `warm`: its block was. `at_ms` and `turn`: when it was judged, and the order of the app's starts; else 0.
+    `warm`: its block was. `at_ms` and `turns`: when it was judged, and what the budgets had seen.
     """
 
     start: Start
@@ -33,7 +50,7 @@ class JudgedStart:
     alone: bool = False
     covered: bool = False
     at_ms: int = 0
-    turn: int = 0
+    turns: Turns = NO_TURNS
 
     @property
     def is_judged(self) -> bool:
@@ -57,10 +74,10 @@ def read(number: str, detail: Mapping[str, Any]) -> JudgedStart | None:
     )
     if flags in ("k", "v"):
         return JudgedStart(start, known=flags == "k", covered=flags == "v")
-    at_ms, _, place = turn.partition("-")
-    if not (at_ms.isdecimal() and place.isdecimal()):
+    at_ms, *counts = turn.split("-")
+    if len(counts) != len(Turns._fields) or not all(one.isdecimal() for one in (at_ms, *counts)):
         return None
-    return JudgedStart(start, "w" in flags, at_ms=int(at_ms), turn=int(place))
+    return JudgedStart(start, "w" in flags, at_ms=int(at_ms), turns=Turns(*map(int, counts)))
 
 
 def _three(taken: str) -> tuple[str, str, str]:

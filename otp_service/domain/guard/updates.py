@@ -36,7 +36,10 @@ class Report:
 
 
 def settle(counters: Counters, start: Start, verdict: Verdict, now_ms: int, policy: GuardPolicy) -> list[Report]:
-    """Count a start that was judged now: what it takes if it passes, the refusal if it does not."""
+    """Count a start that was judged now: what it takes if it passes, the refusal if it does not.
+
+    Not for a number's refusal within a second of its last one: the store neither counts that nor has it on record.
+    """
     counters.total.started_ms = counters.total.started_ms or now_ms
     if verdict.known:
         return _known_start(counters, start, now_ms, policy)
@@ -73,10 +76,20 @@ def _kept(counters: Counters, start: Start, *, create: bool) -> Records:
 
 
 def _known_start(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) -> list[Report]:
-    number, total = counters.numbers[start.number], counters.total
+    return count_known(counters, now_ms, policy) if begin_known(counters.numbers[start.number], now_ms) else []
+
+
+def begin_known(number: Number, now_ms: int) -> bool:
+    """A start of a known number: whether it counts as one."""
     if now_ms < number.started_ms + KNOWN_GAP_MS:
-        return []
+        return False
     number.started_ms = now_ms
+    return True
+
+
+def count_known(counters: Counters, now_ms: int, policy: GuardPolicy) -> list[Report]:
+    """What that does to the budgets."""
+    total = counters.total
     before = is_outage(total, now_ms, policy)
     total.known.fill(1.0, now_ms, known_rate(policy), policy.overdraft)
     begins = not before and is_outage(total, now_ms, policy)
@@ -173,37 +186,65 @@ def approve(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) 
 
     Of `start` only number, blocks and country are looked at.
     """
-    number, total = counters.numbers.setdefault(start.number, Number()), counters.total
-    country = counters.countries.setdefault(start.country, Country())
-    if number.is_known(now_ms, policy):
+    one = convert(counters.numbers.setdefault(start.number, Number()), now_ms, policy)
+    return count_conversion(counters, start, one, now_ms, policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What an approval tells the budgets: whether the number was known before, and what is to be given back."""
+
+    known: bool
+    taken: tuple[Taken, ...]
+
+
+def convert(number: Number, now_ms: int, policy: GuardPolicy) -> Conversion:
+    """The number is known from now on."""
+    one = Conversion(number.is_known(now_ms, policy), _take_out(number, now_ms, policy))
+    number.approved_ms = now_ms
+    return one
+
+
+def count_conversion(
+    counters: Counters, start: Start, one: Conversion, now_ms: int, policy: GuardPolicy
+) -> list[Report]:
+    """What an approval does to the budgets. Of `start` only blocks and country are looked at."""
+    total, country = counters.total, counters.countries.setdefault(start.country, Country())
+    if one.known:
         total.known.lower(2.0, now_ms, known_rate(policy))
     else:
         for days in (country.days, total.days):
             days.add(days.approved, now_ms)
     total.approvals += 1
     country.warm_up(start.block_10k, now_ms, policy)
-    reports = give_back(counters, start, now_ms, policy, converted=True)
-    number.approved_ms = now_ms
-    return reports
+    return _give_back(counters, start, one.taken, now_ms, policy, converted=True)
 
 
-def give_back(
-    counters: Counters, start: Start, now_ms: int, policy: GuardPolicy, *, converted: bool = False
-) -> list[Report]:
-    """Give back what a number's sends took: with a credit after an approval, without one where none was accepted."""
+def give_back(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) -> None:
+    """Give back what a number's sends took: none of them was accepted."""
     number = counters.numbers.get(start.number)
-    if number is None:
-        return []
-    reports: list[Report] = []
-    if now_ms < number.counted_ms + policy.counted_for_ms:
-        for place, taken in enumerate(number.taken):
-            # The credit is for the person, not for each send.
-            credit = policy.credit if converted and place == 0 else 0.0
-            records = _kept(counters, replace(start, address=taken.address), create=False)
-            _release(records, start, taken, taken.cost * (1 + credit), now_ms=now_ms, policy=policy)
-            if converted:
-                reports += _converted(records, start, taken, now_ms, policy)
+    if number is not None:
+        _give_back(counters, start, _take_out(number, now_ms, policy), now_ms, policy, converted=False)
+
+
+def _take_out(number: Number, now_ms: int, policy: GuardPolicy) -> tuple[Taken, ...]:
+    """End the number's count; what it took, as long as it may be given back."""
+    taken = number.taken if now_ms < number.counted_ms + policy.counted_for_ms else ()
     number.taken, number.counted_ms, number.sends = (), 0, 0
+    return taken
+
+
+def _give_back(
+    counters: Counters, start: Start, sends: Sequence[Taken], now_ms: int, policy: GuardPolicy, *, converted: bool
+) -> list[Report]:
+    reports: list[Report] = []
+    for place, taken in enumerate(sends):
+        # The credit is for the person, not for each send.
+        credit = policy.credit if converted and place == 0 else 0.0
+        records = _kept(counters, replace(start, address=taken.address), create=False)
+        _release(records, start, taken, taken.cost * (1 + credit), now_ms=now_ms, policy=policy)
+        if converted:
+            reports += _converted(records, start, taken, now_ms, policy)
     return reports
 
 

@@ -239,8 +239,12 @@ GuardJudged = Encoding("|", ("place", "taken", "turn"))
 """What is on record of a start that the guard judged: `GuardPlace`, `GuardTaken` and `GuardTurn`, see
 `domain.guard.record`."""
 
-GuardTurn = Encoding("-", ("at_ms", "turn"))
-"""When the budgets judged a start, and which of the app's starts it was."""
+GuardTurn = Encoding("-", ("at_ms", "counts"))
+"""When the budgets judged a start, and what they had counted by then: `GuardTurns`."""
+
+GuardTurns = Encoding("-", ("starts", "approved", "known_approved", "known_starts", "unsent"))
+"""How many changes the budgets of an app have seen: starts that were judged; approvals of others than known numbers,
+and of known ones; starts of known numbers; what was given back because nothing was sent."""
 
 GuardedNumber = Encoding("|", ("approved_ms", "counted_ms", "sends", "started_ms", "region", "block_10k"))
 """What the guard knows of a number in an app; 0 is never. Counted: when its count began, and how many sends it covers

@@ -109,12 +109,13 @@ end
 local total
 
 local function read_total()
-  local cold, warm, known, outage, probes, approved, started, approvals, turn = unpack(redis.call('HMGET', total_key,
+  local cold, warm, known, outage, probes, approved, started, approvals, turns = unpack(redis.call('HMGET', total_key,
     Guard.COLD, Guard.WARM, Guard.KNOWN, Guard.OUTAGE, Guard.PROBES, Guard.APPROVED, Guard.STARTED, Guard.APPROVALS,
-    Guard.TURN))
+    Guard.TURNS))
   total = {cold = read_bucket(cold), warm = read_bucket(warm), known = read_bucket(known), outage = read_bucket(outage),
     probes = read_probes(probes), approved = read_days(approved), started = tonumber(started) or 0,
-    approvals = tonumber(approvals) or 0, turn = tonumber(turn) or 0}
+    approvals = tonumber(approvals) or 0, turns = {0, 0, 0, 0, 0}}
+  for i, count in ipairs({string.match(turns or '', GuardTurns.PARSE)}) do total.turns[i] = tonumber(count) end
 end
 
 -- How long a country and the total live after their last change.
@@ -128,10 +129,23 @@ local function add_changed(written, field, one, pack)
   end
 end
 
+-- Which of `total.turns` is counted: the parts of `GuardTurns`.
+local TURN = {START = 1, APPROVED = 2, KNOWN_APPROVED = 3, KNOWN_START = 4, UNSENT = 5}
+
+local function count_turn(turn, count)
+  total.turns[turn] = total.turns[turn] + count
+end
+
+local function pack_turns()
+  local texts = {}
+  for i, count in ipairs(total.turns) do texts[i] = int(count) end
+  return string.format(GuardTurns.PACK, unpack(texts))
+end
+
 -- `is_new`: the total may not know of the country yet.
 local function write_total(is_new)
-  local written = {Guard.STARTED, int(total.started), Guard.APPROVALS, int(total.approvals), Guard.TURN,
-    int(total.turn)}
+  local written = {Guard.STARTED, int(total.started), Guard.APPROVALS, int(total.approvals), Guard.TURNS,
+    pack_turns()}
   add_changed(written, Guard.COLD, total.cold, pack_bucket)
   add_changed(written, Guard.WARM, total.warm, pack_bucket)
   add_changed(written, Guard.KNOWN, total.known, pack_bucket)

@@ -76,8 +76,8 @@ if look == '1' or (quiet == '1' and not passes) then return answer() end
 -- ---- counting ----
 
 if total.started == 0 then total.started = now end
-total.turn = total.turn + 1
-turn = string.format(GuardTurn.PACK, int(now), int(total.turn))
+count_turn(TURN.START, 1)
+turn = string.format(GuardTurn.PACK, int(now), pack_turns())
 taken = places(of_10k, of_1k, from, way, limits_now(now))
 
 local function begin_row(probes)

@@ -11,6 +11,7 @@
 local now = clock()
 local before = is_outage(now)
 for _ = 1, starts do fill(total.known, known_rate(), 1, now) end
+count_turn(TURN.KNOWN_START, starts)
 if total.started == 0 then total.started = now end
 if not before and is_outage(now) then report('outage', 'outage') end
 write_total(true)

@@ -41,6 +41,7 @@ local function count_approval()
   forget_old_blocks()
 end
 if approved then count_approval() end
+count_turn(not approved and TURN.UNSENT or (known == '1' and taken == '') and TURN.KNOWN_APPROVED or TURN.APPROVED, 1)
 
 local text_10k, text_1k = unpack(redis.call('HMGET', blocks_key, block_10k, block_1k))
 local of_10k, of_1k = read_bucket(text_10k), read_bucket(text_1k)
