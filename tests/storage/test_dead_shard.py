@@ -61,6 +61,16 @@ def harness(nodes: Nodes) -> Iterator[StoreHarness]:
         made.close()
 
 
+@pytest.fixture
+def api(nodes: Nodes, harness: StoreHarness, tmp_path: Path) -> Iterator[ApiHarness]:
+    """A service over the Cluster. It reads nothing in the background after the test."""
+    ended, seed = threading.Event(), SigningKey.generate()
+    settings = make_settings(tmp_path, nodes.url, seed)
+    web = bootstrap.build_web(settings, has_read=lambda: ended.is_set() and threading.Event().wait())
+    yield ApiHarness(web, settings, config.load_keyring(settings), seed, harness.raw)
+    ended.set()
+
+
 def number_on(nodes: Nodes, harness: StoreHarness, index: int) -> str:
     """A number whose shard is on this node."""
     while True:
@@ -177,12 +187,9 @@ def test_the_record_of_a_dead_shard_is_in_the_ledger_and_the_rest_comes_later(
         assert (last.at_end, last.unread) == (True, frozenset())
 
 
-def test_a_page_of_the_record_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, tmp_path: Path) -> None:
+def test_a_page_of_the_record_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, api: ApiHarness) -> None:
     """It is 503 only where there is nothing left to show. Who reads is on record on another shard than the dead first
     one; a filter that needs no dead shard is whole."""
-    seed = SigningKey.generate()
-    settings = make_settings(tmp_path, nodes.url, seed)
-    api = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, harness.raw)
     first = nodes.index_of(harness.raw, harness.keys.audit(0))
 
     def is_on(number: str, index: int) -> bool:
@@ -201,7 +208,7 @@ def test_a_page_of_the_record_names_the_dead_shards(nodes: Nodes, harness: Store
         assert kinds.count("verification.started") == 1
         further = f"/audit/events?cursor={page.json['next_cursor']}"
         seen = [event["type"] for event in api.call("GET", further).json.get("events", ())]
-        assert set(seen) <= {"audit.read"}
+        assert "verification.started" not in seen
         last = api.call("GET", further + "&type=verification.started")
         last.problem(503, "store_unavailable")
     wait_until(lambda: api.call("POST", "/verify/start", {"to": lost}).status in (200, 201, 429), 15, "its return")
@@ -293,12 +300,9 @@ def test_every_node_is_asked_for_its_eviction_policy(nodes: Nodes, harness: Stor
             nodes.raws[index].config_set("maxmemory-policy", "noeviction")
 
 
-def test_readiness_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, tmp_path: Path) -> None:
+def test_readiness_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, api: ApiHarness) -> None:
     """Also if it is the node that holds what is fixed at the start, /readyz stays 200 and warns; 503 with all dead."""
     dead = nodes.index_of(harness.raw, harness.keys.shard_count())
-    seed = SigningKey.generate()
-    settings = make_settings(tmp_path, nodes.url, seed)
-    api = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, harness.raw)
     assert api.call("GET", "/readyz", key=None).json == {"status": "ready"}
 
     def seen(check: str) -> list[str]:

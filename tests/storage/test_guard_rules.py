@@ -15,6 +15,7 @@ from otp_service.domain.guard.policy import DAY_MS, HOUR_MS, MINUTE_MS, GuardPol
 from otp_service.domain.guard.rules import Start
 from otp_service.domain.starting import StartRefused
 from otp_service.storage.schema.encodings import GuardBucket, GuardProbes
+from otp_service.storage.start_call import REFUSAL_GAP_MS
 
 from .guard import CLOCK, Clocked, GuardedApp
 from .harness import StoreHarness
@@ -61,6 +62,7 @@ class Both:
         self.harness, self.counters = harness, Counters()
         self.app = GuardedApp(harness, policy)
         self.starts: dict[str, Start] = {}
+        self.refused: dict[str, int] = {}
         self.now = harness.now() + DAY_MS
         self.wait(0)
 
@@ -75,7 +77,7 @@ class Both:
         one = Start(number, *rules.blocks(number), region, address or "", known_user)
         self.starts[number] = one
         verdict = rules.judge(self.counters, one, self.now, self.policy)
-        reports = updates.settle(self.counters, one, verdict, self.now, self.policy)
+        reports = [] if self.is_repeated(number, refused=verdict.refused) else self.settled(one, verdict)
         before = len(self.app.events.found)
         outcome = self.app.start(number, region, address, known_user=known_user)
         assert isinstance(outcome, StartRefused) == verdict.refused, (outcome, verdict)
@@ -83,6 +85,18 @@ class Both:
             assert (outcome.code, outcome.limit) == ("guard_refused", verdict.full[0])
         assert len(self.app.events.found) - before == len(reports), (self.app.events.found[before:], reports)
         self.compare(region)
+
+    def settled(self, one: Start, verdict: rules.Verdict) -> list[updates.Report]:
+        """Count it."""
+        return updates.settle(self.counters, one, verdict, self.now, self.policy)
+
+    def is_repeated(self, number: str, *, refused: bool) -> bool:
+        """A number's refusal within a second of its last one on record changes nothing, and is not on record."""
+        if refused and self.now < self.refused.get(number, 0) + REFUSAL_GAP_MS:
+            return True
+        if refused:
+            self.refused[number] = self.now
+        return False
 
     def approve(self, number: str) -> None:
         """An approval, where the code still lives."""

@@ -36,7 +36,10 @@ class Report:
 
 
 def settle(counters: Counters, start: Start, verdict: Verdict, now_ms: int, policy: GuardPolicy) -> list[Report]:
-    """Count a start that was judged now: what it takes if it passes, the refusal if it does not."""
+    """Count a start that was judged now: what it takes if it passes, the refusal if it does not.
+
+    Not for a number's refusal within a second of its last one: the store neither counts that nor has it on record.
+    """
     counters.total.started_ms = counters.total.started_ms or now_ms
     if verdict.known:
         return _known_start(counters, start, now_ms, policy)
