@@ -31,6 +31,15 @@ def names_store() -> bool:
     return bool(environ.get("OTP_REDIS_URL") or environ.get("OTP_REDIS_URL_FILE"))
 
 
+def put_on_record_first(kind: str, detail: Mapping[str, int | str], number: str | None = None) -> None:
+    """The same before the act itself: what cannot be put on record is not done. Raises ServiceError."""
+    from ..bootstrap.acts import record_act  # noqa: PLC0415
+    from ..domain.audit import EventType  # noqa: PLC0415
+
+    if names_store():
+        record_act(known_settings(), EventType(kind), detail, number)
+
+
 def put_on_record(kind: str, detail: Mapping[str, int | str], number: str | None = None) -> None:
     """Record an act, by the name of its event.
 

@@ -7,7 +7,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from .acts import put_on_record
+from .acts import put_on_record_first
 from .arguments import e164
 from .output import fail, note, print_json, print_line, print_table
 from .parser import UsageError, add_command, json_option
@@ -70,7 +70,7 @@ def _order(args: argparse.Namespace) -> "BulkUpdate":
         raise UsageError("name the profile with --profile and at least one number")
     numbers = list(dict.fromkeys(args.numbers))
     told = {"command": "numbers assign", "profile": args.profile, "numbers": len(numbers)}
-    put_on_record("carrier.changed", told)
+    put_on_record_first("carrier.changed", told)
     with carrier(_HINTS, lost="numbers may have been moved; running it again does no harm") as client:
         with Progress("Making the order"):
             order = client.create_bulk_update(messaging_profile_id=args.profile, numbers=numbers)

@@ -9,7 +9,7 @@ import argparse
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from .acts import put_on_record
+from .acts import put_on_record_first
 from .arguments import e164, moment, nonempty
 from .parser import Parser, UsageError, add_command, add_group, json_option
 from .progress import Progress
@@ -184,7 +184,7 @@ def _submit(args: argparse.Namespace, request: "SendRequest") -> None:
 
     key = args.idempotency_key or uuid.uuid4().hex
     for number in [args.to] if isinstance(args.to, str) else args.to:
-        put_on_record("carrier.sent", {"command": "messages send", "idempotency_key": key}, number)
+        put_on_record_first("carrier.sent", {"command": "messages send", "idempotency_key": key}, number)
     lost = f"it may have been sent; the same command with --idempotency-key {key} makes sure that it is sent once"
     with Progress("Sending"), carrier({"10036": _IN_PROGRESS, "10027": _OTHER_BODY}, lost=lost) as client:
         message = client.submit(request, idempotency_key=key)
@@ -202,7 +202,7 @@ def _schedule(args: argparse.Namespace) -> None:
         raise UsageError("name a sender with --from, or a pool's profile with --profile")
     hints = {"10033": "--at must lie 5 minutes to 5 days ahead", "10015": "check --at and the other values"}
     asked = {"command": "messages schedule", "send_at": args.at.isoformat()}
-    put_on_record("carrier.sent", asked, args.to)
+    put_on_record_first("carrier.sent", asked, args.to)
     lost = "it may be scheduled, and the carrier has no list to look that up; a second try may make a second message"
     with Progress("Scheduling"), carrier(hints, lost=lost) as client:
         message = client.schedule(
@@ -218,7 +218,7 @@ def _cancel(args: argparse.Namespace) -> None:
         "10010": "it is not scheduled (any more), or due in less than a minute",
         "missing": "there is no scheduled message of this id",
     }
-    put_on_record("carrier.changed", {"command": "messages cancel", "message_id": args.id})
+    put_on_record_first("carrier.changed", {"command": "messages cancel", "message_id": args.id})
     lost = f"see its status: otp-service messages show {args.id}"
     with Progress("Canceling"), carrier(hints, lost=lost) as client:
         message = client.cancel_scheduled(args.id)
@@ -228,7 +228,7 @@ def _cancel(args: argparse.Namespace) -> None:
 def _show(args: argparse.Namespace) -> None:
     from .carrier import carrier, show_message  # noqa: PLC0415
 
-    put_on_record("carrier.read", {"command": "messages show", "message_id": args.id})
+    put_on_record_first("carrier.read", {"command": "messages show", "message_id": args.id})
     hints = {"missing": "there is no message of this id, or it is more than ten days old"}
     with Progress("Asking the carrier"), carrier(hints) as client:
         message = client.show_message(args.id)

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from . import assign
-from .acts import put_on_record
+from .acts import put_on_record_first
 from .output import print_facts, print_json, print_table
 from .parser import UsageError, add_command, add_group, json_option
 from .progress import Progress
@@ -126,7 +126,7 @@ def _update(args: argparse.Namespace) -> None:
     tags = None if args.tag is None else [tag for tag in args.tag if tag]
     asked = {"profile": args.profile, "tags": None if tags is None else " ".join(tags)}
     told = {name: value for name, value in asked.items() if value is not None}
-    put_on_record("carrier.changed", {"command": "numbers update", "number": args.id, **told})
+    put_on_record_first("carrier.changed", {"command": "numbers update", "number": args.id, **told})
     hints = {"missing": _MISSING, "10027": "the number does not fit, or there is no such profile"}
     lost = f"it may be changed; see: otp-service numbers show {args.id} (running it again does no harm)"
     with Progress("Changing the number"), carrier(hints, lost=lost) as client:

@@ -7,7 +7,7 @@ STOP and START count.
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .acts import put_on_record
+from .acts import put_on_record_first
 from .arguments import moment
 from .output import print_json, print_table
 from .parser import add_command, add_group, json_option
@@ -60,7 +60,7 @@ def _add_list(groups: Any) -> None:
 def _list(args: argparse.Namespace) -> None:
     from .carrier import carrier, clock, masked  # noqa: PLC0415
 
-    put_on_record("carrier.read", {"command": "optouts list", "profile": args.profile or "all"})
+    put_on_record_first("carrier.read", {"command": "optouts list", "profile": args.profile or "all"})
     blocks: list[OptOut] = []
     with Progress("Reading the list", "people") as progress, carrier() as client:
         for block in client.list_opt_outs(messaging_profile_id=args.profile, since=args.since):

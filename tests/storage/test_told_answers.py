@@ -16,8 +16,8 @@ from .harness import StoreHarness, fresh_number
 
 
 def written(harness: StoreHarness) -> dict[str, object]:
-    """All but what is kept of the replicas themselves."""
-    return {key: value for key, value in harness.snapshot().items() if not key.endswith(":run")}
+    """All but what is kept of the replicas themselves, and what other processes say of themselves."""
+    return {key: value for key, value in harness.snapshot().items() if not key.endswith((":run", ":live_processes"))}
 
 
 def test_a_lift_or_a_completed_login_is_refused_while_no_replica_has_it(harness: StoreHarness) -> None:
