@@ -51,11 +51,19 @@ class Evidence:
         return Question(number_hash=self._keyring.ids.number_hash(parsed.e164), mask=parsed.mask)
 
     def make(
-        self, question: "Question", progress: Callable[[int, int], object], *, disclose: bool, kept: str = ""
+        self,
+        question: "Question",
+        progress: Callable[[int, int], object],
+        *,
+        disclose: bool,
+        webhooks: bool = False,
+        kept: str = "",
     ) -> tuple[dict[str, bytes], str | None]:
         """The files of the bundle, and why the log says nothing of what belongs in it; None if it does.
 
-        `kept`: the note of an older checkpoint that the log has to continue. Raises LedgerUnavailable and NoEvidence.
+        `disclose`, `webhooks`: see `Gathering`. `kept`: the note of an older checkpoint that the log continues.
+
+        Raises LedgerUnavailable and NoEvidence.
         """
         from ..signed_log.evidence import Gathering, gather  # noqa: PLC0415
 
@@ -63,7 +71,8 @@ class Evidence:
         statement, fault = self._state(question, seqs)
         build_signer(self._settings, self._keyring, self._database).sign()
         also = {"jwks.json": json.dumps(self._keyring.jwks(), indent=2).encode() + b"\n"}
-        gathering = Gathering(self._own.keys(), self._keyring.open if disclose else None, also, clock_ms(), kept)
+        unseal = self._keyring.open if disclose else None
+        gathering = Gathering(self._own.keys(), unseal, also, clock_ms(), kept, webhooks)
         return gather(self._database, seqs, statement, gathering, progress), fault
 
     def _answering(self, question: "Question") -> list[int]:

@@ -36,7 +36,14 @@ def register(audit: Any) -> None:
     what.add_argument("--number", metavar="NUMBER", type=e164, help="everything about a telephone number")
     what.add_argument("--from", dest="since", metavar="TIME", type=moment, help="everything from this time on")
     evidence.add_argument("--to", dest="until", metavar="TIME", type=moment, help="with --from: before this time")
-    evidence.add_argument("--disclose", action="store_true", help="show masks, keyed hashes and addresses of end users")
+    evidence.add_argument(
+        "--disclose", action="store_true", help="show masks, countries, keyed hashes and addresses of end users"
+    )
+    evidence.add_argument(
+        "--webhooks",
+        action="store_true",
+        help="with --disclose: add what the carrier signed, which has whole numbers, replies and the text of messages",
+    )
     evidence.add_argument(
         "--checkpoint", metavar="FILE", type=file_path, help="show that the log continues this one, which was kept"
     )
@@ -56,11 +63,14 @@ def _evidence(args: argparse.Namespace) -> None:
         raise UsageError("--out: a name that ends in .zip")
     if (args.since is None) != (args.until is None):
         raise UsageError("--from and --to belong together")
+    if args.webhooks and not args.disclose:
+        raise UsageError("--webhooks shows whole numbers: it needs --disclose")
     settings = known_settings()
     kept = "" if args.checkpoint is None else kept_note(args.checkpoint)
     with own_log(settings) as own, Progress("packing", "records") as progress:
         evidence = Evidence(settings, own)
-        files, fault = evidence.make(_question(args, evidence), progress.advance, disclose=args.disclose, kept=kept)
+        shown = {"disclose": args.disclose, "webhooks": args.webhooks}
+        files, fault = evidence.make(_question(args, evidence), progress.advance, **shown, kept=kept)
         report = _verified(files, own)
     if fault is not None:
         said = f"the log does not say which records belong to the answer: {fault}"

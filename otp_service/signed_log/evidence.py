@@ -95,7 +95,8 @@ class Gathering:
     """What a bundle is made with. `unseal` opens what identifies somebody, None discloses nothing.
 
     `also`: further files by name, such as the keys of receipts. `now_ms`: Unix milliseconds. `kept`: the note of an
-    older checkpoint, which who asks has kept; "" for none.
+    older checkpoint, which who asks has kept; "" for none. `webhooks`: whether the carrier's are packed, too, with the
+    whole number and the message in them; not without `unseal`.
     """
 
     keys: LogKeys
@@ -103,6 +104,7 @@ class Gathering:
     also: Mapping[str, bytes]
     now_ms: int = 0
     kept: str = ""
+    webhooks: bool = False
 
 
 def gather(
@@ -180,8 +182,8 @@ def _disclosed(connection: Connection, seq: int, name: str, unseal: Callable[[st
 
 
 def _webhooks(connection: Connection, seqs: Sequence[int], gathering: Gathering) -> dict[str, bytes]:
-    """What the carrier signed, of the records that it caused; nothing of others is disclosed without `unseal`."""
-    if gathering.unseal is None:
+    """What the carrier signed, of the records that it caused."""
+    if gathering.unseal is None or not gathering.webhooks:
         return {}
     made: dict[str, bytes] = {}
     keys: set[bytes] = set()

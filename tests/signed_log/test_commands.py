@@ -108,12 +108,14 @@ def test_a_bundle_of_either_kind(log: SignedHarness, capsys: pytest.CaptureFixtu
     assert (status, printed.startswith("refused: ")) == (1, True)
     assert "refused" in json.loads(run(capsys, "audit", "verify", "--bundle", "e.zip", "--key", foreign, "--json")[1])
     assert "proves nothing" in run(capsys, "audit", "verify", "--bundle", "e.tar.gz")[1]
+    printed = run(capsys, "audit", "evidence", "--verification", "vrf_v1", "--webhooks", "--out", "w.zip")[1]
+    assert "--webhooks shows whole numbers: it needs --disclose" in printed
 
 
 def test_check(log: SignedHarness, capsys: pytest.CaptureFixture[str]) -> None:
     """Kept; and not kept."""
     status, printed = run(capsys, "audit", "check")
-    assert (status, printed.count("ok")) == (0, 5)
+    assert (status, printed.count("ok")) == (0, 6)
     log.append({"type": "verification.started", "verification": "v2", "n": 1})
     log.append({"type": "verification.approved", "verification": "v2", "n": 2})
     status, printed = run(capsys, "audit", "check", "--from", "2026-01-01T00:00:00Z")

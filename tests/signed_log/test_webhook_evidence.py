@@ -27,11 +27,12 @@ CARRIER = SigningKey(bytes(range(32)))
 OTHER = SigningKey(bytes(range(1, 33)))
 KEY, OTHER_KEY = (b64(bytes(one.verify_key)) for one in (CARRIER, OTHER))
 LATER_MS = BEGAN_MS + SECRET_MS
+NUMBER = "+12025550143"
 
 
 def webhook(word: str, signer: SigningKey = CARRIER) -> SignedWebhook:
     """As the carrier signs it, with every kind of byte in it."""
-    signed = f'1790000000|{{"data":{{"word":"{word}","text":"\u00e9 \\n"}}}}\r\n'.encode()
+    signed = f'1790000000|{{"data":{{"word":"{word}","to":"{NUMBER}","text":"\u00e9 \\n"}}}}\r\n'.encode()
     return SignedWebhook(word.encode().ljust(32, b"."), bytes(signer.verify_key), signer.sign(signed).signature, signed)
 
 
@@ -57,10 +58,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignedHarness]:
 
 
 def bundle(
-    log: SignedHarness, question: Question, *, now_ms: int = LATER_MS, disclose: bool = True
+    log: SignedHarness,
+    question: Question,
+    *,
+    now_ms: int = LATER_MS,
+    disclose: bool = True,
+    webhooks: bool = True,
 ) -> dict[str, bytes]:
     """The files of a bundle."""
-    gathering = Gathering(log.keys, log.ring.open if disclose else None, {}, now_ms)
+    gathering = Gathering(log.keys, log.ring.open if disclose else None, {}, now_ms, webhooks=webhooks)
     statement = stated(log.database, "t") if question.verification else None
     return gather(log.database, answering(log.database, question), statement, gathering)
 
@@ -77,6 +83,7 @@ def test_the_carrier_signed_it(log: SignedHarness, login: dict[str, bytes], tmp_
         f"webhooks/00000000{seq}.{kind}" for seq in (2, 3) for kind in ("signed", "signature", "salt")
     ]
     assert login["webhooks/000000002.signed"] == webhook("sent").signed
+    assert NUMBER.encode() in webhook("sent").signed
     report = bundles.verify_bundle(login, log.first_key, [carrier_key(KEY)])
     assert report.carrier_keys == (bytes(CARRIER.verify_key),) * 2
     with pytest.raises(NoteError, match="not signed by the carrier's key"):
@@ -148,7 +155,9 @@ def test_what_may_be_a_code_yet_is_shown_to_nobody(log: SignedHarness) -> None:
     for files in (
         bundle(log, Question(verification="v1"), now_ms=LATER_MS - 1),
         bundle(log, Question(verification="v1"), disclose=False),
+        bundle(log, Question(verification="v1"), webhooks=False),
     ):
+        assert [name for name, raw in files.items() if NUMBER[1:].encode() in raw] == []
         assert [name for name in files if name.startswith(("webhooks/", "carrier"))] == []
         assert bundles.verify_bundle(files, log.first_key).carrier_keys == ()
 
