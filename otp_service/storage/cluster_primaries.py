@@ -26,19 +26,7 @@ class Told(NamedTuple):
     followers: frozenset[str]
 
 
-def may_do_without(store: Store, run: str, follow: int) -> bool:
-    """Whether nobody takes over from the server of this run (the first digits of it) but the replicas that follow.
-
-    Another number of them follows by now than was counted: then it is to be asked again.
-    """
-    told = _ask_all(store)
-    server = next((one for one in told if one.run.startswith(run)), None)
-    if server is None or len(server.followers) != follow:
-        return False
-    return nobody_takes_over([one.view for one in told], server.view.own, server.followers)
-
-
-def _ask_all(store: Store) -> Sequence[Told]:
+def ask_primaries(store: Store) -> Sequence[Told]:
     """What the primaries say that answer in time, all that the client knows and not only those of the URL."""
     nodes = cast("Any", store.client).get_primaries()
     if not nodes:
@@ -49,6 +37,17 @@ def _ask_all(store: Store) -> Sequence[Told]:
         return [told for told in map(_answer, wait(asked, ASK_S).done) if told is not None]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def may_do_without(told: Sequence[Told], run: str, follow: int) -> bool:
+    """Whether nobody takes over from the server of this run (the first digits of it) but the replicas that follow.
+
+    `told`: what all primaries say. Where another number follows by now than was counted, nobody knows yet.
+    """
+    server = next((one for one in told if one.run.startswith(run)), None)
+    if server is None or len(server.followers) != follow:
+        return False
+    return nobody_takes_over([one.view for one in told], server.view.own, server.followers)
 
 
 def _ask(client: Any, node: Any) -> Told:
