@@ -137,7 +137,7 @@ def _tiles_fault(tree: Tree, own: Sequence[Checkpoint]) -> Finding | None:
 
 
 def _judge_older(older: Sequence[Checkpoint], own: Sequence[Checkpoint], records: int, tree: Tree) -> Finding | None:
-    found = (judge_older(one, own, records, tree.root) for one in older)
+    found = (judge_older(one, own, records, tree) for one in older)
     return next((one for one in found if one is not None), None)
 
 
