@@ -54,6 +54,11 @@ def test_checkpoint_and_verify(log: SignedHarness, capsys: pytest.CaptureFixture
     status, printed = run(capsys, "audit", "checkpoint")
     assert (status, printed) == (0, log.reader.checkpoint())
     (tmp_path / "kept").write_text(printed)
+    notes = log.notes()
+    log.run("DELETE FROM log_checkpoints")
+    status, printed = run(capsys, "audit", "verify")
+    assert (status, printed.startswith("unsigned: 10 records are here")) == (1, True), printed
+    log.run("INSERT INTO log_checkpoints VALUES (1, 10, :note, 1, 0)", note=notes[0])
     status, printed = run(capsys, "audit", "checkpoint", "--key")
     assert (status, printed) == (0, f"{log.first_key}\n")
     told = json.loads(run(capsys, "audit", "checkpoint", "--json")[1])

@@ -118,4 +118,9 @@ def test_the_command(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp
     assert re.search(r'"origin": "otp.example/audit/\d{8}t\d{6}z"', printed)
     kept.write_text(str(SmallLog(3).checkpoint()))
     status, printed = run_command(capsys, "audit", "verify")
-    assert (status, "keeps a checkpoint of another log, otp.example/audit:" in printed) == (0, True), printed
+    words_of_it = "other_log: a checkpoint of otp.example/audit is kept here"
+    assert (status, printed.startswith(words_of_it)) == (1, True), printed
+    log.append({"type": "ledger.accepted", "detail": {"ended_log": "otp.example/audit"}})
+    log.signer.sign()
+    status, printed = run_command(capsys, "audit", "verify")
+    assert (status, "otp.example/audit, which has ended" in printed) == (0, True), printed
