@@ -114,6 +114,7 @@ def followed() -> Iterator[None]:
 def _verify(args: argparse.Namespace) -> int:
     from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
 
+    _require_fitting(args)
     older = [read_checkpoint(kept_note(path))[1] for path in args.checkpoint]
     if args.bundle is not None:
         if len(older) > 1:
@@ -132,6 +133,21 @@ def _verify(args: argparse.Namespace) -> int:
     if args.log is not None or args.tiles is not None:
         return _verify_published(args, span, older)
     return _verify_ledger(args, span, older)
+
+
+_OF_A_BUNDLE = ("carrier_key", "tsa_ca", "unstated", "open")
+_OF_A_LOG = ("from_seq", "to_seq")
+
+
+def _require_fitting(args: argparse.Namespace) -> None:
+    """What is given for one form says nothing in another, and whoever gave it would take it for judged."""
+    is_ledger = args.log is None and args.tiles is None and args.bundle is None
+    unfit = _OF_A_LOG if args.bundle is not None else _OF_A_BUNDLE
+    given = [name for name in unfit if getattr(args, name)] + (["unopened"] if args.unopened and not is_ledger else [])
+    if given:
+        where = "with --bundle" if args.bundle is not None else "without --bundle"
+        where = where if given[0] != "unopened" else "with --log, --tiles or --bundle"
+        raise UsageError(f"--{given[0].replace('_', '-')} says nothing {where}")
 
 
 def _verify_published(args: argparse.Namespace, span: tuple[int, int | None], older: "list[Checkpoint]") -> int:
