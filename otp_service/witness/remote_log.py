@@ -44,7 +44,8 @@ class RemoteLog:
     def __init__(self, url: str, api_key: str) -> None:
         self._base = httpx.URL(url.rstrip("/").removesuffix(_PREFIX) + _PREFIX)
         # Encodings would make more of the bytes than were counted.
-        self._headers = {"Host": self._base.netloc.decode(), "Accept-Encoding": "identity", "User-Agent": "otp-service"}
+        self._headers: dict[bytes | str, bytes | str] = {"Accept-Encoding": "identity", "User-Agent": "otp-service"}
+        self._headers["Host"] = self._base.netloc
         if self._base.userinfo:
             named = f"{self._base.username}:{self._base.password}"
             self._headers["Authorization"] = f"Basic {b64(named.encode())}"
@@ -96,7 +97,7 @@ class RemoteLog:
 
     def _send(self, method: str, path: str, body: bytes | None, most: int) -> _Answer:
         self._deadline.at = time.monotonic() + TOTAL_S
-        headers = self._headers | ({} if body is None else {"Content-Type": "application/json"})
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         try:
             with self._pool.stream(method, self._url(path), headers=headers, content=body) as response:
                 return _Answer(f"{_PREFIX}{path}", response.status, _body(response, most))

@@ -85,9 +85,10 @@ def test_a_log_that_forgot_or_rewrote_is_found_by_an_older_checkpoint() -> None:
     assert cut.kind is Tampering.CUT
     other = SmallLog(COUNT)
     other.leaves[3] = b"other"
-    forked = judge_older(kept, CHECKPOINTS, COUNT, other.tree)
-    assert forked is not None
-    assert forked.kind is Tampering.FORKED
+    for size in (kept.size, COUNT):
+        forked = judge_older(kept, [KEYS.verify(other.checkpoint(size))], COUNT, other.tree)
+        assert forked is not None
+        assert forked.kind is Tampering.FORKED
 
 
 @pytest.mark.parametrize(("count", "level", "begin", "end"), [(1_000, 0, 256, 512), (65_546, 1, 0, 1)])
