@@ -73,6 +73,17 @@ def test_checkpoint_and_verify(log: SignedHarness, capsys: pytest.CaptureFixture
     assert told["finding"] == {"kind": "removed", "seq": 3, "detail": "record 3 was removed"}
 
 
+def test_what_the_keyring_cannot_open(log: SignedHarness, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was compared with it: that is told by the status, unless it is known."""
+    log.append({"type": "check.failed", "values": {"mask": "+1", "number_hash": "aa"}})
+    log.signer.sign()
+    assert run(capsys, "audit", "verify")[0] == 0
+    log.run("UPDATE persons SET sealed = 'other:' || sealed")
+    for more, expected in (((), 1), (("--unopened",), 0)):
+        status, printed = run(capsys, "audit", "verify", *more)
+        assert (status, "the personal part of 1 cannot be opened" in printed) == (expected, True), printed
+
+
 def test_what_cannot_be_read(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """One sentence each."""
     log.signer.sign()
