@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .arguments import file_path, record_number, web_address
@@ -78,6 +79,11 @@ def register(audit: Any) -> None:
     verify.add_argument(
         "--tsa-ca", metavar="FILE", type=file_path, help="with --bundle: whose timestamps count (certificates, PEM)"
     )
+    verify.add_argument(
+        "--unopened",
+        action="store_true",
+        help="good although this keyring has not every key that personal parts were sealed with",
+    )
     json_option(verify)
 
 
@@ -128,6 +134,7 @@ def _verify(args: argparse.Namespace) -> int:
     from ..signed_log.archives import own_script  # noqa: PLC0415
     from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
 
+    _require_fitting(args)
     if args.script:
         print_bytes(own_script())
         return 0
@@ -152,6 +159,21 @@ def _verify(args: argparse.Namespace) -> int:
     if args.witness:
         raise UsageError("--witness goes with --bundle, --log or --tiles")
     return _verify_ledger(args, span, older)
+
+
+_OF_A_BUNDLE = ("carrier_key", "tsa_ca", "unstated", "open")
+_OF_A_LOG = ("from_seq", "to_seq")
+
+
+def _require_fitting(args: argparse.Namespace) -> None:
+    """What is given for one form says nothing in another, and whoever gave it would take it for judged."""
+    is_ledger = args.log is None and args.tiles is None and args.bundle is None
+    unfit = _OF_A_LOG if args.bundle is not None else _OF_A_BUNDLE
+    given = [name for name in unfit if getattr(args, name)] + (["unopened"] if args.unopened and not is_ledger else [])
+    if given:
+        where = "with --bundle" if args.bundle is not None else "without --bundle"
+        where = where if given[0] != "unopened" else "with --log, --tiles or --bundle"
+        raise UsageError(f"--{given[0].replace('_', '-')} says nothing {where}")
 
 
 def _verify_published(args: argparse.Namespace, span: tuple[int, int | None], older: "list[Checkpoint]") -> int:
@@ -187,6 +209,7 @@ def _published(args: argparse.Namespace) -> "Iterator[Published]":
 def _verify_ledger(args: argparse.Namespace, span: tuple[int, int | None], older: "list[Checkpoint]") -> int:
     from ..bootstrap.signed_log import kept_checkpoint, own_log  # noqa: PLC0415
     from ..signed_log.kept_checkpoint import KeptCheckpoint  # noqa: PLC0415
+    from ..transparency.findings import other_log  # noqa: PLC0415
 
     settings = load_settings()
     whole = args.from_seq is None and args.to_seq is None
@@ -196,14 +219,17 @@ def _verify_ledger(args: argparse.Namespace, span: tuple[int, int | None], older
                 raise UsageError(f"a checkpoint is of another log: {one.origin}; this one is {own.origin()}")
         kept = KeptCheckpoint(kept_checkpoint(settings)).read()
         same = [kept] if kept is not None and kept.origin == own.origin() else []
-        if kept is not None and not same:
-            note(f"the data directory keeps a checkpoint of another log, {kept.origin}: it was compared with nothing")
         report = own.verify(args.key, [*older, *same], progress.advance, None if whole else span)
+        if kept is not None and not same:
+            if own.has_ended(kept.origin):
+                note(f"the data directory keeps a checkpoint of {kept.origin}, which has ended: it was not compared")
+            else:
+                report = replace(report, finding=report.finding or other_log(kept.origin, own.origin()))
     if args.json:
         print_json(_as_json(report))
     else:
         print_line(_sentence(report))
-    return 1 if report.finding else 0
+    return 1 if report.finding or (report.unopened and not args.unopened) else 0
 
 
 def _finding_as_json(found: "Finding | None") -> dict[str, Any] | None:
@@ -247,7 +273,7 @@ def _sentence(report: "Report") -> str:
         return f"{report.finding.kind}: {report.finding.sentence}"
     erased = f"; the personal part of {report.erased} was erased, which is fine" if report.erased else ""
     if report.unopened:
-        erased += f"; the personal part of {report.unopened} cannot be opened with this keyring"
+        erased += f"; the personal part of {report.unopened} cannot be opened with this keyring (--unopened)"
     if report.span is not None:
         first, last = report.span
         return f"the records {first} to {last} are as they were signed, under a checkpoint of {report.signed}{erased}"

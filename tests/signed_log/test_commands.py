@@ -37,6 +37,11 @@ def test_checkpoint_and_verify(log: SignedHarness, capsys: pytest.CaptureFixture
     status, printed = run(capsys, "audit", "checkpoint")
     assert (status, printed) == (0, log.reader.checkpoint())
     (tmp_path / "kept").write_text(printed)
+    notes = log.notes()
+    log.run("DELETE FROM log_checkpoints")
+    status, printed = run(capsys, "audit", "verify")
+    assert (status, printed.startswith("unsigned: 10 records are here")) == (1, True), printed
+    log.run("INSERT INTO log_checkpoints VALUES (1, 10, :note, 1, 0)", note=notes[0])
     status, printed = run(capsys, "audit", "checkpoint", "--key")
     assert (status, printed) == (0, f"{log.first_key}\n")
     told = json.loads(run(capsys, "audit", "checkpoint", "--json")[1])
@@ -55,6 +60,17 @@ def test_checkpoint_and_verify(log: SignedHarness, capsys: pytest.CaptureFixture
     assert told["finding"] == {"kind": "removed", "seq": 3, "detail": "record 3 was removed"}
 
 
+def test_what_the_keyring_cannot_open(log: SignedHarness, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was compared with it: that is told by the status, unless it is known."""
+    log.append({"type": "check.failed", "values": {"mask": "+1", "number_hash": "aa"}})
+    log.signer.sign()
+    assert run(capsys, "audit", "verify")[0] == 0
+    log.run("UPDATE persons SET sealed = 'other:' || sealed")
+    for more, expected in (((), 1), (("--unopened",), 0)):
+        status, printed = run(capsys, "audit", "verify", *more)
+        assert (status, "the personal part of 1 cannot be opened" in printed) == (expected, True), printed
+
+
 def test_what_cannot_be_read(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """One sentence each."""
     log.signer.sign()
@@ -64,6 +80,10 @@ def test_what_cannot_be_read(log: SignedHarness, capsys: pytest.CaptureFixture[s
         (("verify", "--checkpoint", "missing"), "cannot be read as a checkpoint"),
         (("verify", "--bundle", "nothing"), "is no archive of evidence"),
         (("verify", "--bundle", "missing"), "is no archive of evidence"),
+        (("verify", "--bundle", "nothing", "--from-seq", "2"), "--from-seq says nothing with --bundle"),
+        (("verify", "--bundle", "nothing", "--unopened"), "--unopened says nothing with --log, --tiles or --bundle"),
+        (("verify", "--tsa-ca", "nothing"), "--tsa-ca says nothing without --bundle"),
+        (("verify", "--tiles", "nothing", "--open"), "--open says nothing without --bundle"),
         (("evidence", "--verification", "vrf_1", "--out", "a.zip"), "is no id of a verification"),
         (("evidence", "--number", "+12025550143", "--out", "a.tar"), "ends in .zip"),
         (("evidence", "--from", "2026-01-01T00:00:00Z", "--out", "a.zip"), "belong together"),

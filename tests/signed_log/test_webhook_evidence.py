@@ -197,5 +197,7 @@ def test_the_whole_log_tells_a_changed_webhook(tmp_path: Path) -> None:
     assert verified(one).finding is None
     tombstone = tombstone_of(one.ring.ids, 2026, verification.number_hash)
     erase(one.database, verification.number_hash, tombstone, BEGAN_MS)
+    one.append({"type": "person.erased", "detail": {"records": 1}})
+    one.signer.sign()
     assert (verified(one).finding, verified(one).erased) == (None, 1)
     one.database.close()
