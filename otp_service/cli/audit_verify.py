@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import file_path, record_number, web_address
 from .evidence import kept_note, verify_bundle_file
-from .output import note, print_json, print_line
+from .output import note, print_bytes, print_json, print_line
 from .parser import UsageError, add_command, json_option
 from .progress import Progress
 from .settings import load_settings
@@ -40,6 +40,7 @@ def register(audit: Any) -> None:
     what.add_argument("--log", metavar="URL", type=web_address, help="verify the log that this service publishes")
     what.add_argument("--tiles", metavar="DIR", type=file_path, help="verify this copy of a log: checkpoint and tile/…")
     what.add_argument("--bundle", metavar="FILE", type=file_path, help="verify this evidence")
+    what.add_argument("--script", action="store_true", help="print the script that verifies evidence by itself")
     verify.add_argument(
         "--key", metavar="VKEY", type=_verifier_key, help="trust this verifier key (default: the keyring's keys)"
     )
@@ -66,6 +67,14 @@ def register(audit: Any) -> None:
         action="append",
         default=[],
         help="with --bundle: the carrier's public key as its portal shows it; may be repeated",
+    )
+    verify.add_argument(
+        "--witness",
+        metavar="VKEY",
+        type=_witness_key,
+        action="append",
+        default=[],
+        help="with --bundle, --log or --tiles: the key of a witness, which has to have cosigned; may be repeated",
     )
     verify.add_argument(
         "--tsa-ca", metavar="FILE", type=file_path, help="with --bundle: whose timestamps count (certificates, PEM)"
@@ -97,6 +106,16 @@ def _carrier_key(text: str) -> bytes:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _witness_key(text: str) -> "VerifierKey":
+    from ..transparency.cosignatures import witness_key  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        return witness_key(text)
+    except NoteError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 @contextlib.contextmanager
 def followed() -> Iterator[None]:
     """Around what follows the log's keys from one to the next. Raises UsageError where that cannot be done."""
@@ -112,9 +131,13 @@ def followed() -> Iterator[None]:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from ..signed_log.archives import own_script  # noqa: PLC0415
     from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
 
     _require_fitting(args)
+    if args.script:
+        print_bytes(own_script())
+        return 0
     older = [read_checkpoint(kept_note(path))[1] for path in args.checkpoint]
     if args.bundle is not None:
         if len(older) > 1:
@@ -123,6 +146,7 @@ def _verify(args: argparse.Namespace) -> int:
             args.bundle,
             args.key,
             args.carrier_key,
+            witnesses=args.witness,
             as_json=args.json,
             unstated=args.unstated,
             may_be_open=args.open,
@@ -132,6 +156,8 @@ def _verify(args: argparse.Namespace) -> int:
     span = (args.from_seq or 1, args.to_seq)
     if args.log is not None or args.tiles is not None:
         return _verify_published(args, span, older)
+    if args.witness:
+        raise UsageError("--witness goes with --bundle, --log or --tiles")
     return _verify_ledger(args, span, older)
 
 
@@ -154,7 +180,7 @@ def _verify_published(args: argparse.Namespace, span: tuple[int, int | None], ol
     from ..transparency.published import verify_published  # noqa: PLC0415
 
     with _published(args) as log, followed(), Progress("verifying", "records") as progress:
-        report = verify_published(log, args.key, span, older, progress.advance)
+        report = verify_published(log, args.key, span, older, progress.advance, witnesses=args.witness)
     if args.json:
         print_json(_published_as_json(report))
     else:
@@ -217,6 +243,7 @@ def _published_as_json(report: "PublishedReport") -> dict[str, Any]:
         "signed": report.size,
         "key": str(report.key),
         "key_fingerprint": report.key.fingerprint,
+        "cosigned_by": list(report.cosigned_by),
         "finding": _finding_as_json(report.finding),
     }
 
@@ -226,7 +253,7 @@ def _published_sentence(report: "PublishedReport") -> str:
         return f"{report.finding.kind}: {report.finding.sentence}"
     return (
         f"the records {report.first} to {report.last} are as they were signed, under a checkpoint of {report.size} "
-        f"by {report.key.name}"
+        f"by {report.key.name}" + (f"; cosigned by {', '.join(report.cosigned_by)}" if report.cosigned_by else "")
     )
 
 

@@ -20,10 +20,7 @@ from otp_service.witness.memory import MemoryFile
 from ..transparency.signing import SmallLog
 from ..witness.test_following import LocalLog
 from .harness import ORIGIN, SignedHarness
-from .test_commands import log
 from .test_commands import run as run_command
-
-__all__ = ["log"]
 
 
 def signer(log: SignedHarness, kept: Path, origin: str = ORIGIN) -> LogSigner:
