@@ -209,7 +209,9 @@ def test_doctor_says_what_was_spent_and_fails_where_messages_are_refused(app: Sp
     app.take()
     assert lines() == [("spending of shop", True, "0.0080 of 0.0400 USD today")]
     app.take(LIMIT)
-    assert lines() == [("spending of shop", False, "0.0080 of 0.0400 USD today; messages refused: 1")]
+    assert lines() == [
+        ("spending of shop", False, "0.0080 of 0.0400 USD today; refused messages: 1; some need more than is left")
+    ]
 
 
 def test_old_days_are_dropped(app: SpendingApp) -> None:
@@ -251,6 +253,15 @@ def test_much_of_a_limit_is_told_once_a_day(app: SpendingApp) -> None:
     app.take(LIMIT)
     # Marks of the record live by the server's clock; the mark of another day is another one.
     assert look()[2:] == [("shop", 80), ("shop", 100)]
+
+
+def test_a_refusal_alone_is_not_the_whole_limit(app: SpendingApp) -> None:
+    """A message that costs more than is left says little of the limit: it is reached once 95 % of it are spent."""
+    app.take(2 * LIMIT)
+    for micros, reached in ((0, []), (LIMIT * 80 // 100, [80]), (LIMIT * 14 // 100, [80]), (LIMIT // 100, [80, 100])):
+        if micros:
+            app.take(micros)
+        assert app.state().reached(LIMIT) == reached
 
 
 class Model:
