@@ -9,6 +9,7 @@ step that comes after that.
 
 from dataclasses import replace
 
+from ...domain.errors import StoreUnavailable
 from ...domain.guarding import LOOKED, GuardNeeded, GuardPlace, GuardVerdict
 from ...domain.prices import SPEND_LIMIT
 from ...domain.starting import StartCommand, Started, StartRefused, WouldSend
@@ -42,12 +43,19 @@ class GuardedStarts:
 
     def _judged(self, command: StartCommand, place: GuardPlace, guard: Guard, *, quiet: bool) -> Started | StartRefused:
         verdict = guard.take(command.app, place, quiet=quiet)
-        outcome = self._store.start(replace(_told(command, verdict), guard_quiet=quiet))
-        assert not isinstance(outcome, GuardNeeded)
-        counted = isinstance(outcome, Started) and outcome.guarded == "counted"
-        if verdict is not None and not verdict.refused and not counted:
-            guard.unused(command.app, place, verdict)
-        return outcome
+        counted = False
+        try:
+            outcome = self._store.start(replace(_told(command, verdict), guard_quiet=quiet))
+            assert not isinstance(outcome, GuardNeeded)
+            counted = isinstance(outcome, Started) and outcome.guarded == "counted"
+            return outcome
+        except StoreUnavailable as error:
+            # What may have been written keeps what was taken for it.
+            counted = not error.nothing_written
+            raise
+        finally:
+            if verdict is not None and not verdict.refused and not counted:
+                guard.unused(command.app, place, verdict)
 
     def _refused(
         self, command: StartCommand, place: GuardPlace, guard: Guard, refused: StartRefused
