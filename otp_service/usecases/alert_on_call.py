@@ -64,8 +64,8 @@ class AlertOnCall:
         text = f"{app} has spent {percent} percent of its daily spend limit."
         if percent >= 100:
             text = (
-                f"{app} has spent all or nearly all of its daily spend limit. It refuses messages that need more than "
-                "is left. See otp-service guard spend."
+                f"{app} has reached its daily spend limit, or nearly. It refuses messages that need more than is left. "
+                "See otp-service guard spend."
             )
         self._raise(f"app_spend:{app}:{percent}", text)
 
