@@ -82,10 +82,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from check_servers(stores.store)
     yield check_durability(stores.store)
     yield check_restarts(stores.store, settings.after_restart)
-    guard, shards = stores.known.guard, stores.keys.shards
-    # Beside the shards the API keys have a place of their own.
-    missing, alone = min(guard.missing, shards), min(guard.alone, shards)
-    yield from check_replicas(settings.expected_replicas, missing, alone)
+    yield from _replicas(settings, stores)
     yield from _keyring_and_store(settings, stores)
     yield from _old_keys(settings, stores)
     yield _clock(stores)
@@ -103,6 +100,12 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from check_guessing(settings.policy, Guesses(stores.scripts, stores.keys))
     yield from _callbacks(settings, stores)
     stores.store.close()
+
+
+def _replicas(settings: Settings, stores: Stores) -> Iterator[CheckResult]:
+    guard, shards = stores.known.guard, [*map(stores.keys.run, range(stores.keys.shards))]
+    counts = guard.missing_of(shards), guard.alone_of(shards), guard.uncounted_of(shards)
+    yield from check_replicas(settings.expected_replicas, *counts)
 
 
 def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[CheckResult]:

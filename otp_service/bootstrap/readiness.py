@@ -36,8 +36,8 @@ def _dead_shards(stores: Stores) -> str | None:
 
 def _without_replicas(stores: Stores) -> str | None:
     """Raise NotReady if no shard has the replicas that must have what callers are told."""
-    # Beside the shards the API keys have a place of their own.
-    missing = min(stores.known.guard.missing, stores.keys.shards)
+    # Beside the shards the API keys have a place of their own, which serves no numbers.
+    missing = stores.known.guard.missing_of(map(stores.keys.run, range(stores.keys.shards)))
     if not missing:
         return None
     detail = f"Too few replicas follow: {missing} of {stores.keys.shards} shards take no starts and no checks."

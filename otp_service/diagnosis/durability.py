@@ -46,15 +46,19 @@ def check_restarts(store: Store, after_restart: str) -> CheckResult:
     return CheckResult("restarts", True, RESTARTS[after_restart])
 
 
-def check_replicas(expected: int | None, missing: int, alone: int) -> Iterator[CheckResult]:
+def check_replicas(expected: int | None, missing: int, alone: int, silent: int = 0) -> Iterator[CheckResult]:
     """As many replicas as ever must follow. `expected`: see `Settings`.
 
-    `missing`: shards with too few; `alone`: shards whose server none has to follow.
+    `missing`: shards with too few; `alone`: shards whose server none has to follow. `silent`: shards that
+    do not answer.
     """
     if expected == 0:
         return
     if missing:
         detail = f"too few replicas follow: {missing} shards take no starts and no checks; see [store] replicas"
+        yield CheckResult("replicas", False, detail)
+    elif silent:
+        detail = f"{silent} shards do not answer: what follows them is not known"
         yield CheckResult("replicas", False, detail)
     elif alone:
         detail = f"writes wait for the replicas that follow; {alone} shards have none"

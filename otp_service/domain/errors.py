@@ -67,9 +67,16 @@ class InvalidNumber(ServiceError):
 
 
 class StoreUnavailable(ServiceError):
-    """The store did not answer, or refused a write. Nothing may be assumed to have happened."""
+    """The store did not answer, or refused a write. Nothing may be assumed to have happened.
+
+    `nothing_written`: nothing has. Otherwise it may have.
+    """
 
     code = "store_unavailable"
+
+    def __init__(self, detail: str, *, nothing_written: bool = False) -> None:
+        super().__init__(detail)
+        self.nothing_written = nothing_written
 
 
 class CarrierUnavailable(ServiceError):
@@ -103,3 +110,8 @@ class KeyUnknown(NotReady):
     def __init__(self, kid: str) -> None:
         super().__init__("It was made with a key that is not in the keyring of this process.")
         self.kid = kid
+
+
+def changed_nothing(error: KeyUnknown | StoreUnavailable) -> bool:
+    """Whether what ended in this error has certainly counted nothing: what was taken for it can be given back."""
+    return isinstance(error, KeyUnknown) or error.nothing_written

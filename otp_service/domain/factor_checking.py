@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -83,12 +83,13 @@ class FactorGuess:
 
 @dataclass(frozen=True, slots=True)
 class FactorApproved:
-    """The code was right. `codes_left` of recovery codes."""
+    """The code was right. `codes_left` of recovery codes. `replayed`: this operation was approved before."""
 
     reference: Reference
     kind: FactorKind
     at_ms: int
     codes_left: int | None = None
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +186,17 @@ class FactorApproval(msgspec.Struct):
     verification_id: str | UnsetType = UNSET
     test: MarkedTest = UNSET
 
+    replayed: ClassVar[bool] = False
+    """Whether it is told again. That stands in a header and not in the body."""
+
     def __repr__(self) -> str:
         return f"FactorApproval({self.factor_id}, ...)"
+
+
+class ReplayedFactorApproval(FactorApproval):
+    """The same, told again to a repeat of the request."""
+
+    replayed: ClassVar[bool] = True
 
 
 FactorAnswer = FactorApproved | CodeUsed | WrongFactorCode | TriesSpent | TryTaken

@@ -26,6 +26,9 @@ MAY_BIND_MS = 3_600_000
 RECEIPT_KEPT_MS = 180_000
 """How long an approval's receipt can be spent, and a minute more."""
 
+REPEATED_MS = 24 * 3_600_000
+"""For so long an approval is given again to a repeat of its request: as long as an Idempotency-Key is remembered."""
+
 _SUBJECT_MAX, _LABEL_MAX = 128, 64
 _FACTOR_ID = re.compile(FACTOR_PREFIX + r"([a-z2-7]{32})", re.ASCII)
 

@@ -5,7 +5,6 @@ import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files as package_files
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
@@ -22,6 +21,7 @@ from ..transparency.bundled_webhooks import keys_file, webhook_files
 from ..transparency.bundles import record_name
 from ..transparency.checkpoints import LogKeys, read_checkpoint
 from ..transparency.tree import Tree
+from .archives import own_script
 from .beside_webhooks import webhook_of
 from .log_store import LogStore, SignedCheckpoint
 from .reading import for_proofs, prove
@@ -70,9 +70,13 @@ class Question:
         return (RECORDS.c.at_ms >= self.since_ms) & (RECORDS.c.at_ms < self.until_ms)
 
 
-def answering(database: Database, question: Question) -> list[int]:
-    """The numbers of the records that answer. Raises LedgerUnavailable, NoEvidence."""
-    wanted = select(RECORDS.c.seq).where(question.condition).order_by(RECORDS.c.seq).limit(RECORDS_MAX + 1)
+def answering(database: Database, question: Question, before: int | None = None) -> list[int]:
+    """The numbers of the records that answer. Raises LedgerUnavailable, NoEvidence.
+
+    `before`: only those that stand before this record or are older than it.
+    """
+    condition = question.condition if before is None else question.condition & _older(before)
+    wanted = select(RECORDS.c.seq).where(condition).order_by(RECORDS.c.seq).limit(RECORDS_MAX + 1)
     with database.reading() as connection:
         seqs = [int(seq) for seq in connection.execute(wanted).scalars()]
     if not seqs:
@@ -80,6 +84,11 @@ def answering(database: Database, question: Question) -> list[int]:
     if len(seqs) > RECORDS_MAX:
         raise NoEvidence(f"more than {RECORDS_MAX} records answer; ask for a shorter time")
     return seqs
+
+
+def _older(seq: int) -> ColumnElement[bool]:
+    its_time = select(RECORDS.c.at_ms).where(RECORDS.c.seq == seq).scalar_subquery()
+    return (RECORDS.c.seq < seq) | (RECORDS.c.at_ms < its_time)
 
 
 def stated(database: Database, token: str) -> int | None:
@@ -135,7 +144,7 @@ def gather(
         **gathering.also,
         "timeline.txt": timeline_text(leaves).encode(),
         "timeline.html": timeline_html(leaves).encode(),
-        bundles.SCRIPT: package_files(__package__).joinpath("verify.sh").read_bytes(),
+        bundles.SCRIPT: own_script(),
     }
     return {**made, bundles.SUMS: bundles.sums_of(made)}
 

@@ -17,9 +17,9 @@ REFUSED = "The store does not answer, or refuses the command."
 """Where the cause is not known."""
 
 
-def unavailable(error: BaseException) -> StoreUnavailable:
+def unavailable(error: BaseException, *, nothing_written: bool = False) -> StoreUnavailable:
     """What callers know, with the cause for the operator."""
-    return StoreUnavailable(f"The store {what_it_does(error)}.")
+    return StoreUnavailable(f"The store {what_it_does(error)}.", nothing_written=nothing_written)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from .unsent import UnsentError
+
 T = TypeVar("T")
 PAUSE_S = 0.25
 TRIPS_AFTER = 2
@@ -96,7 +98,7 @@ class Breaker(Retry):
             if self._timeouts < TRIPS_AFTER:
                 return
             if now < self._next_probe:
-                raise RedisConnectionError("The store hangs.")
+                raise UnsentError("The store hangs.")
             # This call is the probe. If it never returns, another one may probe after a while.
             self._next_probe = now + 4 * PAUSE_S
 

@@ -17,6 +17,9 @@ class Node:
     """One node, as one of them sees it."""
 
     id: str
+    address: str
+    """Host and port, as INFO has them of a replica, too."""
+
     flags: frozenset[str]
     primary: str
     """The id of the primary that it is a replica of; `-` for a primary."""
@@ -62,13 +65,13 @@ class View:
         own = self.find(self.own)
         return own is not None and own.votes
 
-    def confirms(self, server: Node, follow: int) -> bool:
-        """Whether this primary is well and owns all its slots, and only so many of its replicas may be alive."""
+    def confirms(self, server: Node, followers: frozenset[str]) -> bool:
+        """Whether this primary is well and owns all its slots, and each of its replicas that may be alive follows."""
         told = self.find(server.id)
         if told is None or told.flags & NOT_WELL or not told.connected:
             return False
-        alive = sum(node.primary == server.id and "fail" not in node.flags for node in self.nodes)
-        return told.votes and (told.slots, told.epoch) == (server.slots, server.epoch) and alive <= follow
+        alive = {node.address for node in self.nodes if node.primary == server.id and "fail" not in node.flags}
+        return told.votes and (told.slots, told.epoch) == (server.slots, server.epoch) and alive <= followers
 
     def contradicts(self, server: Node) -> bool:
         """Whether another one owns one of its slots since."""
@@ -76,15 +79,17 @@ class View:
         return any(node.claims(server.slots) for node in others)
 
 
-def nobody_takes_over(views: Sequence[View], server: str, follow: int) -> bool:
-    """Whether so many replicas as follow this primary are all that may take its place. `views`: of those that answer.
+def nobody_takes_over(views: Sequence[View], server: str, followers: frozenset[str]) -> bool:
+    """Whether those that follow this primary are all that may take its place. `views`: of those that answer.
+
+    `followers`: their addresses. A copy outside the Cluster may be among them; nobody elects it.
 
     A majority of all primaries has to say so, the server itself among them, and none may know a newer owner of a slot.
     """
     own = next((view.find(server) for view in views if view.own == server), None)
     if own is None or any(view.contradicts(own) for view in views):
         return False
-    votes = {view.own for view in views if view.may_vote and view.confirms(own, follow)}
+    votes = {view.own for view in views if view.may_vote and view.confirms(own, followers)}
     return server in votes and len(votes) * 2 > max(view.electorate for view in views)
 
 
@@ -98,9 +103,10 @@ def read_view(text: str) -> View:
 
 
 def _node(line: str) -> Node:
-    node_id, _address, flags, primary, _ping, _pong, epoch, link, *slots = line.split()
+    node_id, address, flags, primary, _ping, _pong, epoch, link, *slots = line.split()
     ranges = frozenset(_ranges(slots))
-    return Node(node_id, frozenset(flags.split(",")), primary, int(epoch), link == "connected", ranges)
+    host_and_port = address.partition(",")[0].partition("@")[0]
+    return Node(node_id, host_and_port, frozenset(flags.split(",")), primary, int(epoch), link == "connected", ranges)
 
 
 def _ranges(slots: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -13,6 +13,7 @@ from redis.exceptions import AskError, MovedError, RedisError, ResponseError
 from .cluster import GuardedCluster
 from .packing import as_bytes
 from .primary import noticed
+from .replica_guard import NO_REPLICAS, UnconfirmedError
 
 Command = Sequence[str | int | bytes]
 _Ask = Callable[..., tuple[Any, int]]
@@ -56,7 +57,15 @@ def _ask(
         for each in commands:
             cast("Any", pipe).execute_command(*each)
         replies = pipe.execute(raise_on_error=False)
-    for reply in replies:
+    for reply in replies[: len(before) + 1]:
         if isinstance(reply, RedisError):
             raise reply
+    for reply in replies[len(before) + 1 :]:
+        if isinstance(reply, RedisError):
+            raise of_mark(reply)
     return replies[len(before)], int(replies[-1])
+
+
+def of_mark(error: RedisError) -> RedisError:
+    """The error of what came behind a command that ran. That too few replicas follow by then refused no write of it."""
+    return UnconfirmedError(str(error)) if str(error).startswith(NO_REPLICAS) else error

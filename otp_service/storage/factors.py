@@ -31,6 +31,7 @@ from ..domain.factors import (
     CONFIRM_TRIES,
     MOST_TOTP,
     RECEIPT_KEPT_MS,
+    REPEATED_MS,
     WRONG_CODES,
     Authenticator,
     Factor,
@@ -168,6 +169,7 @@ class FactorTable:
             more=flag(guess.more),
             **_tries(),
             receipt_ms=RECEIPT_KEPT_MS,
+            repeat_ms=REPEATED_MS,
             guesses=[part for token, step in guess.steps for part in (token, step)],
         )
         if reply[1] == "approved":
@@ -178,7 +180,8 @@ class FactorTable:
         match reply[1]:
             case "approved":
                 left = int(reply[5]) if reply[5] else None
-                return FactorApproved(self._reference(reply[2]), FactorKind(reply[3]), int(reply[4]), left)
+                kind, replayed = FactorKind(reply[3]), reply[6] == flag(True)
+                return FactorApproved(self._reference(reply[2]), kind, int(reply[4]), left, replayed)
             case "used":
                 return CodeUsed()
             case "wrong":

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+from ..domain.factors import REPEATED_MS
 from .schema import Keys
 from .scripts import Scripts
 
 LEASE_MS = 5_000
 """Longer than any request can run. A killed one leaves its key behind for so long, and its caller hears 409."""
-KEPT_MS = 24 * 3_600_000
+KEPT_MS = REPEATED_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ for it. The script itself refuses where another number follows than has to (`_gu
 old: then the replicas are counted again, and if they are too few, the write is refused and nothing is lost.
 """
 
+from collections.abc import Iterable
+
 from redis.exceptions import ResponseError
 
 from .. import telemetry
@@ -44,13 +46,20 @@ class ReplicaGuard:
 
     @property
     def missing(self) -> int:
-        """How many shards have too few replicas."""
+        """How many places have too few replicas: shards, and that of the API keys."""
         return sum(count is None for count in list(self._counts.values())) if self.on else 0
 
-    @property
-    def alone(self) -> int:
-        """How many shards no replica has to follow."""
-        return sum(count == 0 for count in list(self._counts.values())) if self.on else 0
+    def missing_of(self, run_keys: Iterable[str]) -> int:
+        """How many of these shards have too few replicas."""
+        return sum(self._counts.get(run, 0) is None for run in run_keys) if self.on else 0
+
+    def alone_of(self, run_keys: Iterable[str]) -> int:
+        """How many of these shards no replica has to follow."""
+        return sum(self._counts.get(run) == 0 for run in run_keys) if self.on else 0
+
+    def uncounted_of(self, run_keys: Iterable[str]) -> int:
+        """How many of these shards never said what follows them."""
+        return sum(run not in self._counts for run in run_keys) if self.on else 0
 
     def has_all(self, run_key: str) -> bool:
         """Whether enough follow as far as this process knows; True where none are expected."""

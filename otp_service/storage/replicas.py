@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .answering import STORE_ERRORS
-from .cluster_primaries import may_do_without
+from .cluster_primaries import ask_primaries, may_do_without
 from .primary import SentinelPrimaryPool
 from .readiness import beside
 from .replica_guard import ReplicaGuard
@@ -112,18 +112,20 @@ class Replicas:
         missing = {server.run: server for server in counts if server.may_be_lowered(least)}
         now = time.monotonic()
         self._missing_since = {run: self._missing_since.get(run, now) for run in missing}
-        for run, server in missing.items():
-            if now - self._missing_since[run] >= GONE_S:
-                self._missing_since[run] = now - GONE_S + ASK_AGAIN_S
-                if self._is_settled(server):
-                    self._count(run, server.follow)
+        long_ago = [server for run, server in missing.items() if now - self._missing_since[run] >= GONE_S]
+        self._missing_since.update({server.run: now - GONE_S + ASK_AGAIN_S for server in long_ago})
+        for server in self._settled(long_ago):
+            self._count(server.run, server.follow)
 
-    def _is_settled(self, server: Counted) -> bool:
-        """Whether nobody takes over from this server but a replica that follows it."""
+    def _settled(self, servers: Sequence[Counted]) -> Sequence[Counted]:
+        """Those from which nobody takes over but a replica that follows. The primaries are asked once for all."""
+        if not servers:
+            return ()
         if self._store.is_cluster:
-            return may_do_without(self._store, server.run, server.follow)
+            told = ask_primaries(self._store)
+            return [server for server in servers if may_do_without(told, server.run, server.follow)]
         pool = self._store.client.connection_pool
-        return isinstance(pool, SentinelPrimaryPool) and _sentinels_name(pool, server.run)
+        return [one for one in servers if isinstance(pool, SentinelPrimaryPool) and _sentinels_name(pool, one.run)]
 
 
 def _sentinels_name(pool: SentinelPrimaryPool, run: str) -> bool:

@@ -20,6 +20,7 @@ from .replica_guard import NO_REPLICAS, WAIT_MS, ReplicaGuard, UnconfirmedError
 from .schema.fields import StoreRun
 from .script_files import Script, Value, load
 from .store import Store
+from .unsent import wrote_nothing
 
 Call = tuple[Mapping[str, str], Mapping[str, Value]]
 """The keys and the arguments of a call."""
@@ -98,13 +99,15 @@ class Scripts:
             return error
 
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        may_have_run = False
         try:
             try:
                 return self._once(script, keys, args)
-            except _LOST:
+            except _LOST as error:
                 if not repeat:
                     raise
                 # The reply may be lost and the script have run: it will know its own operation id.
+                may_have_run = not wrote_nothing(error)
                 return self._once(script, keys, args)
             except ReadOnlyError:
                 # Nothing has run. The pool has dropped the demoted server and looks for the primary.
@@ -112,9 +115,9 @@ class Scripts:
         except ResponseError as error:
             if UNDECIDED not in str(error) and ("Script" in str(error) or "user_script" in str(error)):
                 _log.error("script failed", extra={"script": script.name, "reason": type(error).__name__})
-            raise unavailable(error) from error
+            raise unavailable(error, nothing_written=not may_have_run and wrote_nothing(error)) from error
         except STORE_ERRORS as error:
-            raise unavailable(error) from error
+            raise unavailable(error, nothing_written=not may_have_run and wrote_nothing(error)) from error
 
     def _once(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
         if script.guarded and self.guard.on:

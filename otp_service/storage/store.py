@@ -19,6 +19,7 @@ from .answering import STORE_ERRORS, answering
 from .confirmed import run_confirmed, run_confirmed_in
 from .primary import noticed
 from .sentinels import Sentinels
+from .unsent import UnsentError
 
 NODE_PAUSE_S = 1.0
 """A node of a Cluster that did not answer `gather` is not asked by it again for so long."""
@@ -126,7 +127,7 @@ class Store:
 
     def _asked(self, node: Any, ask: Callable[[Any], T]) -> T:
         if self._is_node_paused(node):
-            raise RedisConnectionError("The node did not answer a moment ago.")
+            raise UnsentError("The node did not answer a moment ago.")
         try:
             return ask(node)
         except (RedisConnectionError, RedisTimeoutError):

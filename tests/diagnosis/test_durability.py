@@ -45,12 +45,15 @@ def test_a_user_who_cannot_see_restarts_is_found(store: Store) -> None:
 
 def test_replicas_that_are_missing_are_found() -> None:
     """Nothing is said where nobody waits; a server that none follows is well, and said."""
-    found = [list(check_replicas(*given)) for given in ((0, 0, 0), (1, 0, 0), (1, 2, 0), (None, 1, 3), (None, 0, 3))]
+    cases = ((0, 0, 0), (1, 0, 0), (1, 2, 0), (None, 1, 3), (None, 0, 3), (None, 0, 0, 5))
+    found = [list(check_replicas(*given)) for given in cases]
     assert [[result.ok for result in results] for results in found] == [
         [],
         [True],
         [False],
         [False],
         [True],
+        [False],
     ]
-    assert "3 shards have none" in found[-1][0].detail
+    assert "3 shards have none" in found[-2][0].detail
+    assert "5 shards do not answer" in found[-1][0].detail

@@ -4,9 +4,10 @@ import argparse
 import json
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,12 +43,16 @@ class Row:
     factors_twice: int
     steps_twice: int
     factors_lost: int
+    failed: int
 
     @property
     def is_broken(self) -> bool:
-        """Whether something was good twice, or something that was accepted is not so any more."""
+        """Whether something was good twice, or something that was accepted is not so any more.
+
+        Nothing is known either where nothing was accepted, or where a thread of a caller or of the service `failed`.
+        """
         counted = (self.twice, self.unknown, self.spent_twice, self.forgotten, self.factors_twice, self.factors_lost)
-        return any(counted)
+        return any(counted) or not self.accepted or not self.factors or self.failed > 0
 
     def text(self) -> str:
         """One line of the table."""
@@ -82,7 +87,8 @@ def main() -> int:
 
 def fail_over(opened: Open, fault: str, after_restart: str, replicas: int | None) -> Row:
     """One failover of a store of its own."""
-    with tempfile.TemporaryDirectory(prefix="otp-failovers-") as directory, opened(Path(directory)) as made:
+    place = tempfile.TemporaryDirectory(prefix="otp-failovers-")
+    with failures() as failed, place as directory, opened(Path(directory)) as made:
         processes = [Process(made.url, after_restart, replicas) for _ in range(2)]
         callers = Callers(processes)
         callers.begin()
@@ -111,7 +117,24 @@ def fail_over(opened: Open, fault: str, after_restart: str, replicas: int | None
         callers.subjects.told.twice(),
         callers.subjects.told.steps_twice(),
         factors_lost,
+        len(failed),
     )
+
+
+@contextmanager
+def failures() -> Iterator[list[str]]:
+    """The names of the threads that ended in an exception meanwhile. Each is reported as ever."""
+    report, found = threading.excepthook, list[str]()
+
+    def note(args: threading.ExceptHookArgs) -> None:
+        found.append(args.thread.name if args.thread is not None else "")
+        report(args)
+
+    threading.excepthook = note
+    try:
+        yield found
+    finally:
+        threading.excepthook = report
 
 
 def _say(line: str) -> None:

@@ -90,11 +90,24 @@ def test_the_carrier_signed_it(log: SignedHarness, login: dict[str, bytes], tmp_
         bundles.verify_bundle(login, log.first_key, [carrier_key(OTHER_KEY)])
     key = ("--key", str(log.first_key))
     status, printed = run(tmp_path / "login", login, *key, "--carrier-key", OTHER_KEY, "--carrier-key", KEY)
-    assert (status, "webhooks: 2, as the carrier signed them" in printed, "compare it" in printed) == (0, True, False)
+    assert (status, "webhooks: 2 of 2 that the records name, as the carrier" in printed, "compare it" in printed) == (
+        0,
+        True,
+        False,
+    )
     status, printed = run(tmp_path / "login", login, *key, "--carrier-key", OTHER_KEY)
     assert (status, "not signed by the carrier's key" in printed) == (1, True), printed
     status, printed = run(tmp_path / "login", login, *key)
     assert (status, f"carrier key: {KEY}\n" in printed, "compare it" in printed) == (0, True, True), printed
+
+
+def test_webhooks_that_are_not_there_are_told(log: SignedHarness, login: dict[str, bytes], tmp_path: Path) -> None:
+    """By both verifiers, with the record of each: nobody can tell by what is there that one is missing."""
+    files = without(login, *(f"webhooks/000000003.{kind}" for kind in ("signed", "signature", "salt")))
+    report = bundles.verify_bundle(files, log.first_key, [carrier_key(KEY)])
+    assert (len(report.carrier_keys), report.without_webhook) == (1, (3,))
+    status, printed = run(tmp_path / "less", files, "--carrier-key", KEY)
+    assert (status, "webhooks: 1 of 2" in printed, "missing: of records 3\n" in printed) == (0, True, True), printed
 
 
 def test_an_older_key_of_the_carrier_counts(log: SignedHarness, tmp_path: Path) -> None:
@@ -103,7 +116,7 @@ def test_an_older_key_of_the_carrier_counts(log: SignedHarness, tmp_path: Path) 
     assert files["carrier.keys"].decode().split() == sorted([KEY, OTHER_KEY])
     assert len(bundles.verify_bundle(files).carrier_keys) == 3
     status, printed = run(tmp_path / "number", files, "--unstated")
-    assert (status, "webhooks: 3" in printed) == (0, True), printed
+    assert (status, "webhooks: 3 of 3" in printed) == (0, True), printed
 
 
 def test_one_changed_byte_of_a_webhook_is_refused(login: dict[str, bytes], log: SignedHarness, tmp_path: Path) -> None:
@@ -193,5 +206,7 @@ def test_the_whole_log_tells_a_changed_webhook(tmp_path: Path) -> None:
     assert verified(one).finding is None
     tombstone = tombstone_of(one.ring.ids, 2026, verification.number_hash)
     erase(one.database, verification.number_hash, tombstone, BEGAN_MS)
+    one.append({"type": "person.erased", "detail": {"records": 1}})
+    one.signer.sign()
     assert (verified(one).finding, verified(one).erased) == (None, 1)
     one.database.close()

@@ -7,6 +7,7 @@ import pytest
 
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.storage import replicas
+from otp_service.storage.cluster_primaries import ask_primaries, may_do_without
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
 from tests.conftest import wait_until
@@ -100,6 +101,11 @@ def test_a_replica_that_ends_costs_the_numbers_of_its_shards_only(
     replica.raw.execute_command("READONLY")
     assert replica.raw.exists(name)
     assert (service.serves(1), service.waits_on(1)) == (True, {0}), "the others have none, and wait for none"
+
+    run = str(nodes.raws[0].info("replication")["master_replid"])
+    told = ask_primaries(service.harness.store)
+    assert may_do_without(told, run, 1), "its only replica follows, by the address that all know"
+    assert not may_do_without(told, run, 0)
 
     end_replica(nodes, replica)
     assert not service.serves(0)

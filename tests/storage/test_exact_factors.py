@@ -283,7 +283,7 @@ def test_of_two_apps_that_show_one_code_either_approves(server_harness: StoreHar
     first = guess(harness, subject, steps=both, operation_id=again)
     assert isinstance(first, FactorApproved)
     assert first.reference == other
-    assert guess(harness, subject, steps=both, operation_id=again) == first
+    assert guess(harness, subject, steps=both, operation_id=again) == replace(first, replayed=True)
     third = active(harness, subject)
     harness.raw.hset(harness.keys.subject(subject.hash), f"{third.token}:run", "another")
     harness.raw.delete(harness.keys.run(harness.keys.shard(subject.hash)))

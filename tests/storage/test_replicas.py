@@ -289,9 +289,12 @@ def test_with_no_replica_at_all_nothing_is_written(harness: StoreHarness) -> Non
     refused(lambda: harness.check(ref, CODE))
     assert harness.snapshot() == before
     assert harness.scripts.guard.missing == harness.keys.shards + 1
+    runs = [*map(harness.keys.run, range(harness.keys.shards))]
+    assert harness.scripts.guard.missing_of(runs) == harness.keys.shards
     assert harness.verifications.view(ref, "shop") is not None
-    for run in map(harness.keys.run, range(harness.keys.shards)):
+    for run in runs:
         harness.scripts.guard.learn(run, 1)
+    assert harness.scripts.guard.missing_of(runs) == 0, "the place of the API keys is no shard"
     refused(lambda: harness.start(fresh_number()))
     assert harness.all_keys() == sorted(before), "the script looks for itself"
     counting.look()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from otp_service import bootstrap, config, keyring
+from otp_service import bootstrap, config, keyring, telemetry
+from otp_service.storage.schema.fields import Factor
 
 from .conftest import Answer, ApiHarness, make_settings
 from .people import Person
@@ -244,7 +245,8 @@ def test_a_check_of_one_factor_and_a_redemption_are_given_again(api: ApiHarness)
     answer = api.call("POST", f"/factors/{other}/check", body, headers=named)
     assert answer.problem(422, "idempotency_conflict")
     forget_kept(api)
-    assert api.call("POST", path, body, headers=named).body == first.body
+    found = api.call("POST", path, body, headers=named)
+    assert (found.body, found.header("Idempotent-Replayed")) == (first.body, "true")
     api.call("POST", path, body).problem(410, "code_used")
     verification = api.started(api.number())
     for receipt in (first.json["receipt"], api.check(verification, api.code(verification)).json["receipt"]):
@@ -260,6 +262,42 @@ def test_a_check_of_one_factor_and_a_redemption_are_given_again(api: ApiHarness)
         api.call("POST", "/receipts/redeem", other_body, headers=key).problem(422, "idempotency_conflict")
     events = api.call("GET", "/audit/events?type=receipt.redeemed").json["events"]
     assert len(events) == 2
+
+
+def test_a_factors_approval_is_given_again_for_a_day(api: ApiHarness) -> None:
+    """By an app and by a recovery code; marked as a repeat, and no guess more. Later the old request opens nothing."""
+    person = Person(api, "user-1")
+    factor_id, (code, *_) = person.enrolled(), person.recovery_codes()
+    for turn, typed in enumerate((person.shown(factor_id), code)):
+        body, name = {"subject": person.subject, "code": typed}, f"login-{turn}"
+        first = keyed(api, name, body)
+        assert (first.status, first.header("Idempotent-Replayed")) == (200, None)
+        before = counted(api)
+        move_uses(api, 23)
+        forget_kept(api)
+        again = keyed(api, name, body)
+        assert (again.status, again.json["factor_id"]) == (200, first.json["factor_id"])
+        assert again.header("Idempotent-Replayed") == "true"
+        assert counted(api) == {**before, "replayed": before["replayed"] + 1}
+        move_uses(api, 2)
+        forget_kept(api)
+        keyed(api, name, body).problem(410, "code_used")
+
+
+def counted(api: ApiHarness) -> dict[str, float]:
+    """How often checks of the app ended in these words."""
+    read = telemetry.REGISTRY.get_sample_value
+    labels = [{"app": "default", "answer": word} for word in ("approved", "replayed")]
+    return {each["answer"]: read("otp_checks_total", each) or 0.0 for each in labels}
+
+
+def move_uses(api: ApiHarness, hours: int) -> None:
+    """Make every use of a factor so much older."""
+    for key in api.store.scan_iter(match="*:subject:*"):
+        found: Any = api.store.hgetall(key)
+        for name, value in found.items():
+            if name.decode().endswith(Factor.USED):
+                api.store.hset(key, name, int(value) - hours * 3_600_000)
 
 
 def test_a_proof_is_spent_once_though_the_start_is_repeated(api: ApiHarness) -> None:

@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ...greenlets import off_loop, wait
 from ..answering import STORE_ERRORS
-from ..confirmed import run_confirmed_in
+from ..confirmed import of_mark, run_confirmed_in
 from ..packing import packed
 from ..primary import is_doubtful
 from ..store import fields_of, key_of
@@ -65,9 +65,10 @@ class PipelinedClient:
             self._routes.refresh()
             again = partial(run_confirmed_in, self._elsewhere, key_of(command), command, (replicas, timeout_ms), mark)
             return off_loop(self._loop, again)
-        for answer in (reply, confirmed):
-            if isinstance(answer, RedisError):
-                self._failed(command, answer, links.noticed)
+        if isinstance(reply, RedisError):
+            self._failed(command, reply, links.noticed)
+        if isinstance(confirmed, RedisError):
+            self._failed(command, of_mark(confirmed), links.noticed)
         return reply, int(confirmed)
 
     def _failed(self, command: Sequence[Any], error: RedisError, noticed: Callable[[Exception], None]) -> Any:

@@ -17,6 +17,7 @@ from ..breaker import PAUSE_S
 from ..connect import TIMEOUT_S
 from ..packing import packed
 from ..primary import ROLE_CHECK_S, is_doubtful
+from ..unsent import UnsentError
 from .connection import Connection, Done
 from .servers import Address, Login, open_connection, require_primary
 
@@ -100,7 +101,7 @@ class Link:
 
     def _wait_for_connection(self, command: bytes, done: Done) -> None:
         if self._refuses or self._closed:
-            raise RedisConnectionError("The store cannot be reached.")
+            raise UnsentError("The store cannot be reached.")
         self._waiting.append((command, done))
         self._connect()
 
@@ -149,7 +150,7 @@ class Link:
     def _refuse_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         for _, done in waiting:
-            done(RedisConnectionError("The store cannot be reached."))
+            done(UnsentError("The store cannot be reached."))
 
     def _lost(self, connection: Connection) -> None:
         if connection is self._connection:

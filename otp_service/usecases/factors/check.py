@@ -13,6 +13,7 @@ from ...domain.factor_checking import (
     FactorApproval,
     FactorApproved,
     FactorGuess,
+    ReplayedFactorApproval,
     TriesSpent,
     TryTaken,
     WrongFactorCode,
@@ -97,7 +98,7 @@ class CheckFactors:
             return refusals.NO_FACTOR
         operation_id, receipt_id = self._names(request_key)
         # A repeat may come when the app shows another code.
-        steps = approved_steps(found, operation_id) or self._steps(found, request.code, factors.now_ms)
+        steps = approved_steps(found, operation_id, factors.now_ms) or self._steps(found, request.code, factors.now_ms)
         guess = FactorGuess(operation_id, subject, purpose, receipt_id, steps, found.recovery, found.sent is not None)
         answer = self._store.check(guess)
         if isinstance(answer, TryTaken) and found.sent is not None:
@@ -155,7 +156,7 @@ class CheckFactors:
                 return refusals.NO_FACTOR
 
     def _approval(self, guess: FactorGuess, approved: FactorApproved) -> FactorApproval:
-        approval = FactorApproval(
+        approval = _kind_of(approved.replayed)(
             status="approved",
             approved_at=rfc3339(approved.at_ms),
             kind=approved.kind,
@@ -187,6 +188,10 @@ class CheckFactors:
         return receipt.encode(claims, ring.active_kid, ring.sign)
 
 
+def _kind_of(replayed: bool) -> type[FactorApproval]:
+    return ReplayedFactorApproval if replayed else FactorApproval
+
+
 def _only(factors: Factors, only: Reference | None) -> Factors:
     """The factors, or the one that is asked for."""
     if only is None:
@@ -205,7 +210,7 @@ def _only(factors: Factors, only: Reference | None) -> Factors:
 def _approval_of_sent(approved: Approved) -> FactorApproval:
     """The approval of a code that was sent, as one of the number's factor. Its receipt is the verification's."""
     approval = approved.approval
-    return FactorApproval(
+    return _kind_of(approved.replayed)(
         status="approved",
         approved_at=approval.approved_at,
         kind=FactorKind.SMS,

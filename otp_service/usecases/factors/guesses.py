@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ...domain import codes, recovery, totp
 from ...domain.errors import InvalidRequest, KeyUnknown
-from ...domain.factors import Authenticator, FactorKind, Factors, Sent
+from ...domain.factors import REPEATED_MS, Authenticator, FactorKind, Factors, Sent
 from ...domain.ids import Ids, Reference
 from .. import ports
 
@@ -53,9 +53,10 @@ def recovery_candidates(
     return Candidates(recovery=(sets[0].reference.token, ids.recovery_code(subject_hash, typed)) if sets else None)
 
 
-def approved_steps(found: Candidates, operation_id: str) -> list[tuple[str, int]]:
+def approved_steps(found: Candidates, operation_id: str, now_ms: int) -> list[tuple[str, int]]:
     """The app that this operation has approved before, with no time step: the store knows its own answer."""
-    return [(one.factor.reference.token, 0) for one in found.authenticators if one.factor.approved_by == operation_id]
+    factors = [one.factor for one in found.authenticators if one.factor.approved_by == operation_id]
+    return [(one.reference.token, 0) for one in factors if now_ms - (one.last_used_ms or 0) < REPEATED_MS]
 
 
 def shown_steps(found: Candidates, code: str, now_ms: int, vault: ports.Vault) -> list[tuple[str, int]]:

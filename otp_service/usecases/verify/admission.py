@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ...domain.admission import OuterAnswer, Wanted
+from ...domain.errors import StoreUnavailable
 from ...domain.phone import Phone
 from ...domain.starting import StartCommand, Started, StartRefused, WouldSend
 from .. import ports
@@ -44,13 +45,24 @@ class Admission:
         self._parts = parts
 
     def start(self, command: StartCommand, request: StartRequest, to: Phone) -> Started | StartRefused:
-        """Take what the start wants, and run the step. Raises StoreUnavailable."""
+        """Take what the start wants, and run the step. Raises StoreUnavailable.
+
+        A start that may have been written, though no answer came, keeps what was taken for it.
+        """
         asked = self._ask(command, request, to, self._outer.take)
-        outcome = self._store.start(_told(command, asked))
+        try:
+            outcome = self._store.start(_told(command, asked))
+        except StoreUnavailable as error:
+            if error.nothing_written:
+                self._give_back(asked, None)
+            raise
+        self._give_back(asked, outcome)
+        return outcome
+
+    def _give_back(self, asked: _Asked, outcome: Started | StartRefused | None) -> None:
         back = list(_given_back(asked, outcome))
         if back:
             self._outer.give_back(back)
-        return outcome
 
     def would_start(self, command: StartCommand, request: StartRequest, to: Phone) -> WouldSend | StartRefused:
         """What `start` would do; nothing is taken. Raises StoreUnavailable."""
@@ -69,7 +81,7 @@ def _told(command: StartCommand, asked: _Asked) -> StartCommand:
     return command
 
 
-def _given_back(asked: _Asked, outcome: Started | StartRefused) -> Iterable[OuterAnswer]:
+def _given_back(asked: _Asked, outcome: Started | StartRefused | None) -> Iterable[OuterAnswer]:
     for part, answers in asked:
         kept = part.kept(answers, outcome) if isinstance(outcome, Started) else ()
         yield from (one for one in answers if not one.wait_ms and one not in kept)

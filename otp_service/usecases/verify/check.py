@@ -10,7 +10,7 @@ import msgspec
 from ...domain import binding, codes, receipt
 from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Wrong, was_wrong
 from ...domain.ending import Ended
-from ...domain.errors import KeyUnknown, Refusal
+from ...domain.errors import KeyUnknown, Refusal, StoreUnavailable, changed_nothing
 from ...domain.factor_checking import TryTaken
 from ...domain.factors import FactorKind, Subject, factor_id
 from ...domain.ids import Reference
@@ -204,8 +204,9 @@ class CheckVerification:
     ) -> CheckAnswer:
         try:
             return self._ask(self._limits.check, make)
-        except KeyUnknown:
-            if not judged:
+        except (KeyUnknown, StoreUnavailable) as error:
+            # What may have been judged keeps the try.
+            if not judged and changed_nothing(error):
                 self._tries.give_back(subject, taken)
             raise
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ...domain.admission import OuterAnswer
 from ...domain.checking import CheckAnswer, CheckCommand, LatestAnswer, was_wrong
-from ...domain.errors import KeyUnknown
+from ...domain.errors import KeyUnknown, StoreUnavailable, changed_nothing
 from ...domain.ids import Reference
 from ...domain.limits import Counted, outer_limits, slots
 from ...domain.policy import App, LimitEvent, Policy, Slot
@@ -67,8 +67,9 @@ class GuessLimits:
             command = replace(command, outer_wait_ms=worst.wait_ms, outer_limit=worst.wanted.name)
         try:
             judged = judge(command)
-        except KeyUnknown:
-            self._give_back(taken)
+        except (KeyUnknown, StoreUnavailable) as error:
+            if changed_nothing(error):
+                self._give_back(taken)
             raise
         self._settle(command, taken, answer_of(judged))
         return judged

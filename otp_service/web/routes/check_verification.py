@@ -16,7 +16,7 @@ from ..idempotency import REPLAYED
 from ..kept_replies import KeptReplies
 from ..problems import Problems
 from ..schemas.check import CheckRequest
-from .codes import BODY, CALLER, CHECK_KEY_HEADER, ENDED, STORE
+from .codes import BODY, CALLER, CHECK_KEY_HEADER, ENDED, STORE, answer_word
 
 _VERDICTS = (
     *("verification_not_found", "factor_not_found", "number_not_bound", *ENDED, "code_used"),
@@ -67,8 +67,7 @@ class CheckRoutes:
             self._refused(call, outcome)
             return self._problems.refusal(outcome, call.request_id)
         approval = outcome.approval
-        answer = "replayed" if outcome.replayed else "test" if approval.test is True else "approved"
-        self._approved(call.app, answer)
+        self._approved(call.app, answer_word(replayed=outcome.replayed, test=approval.test is True))
         return reply(200, approval, approval.verification_id, **(REPLAYED if outcome.replayed else {}))
 
     def _judge_factors(self, call: Call, request: CheckRequest, request_key: str) -> Reply:
@@ -76,8 +75,8 @@ class CheckRoutes:
         if isinstance(outcome, Refusal):
             self._refused(call, outcome)
             return self._problems.refusal(outcome, call.request_id)
-        self._approved(call.app, "test" if outcome.test is True else "approved")
-        return reply(200, outcome)
+        self._approved(call.app, answer_word(replayed=outcome.replayed, test=outcome.test is True))
+        return reply(200, outcome, **(REPLAYED if outcome.replayed else {}))
 
     def _refused(self, call: Call, refusal: Refusal) -> None:
         telemetry.child(telemetry.CHECKS, call.app, refusal.code).inc()

@@ -1,4 +1,4 @@
-"""Problem codes and headers that several routes have in common, for the OpenAPI document."""
+"""What several routes have in common: problem codes and headers for the OpenAPI document, words of the metrics."""
 
 from ...domain.verification import ENDED_CODE
 from ..schemas.forms import IDEMPOTENCY_KEY_FORM
@@ -12,3 +12,8 @@ CHECK_KEY_HEADER = (
     "reply and receipt for 24 hours, with `Idempotent-Replayed: true`; another body under it is 422. Refusals are not "
     "stored: a wrong code that is sent again is judged again, and costs a try."
 )
+
+
+def answer_word(*, replayed: bool, test: bool) -> str:
+    """How an approval is counted. One that is told again counts as neither of the others."""
+    return "replayed" if replayed else "test" if test else "approved"

@@ -13,6 +13,7 @@ from ...usecases.factors import FactorUseCases
 from .. import qr
 from ..bodies import decode
 from ..http import FACTOR_RECEIPT, NO_STORE, Call, Doc, Reply, Route, reply
+from ..idempotency import REPLAYED
 from ..kept_replies import KeptReplies
 from ..problems import Problems
 from ..queries import decode_query
@@ -29,7 +30,7 @@ from ..schemas.factors import (
     TotpRequest,
     shown_factor,
 )
-from .codes import BODY, CALLER, CHECK_KEY_HEADER, STORE
+from .codes import BODY, CALLER, CHECK_KEY_HEADER, STORE, answer_word
 
 SCOPE = "factors"
 _ENROLL = Doc(
@@ -186,8 +187,9 @@ class FactorRoutes:
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.child(telemetry.CHECKS, call.app, "test" if outcome.test is True else "approved").inc()
-        return reply(200, outcome)
+        word = answer_word(replayed=outcome.replayed, test=outcome.test is True)
+        telemetry.child(telemetry.CHECKS, call.app, word).inc()
+        return reply(200, outcome, **(REPLAYED if outcome.replayed else {}))
 
     def replace_codes(self, call: Call) -> Reply:
         """POST /factors/recovery-codes."""

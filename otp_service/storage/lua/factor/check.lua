@@ -10,27 +10,30 @@
 --
 -- KEYS subject! factor_receipt! audit! run
 -- ARGV operation app sub purpose recovery_token digest more free_tries first_wait_ms longest_wait_ms most_in_a_row
---      receipt_ms guesses...
+--      receipt_ms repeat_ms guesses...
 -- Where recovery_token and digest: of the recovery code that was typed, '' for none · more '1': where nothing here is
 --       approved, something on another shard is still to be asked · guesses: token, time step, token, time step ... of
 --       the authenticator apps that show this code at that step
--- Reply {operation, 'approved', token, kind, ms, codes left} · {operation, 'used', token} ·
+-- Reply {operation, 'approved', token, kind, ms, codes left, '1' for a repeat} · {operation, 'used', token} ·
 --       {operation, 'wrong', tries left without a wait} · {operation, 'limited', ms} ·
 --       {operation, 'taken', the row of wrong codes, tries left without a wait}: the try is taken
 -- Holds a try is taken before anything is compared; a step or a recovery code is accepted once, a step only after the
---       last one; what was used before costs no try. A repeat of the operation that was approved gets its reply again.
+--       last one; what was used before costs no try. A repeat of the operation that was approved gets its reply again,
+--       for `repeat_ms`.
 local now = clock()
 local function field(name) return redis.call('HGET', subject_key, name) end
 
-local function approved(token, kind, at, left)
-  return {operation, 'approved', token, kind, at, left or ''}
+local function approved(token, kind, at, left, repeated)
+  return {operation, 'approved', token, kind, at, left or '', repeated or ''}
 end
 
 -- The reply of this operation, if it has run before and was approved.
 local function approved_before(token)
   local done, at, left = unpack(redis.call('HMGET', subject_key, token .. Factor.APPROVED_BY, token .. Factor.USED,
     token .. Factor.LEFT))
-  if done == operation and at then return approved(token, (facts_of(subject_key, token)), at, left) end
+  if done == operation and at and now - at < repeat_ms + 0 then
+    return approved(token, (facts_of(subject_key, token)), at, left, '1')
+  end
 end
 for i = 1, #guesses, 2 do
   local reply = approved_before(guesses[i])
