@@ -13,8 +13,9 @@ ANSWERED_WITHIN_S = 2.5
 
 FEWEST_NUMBERS = 24
 SERVED_SHARE = 0.08
-"""Two fifths are expected: an Idempotency-Key and limits beside the number may be on the dead shard too. Of
-24 numbers one or none is served by chance once in ten thousand runs."""
+"""The evidence does not say which numbers are on the dead shard, nor which requests had an Idempotency-Key or a subject
+that is on it. So only a service that serves next to nobody is noticed: two fifths and more are expected, and of 24
+numbers one or none is then served by chance once in ten thousand runs."""
 
 LOOK_BACK_S = 3.0
 ACKNOWLEDGED_WITHIN_S = WAIT_MS / 1000
@@ -57,7 +58,7 @@ def refused_without_cause(case: Case) -> Iterator[Breach]:
 
 
 def other_shards_refused(case: Case) -> Iterator[Breach]:
-    """A dead shard costs its own numbers only: while one of three is down, the numbers of the others are served."""
+    """A dead shard does not stop the service: while one of three is down, some numbers are served."""
     refused, served = set[str](), set[str]()
     for fault in case.evidence.faults:
         if fault.kind == "shard_down":

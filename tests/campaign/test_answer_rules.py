@@ -60,7 +60,7 @@ def test_a_refusal_has_a_cause() -> None:
 
 
 def test_a_dead_shard_costs_its_own_numbers() -> None:
-    """Most of the others are served."""
+    """A service that serves next to nobody meanwhile is noticed."""
     down = Fault("shard_down", T0 + 29, T0 + 31, "server1")
 
     def kinds(served: int) -> set[str]:
