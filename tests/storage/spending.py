@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from otp_service.domain.admission import OuterAnswer
-from otp_service.domain.delivery import DeliveryReport
+from otp_service.domain.delivery import Action, DeliveryReport, Refused
 from otp_service.domain.guard.policy import DAY_MS
 from otp_service.domain.guarding import GuardNeeded
 from otp_service.domain.ids import Reference
@@ -18,6 +18,9 @@ from otp_service.usecases.settle_costs import SettleCosts
 from .guard import CLOCK
 from .harness import SHOP, UNCAPPED, StoreHarness, fresh_number, word
 
+STOP = Refused("40310", "Invalid number", Action.STOP_PERSON)
+NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
+CHEAP, DEAR = Cost(5_100, "USD"), Cost(9_000, "USD")
 PRICE, LIMIT = 8_000, 40_000
 """Of a message, and for a day: five messages. Millionths."""
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from otp_service.bootstrap.explaining import refusal_of
 from otp_service.diagnosis.spending import check_spending
-from otp_service.domain.delivery import Accepted, Action, Refused, Unknown
+from otp_service.domain.delivery import Accepted, Unknown
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.explaining.explain import explain_next
 from otp_service.domain.explaining.history import History
@@ -32,12 +32,8 @@ from otp_service.usecases.spend_watch import SpendWatch
 from .delivery_service import APP, Service
 from .guard import CLOCK, Clocked
 from .harness import BANK, SHOP, StoreHarness, fresh_number
-from .spending import LIMIT, PRICE, SpendingApp
+from .spending import CHEAP, DEAR, LIMIT, NEXT, PRICE, STOP, SpendingApp
 from .test_explained import happened
-
-STOP = Refused("40310", "Invalid number", Action.STOP_PERSON)
-NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
-CHEAP, DEAR = Cost(5_100, "USD"), Cost(9_000, "USD")
 
 
 @pytest.fixture
