@@ -1,6 +1,7 @@
 """Delivery reports: in whatever order they come, a delivery ends in the same state, and claims one failover."""
 
 import itertools
+import json
 import re
 from dataclasses import replace
 from functools import partial
@@ -11,6 +12,7 @@ import pytest
 from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryReport, DeliveryStatus, Refused, Unknown
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App
+from otp_service.domain.prices import Cost
 
 from .harness import BACKUP, CODE, POOL, SAME_PROFILE, SHOP, WHATSAPP, StoreHarness, at_once, fresh_number
 
@@ -43,6 +45,19 @@ def _final(harness: StoreHarness, words: tuple[str, ...], answer_at: int) -> tup
     return tuple(
         record.get(f"1:{name}") for name in ("status", "carrier_status", "carrier_rank", "message_id", "error_code")
     )
+
+
+def test_a_cost_is_on_record_where_it_is_news(server_harness: StoreHarness) -> None:
+    """With the status that comes with it, or alone; what is told again is no event."""
+    ref = server_harness.start(fresh_number(), ALONE).reference
+    server_harness.must_begin(server_harness.take(ref), ALONE)
+    for micros in (5_100, 5_100, 9_000):
+        server_harness.apply_report(ref, DeliveryReport("msg-1", "+1", "delivered", cost=Cost(micros, "USD")))
+    events = [(event["type"], json.loads(event["detail"] or "{}")) for event in server_harness.audited(ref)]
+    assert [(kind, detail["cost"], detail["currency"]) for kind, detail in events if "cost" in detail] == [
+        ("delivery.delivered", "0.005100", "USD"),
+        ("report.received", "0.009000", "USD"),
+    ]
 
 
 def test_all_orders_of_reports_end_alike(server_harness: StoreHarness) -> None:

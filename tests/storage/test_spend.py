@@ -1,6 +1,5 @@
 """What an app may spend on messages in a day: taken before they are sent, corrected by what the carrier reports."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -243,19 +242,6 @@ def test_costs_are_counted_without_a_limit(app: SpendingApp) -> None:
     app.report(started.reference, "delivered", CHEAP)
     assert app.spent() == CHEAP.micros
     assert app.state().places[0].expected == 0
-
-
-def test_a_cost_is_on_record_where_it_is_news(app: SpendingApp) -> None:
-    """With the status that comes with it, or alone; what is told again is no event."""
-    ref = app.started()
-    app.begun(ref)
-    for cost in (CHEAP, CHEAP, DEAR):
-        app.report(ref, "delivered", cost)
-    events = [(event["type"], json.loads(event["detail"] or "{}")) for event in app.harness.audited(ref)]
-    assert [(kind, detail["cost"], detail["currency"]) for kind, detail in events if "cost" in detail] == [
-        ("delivery.delivered", "0.005100", "USD"),
-        ("report.received", "0.009000", "USD"),
-    ]
 
 
 def test_doctor_says_what_was_spent_and_fails_where_messages_are_refused(app: SpendingApp) -> None:
