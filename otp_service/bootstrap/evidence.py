@@ -27,6 +27,9 @@ FIRST_S = 5.0
 """For a first record that answers."""
 
 POLL_S = 0.2
+STATED_TIMES = 3
+"""So often the answer is stated before it is given up that records of before the statement still arrive."""
+
 STATED_MAX = 40_000
 """Characters of a statement: a record of the log has at most 65,535 bytes."""
 
@@ -51,20 +54,46 @@ class Evidence:
         return Question(number_hash=self._keyring.ids.number_hash(parsed.e164), mask=parsed.mask)
 
     def make(
-        self, question: "Question", progress: Callable[[int, int], object], *, disclose: bool, kept: str = ""
+        self,
+        question: "Question",
+        progress: Callable[[int, int], object],
+        *,
+        disclose: bool,
+        webhooks: bool = False,
+        kept: str = "",
     ) -> tuple[dict[str, bytes], str | None]:
         """The files of the bundle, and why the log says nothing of what belongs in it; None if it does.
 
-        `kept`: the note of an older checkpoint that the log has to continue. Raises LedgerUnavailable and NoEvidence.
-        """
-        from ..signed_log.evidence import Gathering, gather  # noqa: PLC0415
+        `disclose`, `webhooks`: see `Gathering`. `kept`: the note of an older checkpoint that the log continues.
 
-        seqs = self._answering(question)
-        statement, fault = self._state(question, seqs)
+        Raises LedgerUnavailable and NoEvidence.
+        """
+        from ..signed_log.evidence import Gathering, NoEvidence, gather  # noqa: PLC0415
+
+        if question.until_ms > clock_ms():
+            raise NoEvidence("the end of the time that is asked about has not passed")
+        seqs, statement, fault = self._answered(question)
         build_signer(self._settings, self._keyring, self._database).sign()
         also = {"jwks.json": json.dumps(self._keyring.jwks(), indent=2).encode() + b"\n"}
-        gathering = Gathering(self._own.keys(), self._keyring.open if disclose else None, also, clock_ms(), kept)
+        unseal = self._keyring.open if disclose else None
+        gathering = Gathering(self._own.keys(), unseal, also, clock_ms(), kept, webhooks)
         return gather(self._database, seqs, statement, gathering, progress), fault
+
+    def _answered(self, question: "Question") -> tuple[list[int], int | None, str | None]:
+        """The records that answer, the record that says so, and why there is none.
+
+        What was older than the statement and came into the ledger behind the search belongs to the answer: then it is
+        stated again.
+        """
+        from ..signed_log.evidence import answering  # noqa: PLC0415
+
+        seqs = self._answering(question)
+        for _ in range(STATED_TIMES):
+            statement, fault = self._state(question, seqs)
+            if statement is None or answering(self._database, question, statement) == seqs:
+                return seqs, statement, fault
+            seqs = answering(self._database, question)
+        return seqs, None, "records that answer still arrive in the ledger: try again"
 
     def _answering(self, question: "Question") -> list[int]:
         """The records that answer; what happened just now is in the ledger a second or two later."""

@@ -4,6 +4,7 @@ What works with the database is imported when it is needed: no start waits for i
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -139,6 +140,7 @@ def signing_tasks(settings: Settings, keyring: ReloadedKeyring) -> list[Periodic
 def _sign_until(stop: threading.Event, signer: "LogSigner", database: "Database") -> None:
     from ..signed_log.signing import LogDamaged  # noqa: PLC0415
 
+    followed = set[str]()
     while not stop.is_set():
         try:
             for note in signer.sign_if_due():
@@ -149,11 +151,12 @@ def _sign_until(stop: threading.Event, signer: "LogSigner", database: "Database"
             telemetry.LOG_REFUSED.set(1)
             _log.error("no checkpoint can be signed", extra={"reason": error.detail})
             stop.wait(LOOK_S)
-        _measure(database)
+        followed = _measure(database, followed)
         stop.wait(SIGN_S)
 
 
-def _measure(database: "Database") -> None:
+def _measure(database: "Database", before: set[str]) -> set[str]:
+    """Set the gauges; the names of the witnesses. `before`: those of the last time."""
     from ..signed_log.state import log_state  # noqa: PLC0415
 
     state = log_state(database)
@@ -161,3 +164,8 @@ def _measure(database: "Database") -> None:
     telemetry.LOG_SIGNED_AT.set((state.signed_at_ms or 0) / 1000)
     for witness in state.witnesses:
         telemetry.LOG_WITNESS_LAG.labels(witness.name).set(state.signed - witness.size)
+    names = {witness.name for witness in state.witnesses}
+    for removed in before - names:
+        # A value can be taken from no file that processes share: this one compares with no bound.
+        telemetry.LOG_WITNESS_LAG.labels(removed).set(math.nan)
+    return names

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..clock import rfc3339
 from .arguments import moment
 from .output import note
 from .parser import UsageError, add_command
@@ -50,14 +51,14 @@ def _export(args: argparse.Namespace) -> None:
     with _opened(args) as file, Progress("exporting", "records") as progress:
         if not args.resume:
             # From now on it can be gone on with, also if nothing more is written.
-            _keep(file, position, after, args.format)
+            _keep(file, position, after, args)
         line = _liner(args.format, file, new=args.out is None or file.tell() == 0)
         since, until = _ms(args.since), _ms(args.until)
         for done, size, lines in export_records(settings, args.format, after, since, until):
             for one in lines:
                 file.write(f"{line(one)}\n")
             written += len(lines)
-            _keep(file, position, done, args.format)
+            _keep(file, position, done, args)
             progress.advance(done - after, size - after)
     if args.out is not None:
         note(f"{args.out}: {written} records")
@@ -78,17 +79,28 @@ def _position(args: argparse.Namespace) -> tuple[Path | None, int]:
         return path, args.after
     try:
         found = json.loads(path.read_text())
-        seq, size, form = int(found["seq"]), int(found["bytes"]), found.get("format", args.format)
+        seq, size = int(found["seq"]), int(found["bytes"])
         with args.out.open("r+b") as file:
             if args.out.stat().st_size < size:
                 raise UsageError(f"{args.out} is shorter than the export that {path} remembers: it is another file")
-            if form != args.format:
-                raise UsageError(f"{args.out} is an export as {form}: go on with --format {form}")
+            for name, value in _asked(args).items():
+                if found.get(name) != value:
+                    raise UsageError(f"{args.out} is another export: go on {_option(name, found.get(name))}")
             # What was written behind the last position would come twice.
             file.truncate(size)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} and {args.out} say nothing of an export that could go on") from error
     return path, seq
+
+
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """What has to be the same when an export goes on. Times are Unix milliseconds."""
+    return {"format": args.format, "since": _ms(args.since), "until": _ms(args.until)}
+
+
+def _option(name: str, value: object) -> str:
+    shown = rfc3339(value) if isinstance(value, int) else value
+    return f"without --{name}" if value is None else f"with --{name} {shown}"
 
 
 @contextmanager
@@ -105,12 +117,12 @@ def _opened(args: argparse.Namespace) -> Iterator[TextIO]:
         yield file
 
 
-def _keep(file: TextIO, position: Path | None, seq: int, form: str) -> None:
+def _keep(file: TextIO, position: Path | None, seq: int, args: argparse.Namespace) -> None:
     from ..files import write_private  # noqa: PLC0415
 
     file.flush()
     if position is not None:
-        write_private(position, json.dumps({"seq": seq, "bytes": file.tell(), "format": form}).encode())
+        write_private(position, json.dumps({"seq": seq, "bytes": file.tell(), **_asked(args)}).encode())
 
 
 def _liner(name: str, file: TextIO, *, new: bool) -> Callable[[Mapping[str, Any]], str]:

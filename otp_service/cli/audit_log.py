@@ -40,15 +40,16 @@ def _checkpoint(args: argparse.Namespace) -> None:
 
 def _described(note: str, key: str) -> dict[str, Any]:
     from ..transparency.checkpoints import read_checkpoint  # noqa: PLC0415
+    from ..transparency.cosignatures import cosigned_by  # noqa: PLC0415
     from ..transparency.notes import VerifierKey, b64  # noqa: PLC0415
 
-    read, checkpoint = read_checkpoint(note)
+    checkpoint = read_checkpoint(note)[1]
     return {
         "origin": checkpoint.origin,
         "size": checkpoint.size,
         "root": b64(checkpoint.root),
         "key": key,
         "key_fingerprint": VerifierKey.parse(key).fingerprint,
-        "cosigned_by": [line.name for line in read.signatures if line.name != checkpoint.origin],
+        "unverified_cosignatures": list(cosigned_by(note)[1]),
         "note": note,
     }

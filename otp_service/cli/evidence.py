@@ -36,7 +36,14 @@ def register(audit: Any) -> None:
     what.add_argument("--number", metavar="NUMBER", type=e164, help="everything about a telephone number")
     what.add_argument("--from", dest="since", metavar="TIME", type=moment, help="everything from this time on")
     evidence.add_argument("--to", dest="until", metavar="TIME", type=moment, help="with --from: before this time")
-    evidence.add_argument("--disclose", action="store_true", help="show masks, keyed hashes and addresses of end users")
+    evidence.add_argument(
+        "--disclose", action="store_true", help="show masks, countries, keyed hashes and addresses of end users"
+    )
+    evidence.add_argument(
+        "--webhooks",
+        action="store_true",
+        help="with --disclose: add what the carrier signed, which has whole numbers, replies and the text of messages",
+    )
     evidence.add_argument(
         "--checkpoint", metavar="FILE", type=file_path, help="show that the log continues this one, which was kept"
     )
@@ -56,11 +63,14 @@ def _evidence(args: argparse.Namespace) -> None:
         raise UsageError("--out: a name that ends in .zip")
     if (args.since is None) != (args.until is None):
         raise UsageError("--from and --to belong together")
+    if args.webhooks and not args.disclose:
+        raise UsageError("--webhooks shows whole numbers: it needs --disclose")
     settings = known_settings()
     kept = "" if args.checkpoint is None else kept_note(args.checkpoint)
     with own_log(settings) as own, Progress("packing", "records") as progress:
         evidence = Evidence(settings, own)
-        files, fault = evidence.make(_question(args, evidence), progress.advance, disclose=args.disclose, kept=kept)
+        shown = {"disclose": args.disclose, "webhooks": args.webhooks}
+        files, fault = evidence.make(_question(args, evidence), progress.advance, **shown, kept=kept)
         report = _verified(files, own)
     if fault is not None:
         said = f"the log does not say which records belong to the answer: {fault}"
@@ -124,8 +134,12 @@ def described(report: "BundleReport") -> dict[str, Any]:
         "key": str(report.key),
         "key_fingerprint": report.key.fingerprint,
         "cosigned_by": list(report.cosigned_by),
+        "unverified_cosignatures": list(report.unverified),
+        "asked_at": report.asked and report.asked[0],
+        "asked_seq": report.asked and report.asked[1],
         "unended": list(report.unended),
         "webhooks": len(report.carrier_keys),
+        "without_webhook": list(report.without_webhook),
         "carrier_keys": carriers(report),
         "stamped": report.stamped,
         "continues": report.continues,
@@ -141,11 +155,16 @@ def carriers(report: "BundleReport") -> list[str]:
 
 def sentence(report: "BundleReport") -> str:
     """A report of a bundle in words."""
-    asked = f"the question was: {report.question}; none is missing"
-    stated = asked if report.stated else "the log does not say what was asked, nor whether one is missing"
+    stated = "the log does not say what was asked, nor whether one is missing"
+    if report.asked is not None:
+        at, seq = report.asked
+        stated = f"the question was: {report.question}; asked: {at}, record {seq}; none is missing until then"
     stated += f"; without the end of {', '.join(report.unended)}" if report.unended else ""
-    signed = f"; {len(report.carrier_keys)} webhooks were signed by the carrier" if report.carrier_keys else ""
+    webhooks = len(report.carrier_keys)
+    named = f"{webhooks} of {webhooks + len(report.without_webhook)} that the records name"
+    signed = f"; webhooks: {named}, as the carrier signed them" if webhooks or report.without_webhook else ""
     signed += f"; the log continues the checkpoint of {report.continues} records" if report.continues else ""
+    signed += f"; cosigned by {', '.join(report.cosigned_by)}" if report.cosigned_by else ""
     return f"{report.records} records are proved under a checkpoint of {report.size}; {stated}{signed}"
 
 
@@ -154,6 +173,7 @@ def verify_bundle_file(
     key: "VerifierKey | None",
     carrier_keys: Sequence[bytes] = (),
     *,
+    witnesses: "Sequence[VerifierKey]" = (),
     as_json: bool,
     unstated: bool,
     may_be_open: bool = False,
@@ -162,8 +182,9 @@ def verify_bundle_file(
 ) -> int:
     """Verify a bundle and print what was found; the exit status.
 
-    `unstated`: it is good without a statement; `may_be_open`: and without the end of a verification.
-    `authorities`: certificates of those whose timestamps count. `kept`: see `verify_bundle`.
+    `witnesses`: keys of those who have to have cosigned. `unstated`: it is good without a statement; `may_be_open`: and
+    without the end of a verification. `authorities`: certificates of those whose timestamps count. `kept`: see
+    `verify_bundle`.
     """
     from ..signed_log.archives import read_archive  # noqa: PLC0415
     from ..transparency.bundles import verify_bundle  # noqa: PLC0415
@@ -171,7 +192,7 @@ def verify_bundle_file(
 
     files = read_archive(path)
     try:
-        report = verify_bundle(files, key, carrier_keys, kept=kept, may_be_open=may_be_open)
+        report = verify_bundle(files, key, carrier_keys, witnesses=witnesses, kept=kept, may_be_open=may_be_open)
         stamped_at = _stamped_at(files, authorities)
     except NoteError as error:
         if as_json:
@@ -180,11 +201,12 @@ def verify_bundle_file(
             print_line(f"refused: {error}")
         return 1
     if as_json:
-        print_json(described(report) | {"stamped_at": stamped_at})
+        print_json(described(report) | {"stamped_at": stamped_at, "own_script": _has_own_script(files)})
     else:
         print_line(sentence(report))
         if stamped_at is not None:
             print_line(f"the first {report.stamped} records were there on {stamped_at}, as the timestamp says")
+    _note_what_is_open(report, files)
     if report.stamped is not None and stamped_at is None:
         note(f"there is a timestamp of the first {report.stamped} records: verify it with --tsa-ca FILE")
     if key is None:
@@ -193,6 +215,24 @@ def verify_bundle_file(
         for brought in carriers(report):
             note(f"the bundle brings the carrier's key: compare it with the one in the carrier's portal: {brought}")
     return 0 if report.stated or unstated else 1
+
+
+def _has_own_script(files: Mapping[str, bytes]) -> bool:
+    from ..signed_log.archives import own_script  # noqa: PLC0415
+    from ..transparency.bundles import SCRIPT  # noqa: PLC0415
+
+    return files.get(SCRIPT) == own_script()
+
+
+def _note_what_is_open(report: "BundleReport", files: Mapping[str, bytes]) -> None:
+    """What nobody verified, and what is not there."""
+    if report.unverified:
+        names = "".join(one for one in ", ".join(report.unverified) if one.isprintable())
+        note(f"cosignatures: unverified names: {names} (verify with --witness VKEY)")
+    if report.without_webhook:
+        note(f"the webhooks of these records are not there: {', '.join(map(str, report.without_webhook))}")
+    if not _has_own_script(files):
+        note("the bundle has another verify.sh than this program: take that of `otp-service audit verify --script`")
 
 
 def _stamped_at(files: Mapping[str, bytes], authorities: Path | None) -> str | None:

@@ -27,6 +27,11 @@ def print_line(line: str, *, flush: bool = False) -> None:
     print(line, flush=flush)
 
 
+def print_bytes(raw: bytes) -> None:
+    """A file as the result, byte by byte."""
+    sys.stdout.buffer.write(raw)
+
+
 def print_json(data: Any) -> None:
     """One JSON document, indented for people, stable for programs."""
     print(json.dumps(data, indent=2, ensure_ascii=False))

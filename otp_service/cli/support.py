@@ -38,7 +38,7 @@ def register(groups: Any) -> None:
 
 _LOCK = (
     "It also cancels a pending verification whose sends are used up, and lets two codes pass the guard against SMS "
-    "pumping where that refused the number. Opt-outs stay."
+    "pumping where that refuses the number, or did within the hour. Opt-outs stay."
 )
 
 
@@ -81,8 +81,10 @@ _STATES = {
 }
 
 
-def _seen(found: "GuardOfPerson") -> str:
+def _seen(found: "GuardOfPerson | None") -> str:
     """The pumping guard's view of the number."""
+    if found is None:
+        return "not known: the part of the store with the app's budgets does not answer"
     levels = ", ".join(f"{one.name} {one.used:.1f} of {one.limit:g}" for one in found.blocks)
     return f"{_STATES.get(found.state) or f'known until {found.known_until}'}; {levels}"
 
@@ -100,6 +102,8 @@ def _print(shown: "PersonStanding") -> None:
 
 def _help(block: "PersonBlock") -> str:
     """What makes the person's next start pass."""
+    if block.code == "store_unavailable":
+        return "nobody knows what the app has spent: wait until the store answers"
     if block.limit == "spend_limit":
         return "the app may spend no more today: wait, or raise daily_spend_limit"
     if block.code == "guard_refused":

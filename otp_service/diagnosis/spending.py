@@ -21,6 +21,6 @@ def check_spending(policy: Policy, currency: str, table: SpendTable) -> Iterator
             continue
         refused = state.refused.get(state.today, 0)
         line = f"{amount(state.spent_today)} of {amount(app.spend_limit)} {currency} today"
-        yield CheckResult(
-            f"spending of {name}", not refused, f"{line}; messages refused: {refused}" if refused else line
-        )
+        if refused:
+            line += f"; refused messages: {refused}; some need more than is left"
+        yield CheckResult(f"spending of {name}", not refused, line)

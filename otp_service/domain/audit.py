@@ -105,6 +105,9 @@ class EventType(StrEnum):
 POLICY_DIGITS = 16
 """How many digits of the hash of a configuration an event holds. The ledger knows the whole hash."""
 
+OF_SUBJECT = "of_subject"
+"""Stands in a record of the ledger for `sub` in the detail: the code was for a subject. Readers do not see it."""
+
 
 class EventField:
     """Names of an event's fields, in the store and in `Event.fields`."""

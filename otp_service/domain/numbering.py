@@ -126,7 +126,10 @@ AREA_CODES: Mapping[str, str] = {code: region for region, codes in _AREA_CODES.i
 """North American area code → the ISO 3166 country that it belongs to."""
 
 OPEN_REGIONS = frozenset({"US", "CA"})
-"""Countries of the plan where any exchange may be in service. Of the others the library lists the exchanges."""
+"""Countries of the plan where any exchange may be in service. Of the others the library lists the exchanges.
+
+The rules of exchanges that follow are for these countries only: others give such exchanges to people (the Dominican
+Republic has mobile numbers in 809-959), and no rule holds for toll-free codes."""
 
 _SERVICE_CODES = {
     Kind.PREMIUM_RATE: "900",
@@ -142,13 +145,13 @@ _EXCHANGES = {
     Kind.NON_GEOGRAPHIC: "950",  # carriers' own access lines
 }
 EXCHANGES: Mapping[str, Kind] = {code: kind for kind, codes in _EXCHANGES.items() for code in codes.split()}
-"""Exchanges that no area code gives to people, and what they are for."""
+"""Exchanges that no area code of `OPEN_REGIONS` gives to people, and what they are for."""
 
 TEST_EXCHANGES = frozenset({"958", "959"})
-"""In every North American area code: the networks' own tests. They are nobody's."""
+"""In every area code of `OPEN_REGIONS`: the networks' own tests. Nobody receives a code there."""
 
 DIRECTORY = "5551212"
-"""In every North American area code: directory assistance, which costs the caller."""
+"""In every area code of `OPEN_REGIONS`: directory assistance, which costs the caller."""
 
 SAMPLE_NUMBER = re.compile(r"\+1[2-9][0-9]{2}55501[0-9]{2}", re.ASCII)
 """555-0100 to 555-0199 in any area code: the plan's fictitious numbers, which the sandbox carrier delivers to."""

@@ -19,6 +19,7 @@ from .numbering import (
     GLOBAL_CODES,
     LIBRARY_KINDS,
     NO_COUNTRY,
+    NORTH_AMERICA,
     OPEN_REGIONS,
     SAMPLE_NUMBER,
     SERVICE_CODES,
@@ -76,7 +77,7 @@ def parse(text: str) -> Phone:
     """Read strict E.164 and return the canonical number, for whatever is looked up or received from.
 
     Raises InvalidNumber for anything else, for numbers that no numbering plan holds, and for the fictitious ones of
-    other plans than the North American. Who is to receive a code is read by `parse_receiver`.
+    other plans than the North American. Who is to receive a code is read by `parse_receiver`, which refuses more.
     """
     if not is_e164(text):
         raise InvalidNumber(_HINT)
@@ -86,9 +87,11 @@ def parse(text: str) -> Phone:
 def parse_receiver(text: str, *, fictitious: bool) -> Phone:
     """Read the number of somebody who receives codes. `fictitious` lets 555-0100 to 555-0199 through.
 
-    Raises InvalidNumber as `parse` does.
+    Raises InvalidNumber as `parse` does, and for the networks' test lines.
     """
     to = parse(text)
+    if to.country_code == NORTH_AMERICA and to.region in OPEN_REGIONS and to.e164[5:8] in TEST_EXCHANGES:
+        raise InvalidNumber(_NOBODYS)
     if not fictitious and SAMPLE_NUMBER.fullmatch(to.e164):
         raise InvalidNumber("555-0100 to 555-0199 are fictitious numbers: no carrier delivers to them.")
     return to
@@ -101,16 +104,14 @@ def _north_american(text: str) -> Phone:
         raise InvalidNumber(_NOBODYS)
     area, exchange = match.groups()
     region = AREA_CODES.get(area)
-    if exchange in TEST_EXCHANGES:
-        raise InvalidNumber(_NOBODYS)
     if region is None:
         if (kind := SERVICE_CODES.get(area)) is None:
             raise InvalidNumber(_NOBODYS)
         return Phone(text, None, 1, kind)
-    special = Kind.PREMIUM_RATE if text.endswith(DIRECTORY) else EXCHANGES.get(exchange)
-    if special is not None:
-        return Phone(text, region, 1, special)
-    if region in OPEN_REGIONS or SAMPLE_NUMBER.fullmatch(text):
+    if region in OPEN_REGIONS:
+        special = Kind.PREMIUM_RATE if text.endswith(DIRECTORY) else EXCHANGES.get(exchange)
+        return Phone(text, region, 1, special or Kind.FIXED_LINE_OR_MOBILE)
+    if SAMPLE_NUMBER.fullmatch(text):
         return Phone(text, region, 1)
     # An exchange that the library does not know is no reason to call the number another country's, or nobody's.
     return Phone(text, region, 1, LIBRARY_KINDS.get(phonenumbers.number_type(_read(text)), Kind.UNKNOWN))

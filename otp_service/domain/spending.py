@@ -8,6 +8,8 @@ from .prices import MICROS
 DAY_MS = 86_400_000
 LEVELS = (80, 100)
 """Percents of the limit: each is an event and an alert once a day."""
+NEARLY = 95
+"""Of so many percents the rest is too little for usual messages: a refusal then means that the limit is reached."""
 
 
 @dataclass(slots=True)
@@ -40,8 +42,14 @@ class SpendState:
         return self.counted.get(self.today, 0)
 
     def reached(self, limit: int) -> list[int]:
-        """Which of `LEVELS` today has reached. A refusal is all of it: what is left is less than a message costs."""
-        percent = 100 if self.refused.get(self.today) else 100 * self.spent_today // limit
+        """Which of `LEVELS` today has reached.
+
+        A refusal alone reaches none: a dear country needs more than is left for others, and starts at the same moment
+        hold prices that are given back.
+        """
+        percent = 100 * self.spent_today // limit
+        if percent >= NEARLY and self.refused.get(self.today):
+            percent = max(percent, 100)
         return [level for level in LEVELS if percent >= level]
 
 

@@ -8,7 +8,7 @@ nobody. By it the erasure is done again in a ledger that was restored from an ol
 
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from ..clock import utc
 from .database import Database
@@ -23,6 +23,17 @@ def tokens_of(database: Database, number_hash: str) -> set[str]:
     wanted = select(RECORDS.c.verification).where(RECORDS.c.number_hash == number_hash).distinct()
     with database.reading() as connection:
         return {token for token in connection.execute(wanted).scalars() if token}
+
+
+def count_of(database: Database, number_hash: str) -> int:
+    """Of how many records the number's owner would be erased. Raises LedgerUnavailable."""
+    with database.reading() as connection:
+        return _count(connection, number_hash)
+
+
+def _count(connection: Connection, number_hash: str) -> int:
+    wanted = select(func.count()).select_from(RECORDS).where(RECORDS.c.number_hash == number_hash)
+    return int(connection.execute(wanted).scalar_one())
 
 
 def erase(database: Database, number_hash: str, tombstone: str, at_ms: int) -> int:
@@ -62,16 +73,22 @@ def tombstones_in(connection: Connection) -> dict[str, int]:
     return {row.tombstone: row.at_ms for row in found}
 
 
-def replay(database: Database, erased: Mapping[str, int], tombstone_of: TombstoneOf) -> int:
+def replay(
+    database: Database,
+    erased: Mapping[str, int],
+    tombstone_of: TombstoneOf,
+    announce: Callable[[int], object] = lambda _records: None,
+) -> int:
     """Do erasures again that this ledger does not know: it was restored from a copy; how many people that were.
 
-    `erased`: all tombstones that are known elsewhere, with their times. Raises LedgerUnavailable.
+    `erased`: all tombstones that are known elsewhere, with their times. `announce` is told before, if there are any, of
+    how many records people are erased. Raises LedgerUnavailable, and what `announce` raises: then nothing was done.
     """
     known = tombstones(database)
     missing = {name: at_ms for name, at_ms in erased.items() if name not in known}
     if not missing:
         return 0
-    count = _erase_again(database, missing, tombstone_of)
+    count = _erase_again(database, missing, tombstone_of, announce)
     if count:
         database.forget_free_space()
     # Last of all: what was cut off before is done again.
@@ -81,11 +98,15 @@ def replay(database: Database, erased: Mapping[str, int], tombstone_of: Tombston
     return count
 
 
-def _erase_again(database: Database, missing: Mapping[str, int], tombstone_of: TombstoneOf) -> int:
+def _erase_again(
+    database: Database, missing: Mapping[str, int], tombstone_of: TombstoneOf, announce: Callable[[int], object]
+) -> int:
     years = {utc(at_ms).year for at_ms in missing.values()}
     with database.writing() as connection:
         numbers = connection.execute(select(RECORDS.c.number_hash).where(RECORDS.c.number_hash.is_not(None)).distinct())
         again = [number for number in numbers.scalars() if any(tombstone_of(year, number) in missing for year in years)]
+        if again:
+            announce(sum(_count(connection, number) for number in again))
         for number in again:
             _erase(connection, number)
     return len(again)

@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select, union_all
 
-from ..domain.audit import Event, EventField, Position
+from ..domain.audit import OF_SUBJECT, Event, EventField, Position
 from ..domain.continuity import Reached
 from ..domain.errors import KeyUnknown, SealBroken
 from ..domain.ids import VERIFICATION_PREFIX
 from ..domain.record_page import LedgerPage
 from .database import Database
-from .records import GREATEST
+from .records import GREATEST, OF_NUMBER, PERSONAL
 from .tables import PERSONS, POSITIONS, RECORDS
 
 _COLUMNS = {
@@ -163,7 +163,8 @@ def _up_to(at_ms: int, counter: int) -> ColumnElement[bool]:
 
 def _event(row: Any, values: Mapping[str, str]) -> Event:
     leaf = json.loads(row.leaf)
-    personal = {name: value for name, value in values.items() if name in ("client_ip", "country")}
+    detail = {name: value for name, value in leaf["detail"].items() if name != OF_SUBJECT}
+    detail |= {name: value for name, value in values.items() if name in (*PERSONAL, *OF_NUMBER)}
     by = leaf["by"]
     fields = {
         EventField.TYPE: leaf["type"],
@@ -177,7 +178,7 @@ def _event(row: Any, values: Mapping[str, str]) -> Event:
         EventField.ADDRESS: by["address"] or "",
         EventField.POLICY: leaf["policy"] or "",
         EventField.N: str(leaf["n"] or ""),
-        EventField.DETAIL: json.dumps({**leaf["detail"], **personal}),
+        EventField.DETAIL: json.dumps(detail),
         EventField.WEBHOOK: leaf.get("webhook") or "",
     }
     return Event(row.shard, Position(row.at_ms, row.counter), leaf["type"], fields)

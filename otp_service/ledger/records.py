@@ -15,7 +15,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from ..clock import rfc3339
-from ..domain.audit import POLICY_DIGITS, Event, EventField, EventType
+from ..domain.audit import OF_SUBJECT, POLICY_DIGITS, Event, EventField, EventType
 from ..domain.canonical_json import canonical
 from ..transparency.tree import leaf_hash
 
@@ -24,6 +24,9 @@ SALT_BYTES = 32
 SALTS = 64
 PERSONAL = ("client_ip", "country")
 """Members of an event's detail that identify somebody."""
+
+OF_NUMBER = ("guard", "sub")
+"""Texts in the detail of an event about a number: keyed hashes of its block, of its owner's address, of a subject."""
 
 UNREADABLE = '{"unreadable":true}'
 """The detail of an event whose detail is no JSON object."""
@@ -75,7 +78,9 @@ class RecordEncoder:
         policy_of = {_digits(known): known for known in policies}
         known: dict[tuple[str, ...], tuple[int, str]] = {}
         for seq, event in enumerate(events, first_seq):
-            detail, personal, message_id = parts_of(event.fields.get(EventField.DETAIL) or "{}")
+            detail, personal, message_id = parts_of(
+                event.fields.get(EventField.DETAIL) or "{}", of_number=event.number_hash is not None
+            )
             if event.type == EventType.CONFIGURATION_LOADED:
                 detail = _without_content(detail, made, policy_of)
             values = _identifying(event, personal)
@@ -121,11 +126,19 @@ def _identifying(event: Event, personal: Mapping[str, str]) -> Row:
 
 
 @lru_cache(maxsize=4096)
-def parts_of(detail: str) -> tuple[str, Mapping[str, str], str | None]:
-    """An event's detail without what identifies somebody, as canonical JSON; that; and the carrier's message id."""
+def parts_of(detail: str, *, of_number: bool) -> tuple[str, Mapping[str, str], str | None]:
+    """An event's detail without what identifies somebody, as canonical JSON; that; and the carrier's message id.
+
+    `of_number`: whether it is about a number, with which all of that can be erased.
+    """
     try:
         members = json.loads(detail)
         personal = {name: str(members.pop(name)) for name in PERSONAL if name in members}
+        # A lifted lock says in `guard` which apps it was for.
+        hashes = [name for name in OF_NUMBER if of_number and isinstance(members.get(name), str)]
+        personal |= {name: members.pop(name) for name in hashes}
+        if "sub" in hashes:
+            members[OF_SUBJECT] = True
         message_id = members.get("message_id")
         return canonical(members).decode(), personal, message_id if isinstance(message_id, str) else None
     except (ValueError, AttributeError, TypeError, RecursionError):
@@ -159,8 +172,11 @@ def _leaf(event: Event, seq: int, detail: str, person: str | None, policy: str |
 
 
 def _webhook(event: Event) -> str:
-    """The last member, of a record that a webhook caused."""
-    commitment = event.fields.get(EventField.WEBHOOK)
+    """The last member, of a record that a webhook caused and that has it beside it.
+
+    An event that is exported again, into a ledger that was restored from a copy, has lost its webhook.
+    """
+    commitment = event.fields.get(EventField.WEBHOOK) if event.fields.get(EventField.SEALED_WEBHOOK) else None
     return f',"webhook":{_text(commitment)}' if commitment else ""
 
 

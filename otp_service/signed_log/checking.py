@@ -8,9 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from ..domain.audit import POLICY_DIGITS
+from ..domain.person import IN_A_ROW_MS
+from ..domain.policy import MAX_LIFETIME_MS
 from ..ledger.database import Database
 from ..ledger.tables import CONFIGURATIONS, RECORDS
-from .promises import ENDS, LIFETIME_MS, Breach, Judge, RulesOf, Told
+from .promises import ENDS, LIFETIME_MS, Breach, Judge, Promise, RulesOf, Told
+from .reading import UNREADABLE
 from .recorded_rules import Rules
 
 PORTION = 2_000
@@ -21,8 +24,8 @@ _SHOWN = len("sha256:") + POLICY_DIGITS
 
 _WISHES = ("optout.added", "optout.removed")
 _BUDGETS = ("verification.started", "check.failed", "person.lock_lifted", *sorted(ENDS))
-_BUDGETS_MS = 25 * 3_600_000
-"""For so long before the period wrong codes of numbers are counted: the usual budget is one of a day."""
+_BUDGETS_MS = IN_A_ROW_MS + MAX_LIFETIME_MS
+"""For so long before the period wrong codes of numbers are counted: no budget reaches back further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +53,33 @@ def check_promises(
         for types, from_ms in ((_WISHES, 0), (_BUDGETS, first_ms - _BUDGETS_MS)):
             at_ms = RECORDS.c.at_ms
             before = select(*_COLUMNS).where(RECORDS.c.type.in_(types), at_ms >= from_ms, at_ms < first_ms)
-            for told in _told(connection, before):
-                list(judge.see(told))
+            for row in _rows(connection, before):
+                _seen(judge, row, since_ms)
         wanted = select(*_COLUMNS).where(RECORDS.c.at_ms >= first_ms)
         if until_ms is not None:
             wanted = wanted.where(RECORDS.c.at_ms < until_ms)
         within = wanted.where(RECORDS.c.at_ms >= since_ms).subquery()
         total = int(connection.execute(select(func.count()).select_from(within)).scalar_one())
         breaches: list[Breach] = []
-        for done, told in enumerate(_told(connection, wanted), 1):
-            breaches += judge.see(told)
+        for done, row in enumerate(_rows(connection, wanted), 1):
+            breaches += _seen(judge, row, since_ms)
             if done % PORTION == 0:
                 progress(min(done, total), total)
         return CheckReport(total, judge.started, [*breaches, *judge.end(until_ms)], judge.unjudged)
 
 
-def _told(connection: Connection, wanted: Select[Any]) -> Iterator[Told]:
+def _rows(connection: Connection, wanted: Select[Any]) -> Iterator[Any]:
     # One walk in order: each page by itself would look for its place again, from the beginning of the period on.
-    rows = connection.execute(wanted.order_by(*_ORDER).execution_options(yield_per=PORTION))
-    yield from map(_of, rows)
+    yield from connection.execute(wanted.order_by(*_ORDER).execution_options(yield_per=PORTION))
+
+
+def _seen(judge: Judge, row: Any, since_ms: int) -> list[Breach]:
+    try:
+        return list(judge.see(_of(row)))
+    except (KeyError, *UNREADABLE):
+        is_before = isinstance(row.at_ms, int) and row.at_ms < since_ms
+        unread = Breach(Promise.READ, row.seq, "it, or the configuration that it names, cannot be read")
+        return [] if is_before else [unread]
 
 
 def _of(row: Any) -> Told:
@@ -81,5 +92,13 @@ def _of(row: Any) -> Told:
 def _rules(connection: Connection) -> RulesOf:
     """From the configurations that the ledger has by their hashes."""
     rows = connection.execute(select(CONFIGURATIONS.c.hash, CONFIGURATIONS.c.content))
-    known = {policy[:_SHOWN]: Rules(json.loads(content)) for policy, content in rows}
+    known = {policy[:_SHOWN]: rules for policy, content in rows if (rules := _rules_in(content)) is not None}
     return lambda policy: known.get((policy or "")[:_SHOWN])
+
+
+def _rules_in(content: str) -> Rules | None:
+    """None for what is no configuration: `audit verify` names it."""
+    try:
+        return Rules(json.loads(content))
+    except (KeyError, *UNREADABLE):
+        return None

@@ -5,7 +5,6 @@ import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files as package_files
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
@@ -22,6 +21,7 @@ from ..transparency.bundled_webhooks import keys_file, webhook_files
 from ..transparency.bundles import record_name
 from ..transparency.checkpoints import LogKeys, read_checkpoint
 from ..transparency.tree import Tree
+from .archives import own_script
 from .beside_webhooks import webhook_of
 from .log_store import LogStore, SignedCheckpoint
 from .reading import for_proofs, prove
@@ -70,9 +70,13 @@ class Question:
         return (RECORDS.c.at_ms >= self.since_ms) & (RECORDS.c.at_ms < self.until_ms)
 
 
-def answering(database: Database, question: Question) -> list[int]:
-    """The numbers of the records that answer. Raises LedgerUnavailable, NoEvidence."""
-    wanted = select(RECORDS.c.seq).where(question.condition).order_by(RECORDS.c.seq).limit(RECORDS_MAX + 1)
+def answering(database: Database, question: Question, before: int | None = None) -> list[int]:
+    """The numbers of the records that answer. Raises LedgerUnavailable, NoEvidence.
+
+    `before`: only those that stand before this record or are older than it.
+    """
+    condition = question.condition if before is None else question.condition & _older(before)
+    wanted = select(RECORDS.c.seq).where(condition).order_by(RECORDS.c.seq).limit(RECORDS_MAX + 1)
     with database.reading() as connection:
         seqs = [int(seq) for seq in connection.execute(wanted).scalars()]
     if not seqs:
@@ -80,6 +84,11 @@ def answering(database: Database, question: Question) -> list[int]:
     if len(seqs) > RECORDS_MAX:
         raise NoEvidence(f"more than {RECORDS_MAX} records answer; ask for a shorter time")
     return seqs
+
+
+def _older(seq: int) -> ColumnElement[bool]:
+    its_time = select(RECORDS.c.at_ms).where(RECORDS.c.seq == seq).scalar_subquery()
+    return (RECORDS.c.seq < seq) | (RECORDS.c.at_ms < its_time)
 
 
 def stated(database: Database, token: str) -> int | None:
@@ -95,7 +104,8 @@ class Gathering:
     """What a bundle is made with. `unseal` opens what identifies somebody, None discloses nothing.
 
     `also`: further files by name, such as the keys of receipts. `now_ms`: Unix milliseconds. `kept`: the note of an
-    older checkpoint, which who asks has kept; "" for none.
+    older checkpoint, which who asks has kept; "" for none. `webhooks`: whether the carrier's are packed, too, with the
+    whole number and the message in them; not without `unseal`.
     """
 
     keys: LogKeys
@@ -103,6 +113,7 @@ class Gathering:
     also: Mapping[str, bytes]
     now_ms: int = 0
     kept: str = ""
+    webhooks: bool = False
 
 
 def gather(
@@ -133,7 +144,7 @@ def gather(
         **gathering.also,
         "timeline.txt": timeline_text(leaves).encode(),
         "timeline.html": timeline_html(leaves).encode(),
-        bundles.SCRIPT: package_files(__package__).joinpath("verify.sh").read_bytes(),
+        bundles.SCRIPT: own_script(),
     }
     return {**made, bundles.SUMS: bundles.sums_of(made)}
 
@@ -180,8 +191,8 @@ def _disclosed(connection: Connection, seq: int, name: str, unseal: Callable[[st
 
 
 def _webhooks(connection: Connection, seqs: Sequence[int], gathering: Gathering) -> dict[str, bytes]:
-    """What the carrier signed, of the records that it caused; nothing of others is disclosed without `unseal`."""
-    if gathering.unseal is None:
+    """What the carrier signed, of the records that it caused."""
+    if gathering.unseal is None or not gathering.webhooks:
         return {}
     made: dict[str, bytes] = {}
     keys: set[bytes] = set()

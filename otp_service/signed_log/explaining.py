@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, false, func, select, tuple_
 
 from ..domain.audit import POLICY_DIGITS
 from ..domain.canonical_json import canonical
@@ -19,7 +19,7 @@ from ..domain.policy import MAX_LIFETIME_MS, Policy
 from ..ledger.database import Database
 from ..ledger.tables import CONFIGURATIONS, RECORDS
 from ..transparency.tree import leaf_hash
-from .reading import find_record
+from .reading import UNREADABLE, find_record
 
 _SHOWN = len("sha256:") + POLICY_DIGITS
 _ORDER = (RECORDS.c.at_ms, RECORDS.c.counter, RECORDS.c.shard)
@@ -83,8 +83,19 @@ def recompute(database: Database, since_ms: int, until_ms: int | None, refusal_o
             history.restarts = [row.at_ms for row in restarts]
             for row in sorted([*rows, *restarts], key=lambda one: (one.at_ms, one.counter, one.shard)):
                 judged = row.at_ms >= since_ms and (until_ms is None or row.at_ms < until_ms)
-                _recompute(_happened(row), history, policies, refusal_of, found if judged else Recomputed())
+                _read_and_recompute(row, history, policies, refusal_of, found if judged else Recomputed())
     return found
+
+
+def _read_and_recompute(
+    row: Any, history: History, policies: "_Policies", refusal_of: RefusalOf, found: Recomputed
+) -> None:
+    try:
+        _recompute(_happened(row), history, policies, refusal_of, found)
+    except (KeyError, *UNREADABLE):
+        unread = row.seq, "it, or what it rests on, cannot be read"
+        # A restart of the store is in the history of each number.
+        found.differ += [unread] if unread not in found.differ else []
 
 
 def _recompute(
@@ -105,19 +116,30 @@ def _recompute(
 
 def _explained(connection: Connection, seq: int, refusal_of: RefusalOf) -> Explained:
     row = connection.execute(select(RECORDS).where(RECORDS.c.seq == seq)).one()
-    leaf, event = json.loads(row.leaf), _happened(row)
-    if event.type not in DECISIONS:
-        raise NotExplained(f"record {seq} ({event.type}) is no decision by the service's rules")
-    policies = _Policies(connection)
     try:
-        explanation = explain(event, _before(connection, row), policies.of, refusal_of)
+        return _recomputed(connection, row, refusal_of)
     except KeyError as error:
         raise NotExplained(f"record {seq}: {error.args[0]} is not on record") from error
+    except UNREADABLE as error:
+        raise NotExplained(f"record {seq}, or what it rests on, cannot be read") from error
+
+
+def _recomputed(connection: Connection, row: Any, refusal_of: RefusalOf) -> Explained:
+    leaf, event = json.loads(row.leaf), _happened(row)
+    if event.type not in DECISIONS:
+        raise NotExplained(f"record {row.seq} ({event.type}) is no decision by the service's rules")
+    was_erased = row.number_hash is None and leaf["person"] is not None
+    if was_erased and row.verification is None:
+        raise NotExplained(f"record {row.seq}: the number was erased, and the record names no verification")
+    policies = _Policies(connection)
+    explanation = explain(event, _before(connection, row), policies.of, refusal_of)
     assert explanation is not None
-    steps = (_as_hashed(row), *policies.steps(event.policy), *_person(row), *explanation.steps)
-    return Explained(
-        seq, leaf["at"], event.type, event.policy, Explanation(explanation.recorded, explanation.recomputed, steps)
-    )
+    as_signed = (_as_hashed(row), *policies.steps(event.policy))
+    if was_erased and not explanation.agrees and all(step.holds for step in as_signed):
+        raise NotExplained(f"record {row.seq} rests on what counted against the number, and that was erased")
+    steps = (*as_signed, *_person(row), *explanation.steps)
+    told = Explanation(explanation.recorded, explanation.recomputed, steps)
+    return Explained(row.seq, leaf["at"], event.type, event.policy, told)
 
 
 def _happened(row: Any) -> Happened:
@@ -139,8 +161,10 @@ def _before(connection: Connection, row: Any) -> list[Happened]:
     """What happened to the number before; of who was erased, to the verification alone. And restarts of the store."""
     if row.number_hash is not None:
         whose: ColumnElement[bool] = RECORDS.c.number_hash == row.number_hash
-    else:
+    elif row.verification is not None:
         whose = RECORDS.c.verification == row.verification
+    else:
+        whose = false()
     earlier = tuple_(*_ORDER) < (row.at_ms, row.counter, row.shard)
     since = RECORDS.c.at_ms >= row.at_ms - _BEFORE_MS
     wishes = RECORDS.c.type.in_(_WISHES) & (RECORDS.c.at_ms < row.at_ms - _BEFORE_MS)

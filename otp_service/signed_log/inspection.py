@@ -24,6 +24,7 @@ from ..transparency.tree import HASH_BYTES, TILE_WIDTH, Tree, leaf_hash
 from .log_store import LogStore
 from .personal import Beside, Opening, PersonalParts, Webhook
 from .stored_tiles import StoredTiles
+from .told import erased_at_most
 
 PORTION = 2_000
 Progress = Callable[[int, int], object]
@@ -82,7 +83,8 @@ def verify_ledger(
             finding = finding or _in_range(rows, tiles, checkpoints, asked, progress)
         finding = rows.sooner(finding) or _tiles_fault(Tree(tiles), checkpoints)
         finding = finding or _judge_older(older, checkpoints, records, Tree(tiles))
-        finding = finding or _edited_configuration(connection)
+        finding = finding or _unsigned(records, checkpoints)
+        finding = finding or _too_many_erased(connection, persons.erased) or _edited_configuration(connection)
         return Report(records, signed, len(notes), persons.erased, persons.unopened, finding, asked)
 
 
@@ -137,7 +139,7 @@ def _tiles_fault(tree: Tree, own: Sequence[Checkpoint]) -> Finding | None:
 
 
 def _judge_older(older: Sequence[Checkpoint], own: Sequence[Checkpoint], records: int, tree: Tree) -> Finding | None:
-    found = (judge_older(one, own, records, tree.root) for one in older)
+    found = (judge_older(one, own, records, tree) for one in older)
     return next((one for one in found if one is not None), None)
 
 
@@ -257,6 +259,22 @@ def _at(at_ms: int) -> str:
 def _raw(leaf: bytes | str) -> bytes:
     # A column of SQLite takes what it is given, whoever gives it.
     return leaf.encode() if isinstance(leaf, str) else leaf
+
+
+def _unsigned(records: int, checkpoints: Sequence[Checkpoint]) -> Finding | None:
+    """Without a checkpoint nothing was compared with anything: the tables may have been emptied."""
+    if checkpoints or not records:
+        return None
+    return Finding(Tampering.UNSIGNED, None, f"{records} records are here, and no checkpoint that counts is of them")
+
+
+def _too_many_erased(connection: Connection, erased: int) -> Finding | None:
+    """The table of erasures is not signed, and its rows name nobody: what counts is the number in signed events."""
+    told = erased_at_most(connection) if erased else None
+    if told is None or erased <= told:
+        return None
+    sentence = f"what identifies the person is missing from {erased} records, and erasures from {told} are on record"
+    return Finding(Tampering.EDITED, None, sentence)
 
 
 def _edited_configuration(connection: Connection) -> Finding | None:

@@ -3,11 +3,12 @@
 import logging
 from pathlib import Path
 
-from ..files import write_private
+from ..files import private_directory, write_private
 from ..transparency.checkpoints import Checkpoint, read_checkpoint
 from ..transparency.notes import NoteError
 
 FILE = "checkpoint"
+ASIDE = "ended-logs"
 
 _log = logging.getLogger("otp.signed_log")
 
@@ -38,6 +39,16 @@ class KeptCheckpoint:
                 reason = f"{self.path}: {error.strerror}; set OTP_DATA_DIR to a directory that can be written"
                 _log.warning("the newest checkpoint cannot be kept", extra={"reason": reason})
             self._told = True
+
+    def put_aside(self, kept: Checkpoint) -> None:
+        """Move it, which is of a log that ended, to what is kept of such logs. Raises OSError."""
+        if self.path is None:
+            return
+        private_directory(self.path.parent / ASIDE)
+        moved = self.path.parent / ASIDE / f"{FILE}-{kept.size}-{kept.root.hex()[:16]}"
+        self.path.replace(moved)
+        reason = f"the log {kept.origin} has ended; see {moved}"
+        _log.warning("the checkpoint of another log is put aside", extra={"reason": reason})
 
 
 def kept_fault(kept: Checkpoint | None, origin: str | None, signed: int) -> str | None:

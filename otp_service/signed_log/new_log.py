@@ -14,12 +14,13 @@ from ..clock import rfc3339
 from ..domain.errors import ServiceError
 from ..files import private_directory, write_private
 from ..ledger.database import Database
-from .kept_checkpoint import KeptCheckpoint, kept_fault
+from .kept_checkpoint import ASIDE, KeptCheckpoint, kept_fault
 from .log_store import LogStore
 from .signing import Signers
 from .tables import CHECKPOINTS, LOG, OUTLETS, TILES, TIMESTAMPS, WITNESSES
+from .timestamps import all_timestamps
+from .told import ended_logs
 
-ASIDE = "ended-logs"
 _OF_THE_LOG = (TILES, CHECKPOINTS, WITNESSES, TIMESTAMPS, OUTLETS)
 
 
@@ -51,9 +52,15 @@ def begin_new_log(database: Database, signers: Signers, kept_path: Path | None, 
         known = kept.read()
         if known is None or kept_path is None or kept_fault(known, old, newest.size if newest else 0) is None:
             raise LogIsGood("the log was not rolled back as far as the data directory knows: it goes on as it is")
+        if known.origin != old and known.origin in ended_logs(connection):
+            raise LogIsGood(
+                f"the data directory keeps a checkpoint of {known.origin}, which has ended: the log goes on as it is, "
+                "and a worker here puts that checkpoint aside by itself"
+            )
         at = rfc3339(now_ms, "seconds").replace(":", "").replace("-", "").lower()
         aside = kept_path.parent / ASIDE / at
-        _put_aside(aside, {**_what_was_signed(log), "checkpoint": kept_path.read_bytes()})
+        was_signed = {**_what_was_signed(log), **_timestamps(connection)}
+        _put_aside(aside, {**was_signed, "checkpoint": kept_path.read_bytes()})
         new = f"{origin}/{at}"
         key = str(signers(new)[0].key)
         _begin(connection, new, key)
@@ -64,10 +71,23 @@ def begin_new_log(database: Database, signers: Signers, kept_path: Path | None, 
 
 def _what_was_signed(log: LogStore) -> Mapping[str, bytes]:
     """What somebody needs to judge old evidence by."""
-    newest, key = log.newest(), log.first_key()
+    newest, cosigned, key = log.newest(), log.newest_cosigned(), log.first_key()
     named = {f"rotation-{number:03}": note for number, note in enumerate(log.rotations(), 1)}
-    more = {"restored-checkpoint": newest.note if newest else None, "log.vkey": f"{key}\n" if key else None}
+    more = {
+        "restored-checkpoint": log.published(newest) if newest else None,
+        "cosigned-checkpoint": log.published(cosigned) if cosigned else None,
+        "log.vkey": f"{key}\n" if key else None,
+    }
     return {name: text.encode() for name, text in {**named, **more}.items() if text is not None}
+
+
+def _timestamps(connection: Connection) -> Mapping[str, bytes]:
+    """What others stamped, and their answers: each is of the bytes of a checkpoint."""
+    files: dict[str, bytes] = {}
+    for one in all_timestamps(connection):
+        name = f"timestamp-{one.size:012}"
+        files |= {f"{name}.checkpoint": one.note.encode(), f"{name}.tsr": one.response}
+    return files
 
 
 def _put_aside(directory: Path, files: Mapping[str, bytes]) -> None:

@@ -11,6 +11,7 @@ from .own_keys import own_keys
 from .personal import Opening
 from .reading import LogReader
 from .signing import Signers
+from .told import ended_logs
 
 
 class OwnLog:
@@ -26,6 +27,11 @@ class OwnLog:
         """The log's name."""
         with self.database.reading() as connection:
             return LogStore(connection).origin() or self._origin
+
+    def has_ended(self, origin: str) -> bool:
+        """Whether it is on record that the log with this name has ended."""
+        with self.database.reading() as connection:
+            return origin in ended_logs(connection)
 
     def checkpoint(self) -> str | None:
         """The newest checkpoint; None while there is none."""

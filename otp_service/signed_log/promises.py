@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ..domain.explaining.courses import subject_of
 from ..domain.explaining.record import CLOCK_MS
 from ..domain.policy import MAX_LIFETIME_MS
 from .number_budgets import NumberBudgets
@@ -26,6 +27,7 @@ class Promise(StrEnum):
     ONCE = "none approved twice"
     BUDGET = "no guess over budget"
     ENDED = "every accepted start ended"
+    READ = "every record can be read"
     RULES = "every decision by the rules"
 
 
@@ -133,8 +135,9 @@ class Judge:
 
     def _begin(self, told: Told, verification: str) -> None:
         rules = self._rules_of(told.policy)
-        budget = told.detail.get("max_checks") or (rules.max_checks(told.app) if rules else None)
-        self._courses[verification] = _Course(told.seq, told.at_ms, budget, "sub" in told.detail)
+        own = told.detail.get("max_checks")
+        budget = own if isinstance(own, int) and own else (rules.max_checks(told.app) if rules else None)
+        self._courses[verification] = _Course(told.seq, told.at_ms, budget, bool(subject_of(told.detail)))
         self.started += told.at_ms >= self._since_ms
 
     def _follow(self, told: Told, course: _Course) -> Iterator[Breach]:

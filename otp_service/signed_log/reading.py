@@ -19,6 +19,9 @@ from .stored_tiles import StoredTiles
 WITNESSES_MAX = 16
 """So many cosignatures every reader of signed notes accepts."""
 
+UNREADABLE = (ValueError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError)
+"""What a record or a configuration may raise that somebody edited, beside KeyError."""
+
 _NUMBER = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 _POSITION = re.compile("([0-9a-f]{2,4})-([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 

@@ -15,6 +15,7 @@ from .kept_checkpoint import KeptCheckpoint, kept_fault
 from .ledger_rows import leaves_in
 from .log_store import LogStore, SignedCheckpoint
 from .stored_tiles import StoredTiles
+from .told import ended_logs
 
 AT_ONCE = 1_000
 """So many new records are signed without waiting, and at most so many in one transaction (times 20)."""
@@ -78,17 +79,30 @@ class LogSigner:
             newest = log.newest()
             signed_size = newest.size if newest else 0
             _require_same(Tree(tiles), newest)
-            self._require_no_older(origin, signed_size)
+            self._require_no_older(connection, origin, signed_size)
             size = min(size_in(connection), signed_size + MOST)
             if size < signed_size:
                 raise LogDamaged(f"{signed_size} records were signed, and the ledger has {size}: it was cut")
             tiles.extend(signed_size, (leaf_hash(leaf) for leaf in leaves_in(connection, signed_size + 1, size)))
             return self._sign(log, Checkpoint(origin, size, Tree(tiles).root(size)), newest)
 
-    def _require_no_older(self, origin: str, signed_size: int) -> None:
-        fault = kept_fault(self._kept.read(), origin, signed_size)
+    def _require_no_older(self, connection: Connection, origin: str, signed_size: int) -> None:
+        kept = self._kept.read()
+        if kept is not None and kept.origin != origin and kept.origin in ended_logs(connection):
+            # Another machine began a new log, and told so in the ledger.
+            self._put_aside(kept)
+            return
+        fault = kept_fault(kept, origin, signed_size)
         if fault is not None:
             raise LogDamaged(f"{fault}; see the guide on keeping the audit record")
+
+    def _put_aside(self, kept: Checkpoint) -> None:
+        try:
+            self._kept.put_aside(kept)
+        except OSError as error:
+            raise LogDamaged(
+                f"the checkpoint of {kept.origin}, which has ended, cannot be put aside: {error}"
+            ) from error
 
     def _named(self, log: LogStore) -> str:
         origin = log.origin(locked=True)

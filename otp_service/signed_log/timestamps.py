@@ -46,8 +46,11 @@ class ToTimestamping:
         with tempfile.TemporaryDirectory() as directory:
             response = self._stamped(newest.note.encode(), Path(directory))
         values = {"checkpoint": newest.id, "response": response, "at_ms": self.now_ms()}
+        same = select(TIMESTAMPS.c.checkpoint).where(TIMESTAMPS.c.checkpoint == newest.id)
         with self.database.writing() as connection:
-            connection.execute(insert(TIMESTAMPS).values(**values))
+            # A worker that was slower than its lease may find that another one has brought it: the first answer stays.
+            if connection.execute(same).first() is None:
+                connection.execute(insert(TIMESTAMPS).values(**values))
 
     def _stamped(self, note: bytes, directory: Path) -> bytes:
         data, query, response = directory / "note", directory / "query", directory / "response"
@@ -67,15 +70,23 @@ class ToTimestamping:
         return bytes(answer.body)
 
 
+_STAMPED = select(CHECKPOINTS.c.size, CHECKPOINTS.c.note, TIMESTAMPS.c.response).join_from(
+    TIMESTAMPS, CHECKPOINTS, TIMESTAMPS.c.checkpoint == CHECKPOINTS.c.id
+)
+
+
+def all_timestamps(connection: Connection) -> list[Timestamp]:
+    """All that there are, oldest first."""
+    rows = connection.execute(_STAMPED.order_by(CHECKPOINTS.c.id))
+    return [Timestamp(size, note, bytes(response)) for size, note, response in rows]
+
+
 def timestamp_for(connection: Connection, last_seq: int, most: int) -> Timestamp | None:
     """Of the timestamps of checkpoints with at most `most` records the first that has record `last_seq`, else the last.
 
     The first is the one that says most: since then the record cannot have been made.
     """
-    wanted = select(CHECKPOINTS.c.size, CHECKPOINTS.c.note, TIMESTAMPS.c.response).join_from(
-        TIMESTAMPS, CHECKPOINTS, TIMESTAMPS.c.checkpoint == CHECKPOINTS.c.id
-    )
-    known = wanted.where(CHECKPOINTS.c.size > 0, CHECKPOINTS.c.size <= most)
+    known = _STAMPED.where(CHECKPOINTS.c.size > 0, CHECKPOINTS.c.size <= most)
     first = known.where(CHECKPOINTS.c.size >= last_seq).order_by(CHECKPOINTS.c.id).limit(1)
     latest = known.order_by(CHECKPOINTS.c.id.desc()).limit(1)
     row = connection.execute(first).first() or connection.execute(latest).first()

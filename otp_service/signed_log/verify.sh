@@ -4,16 +4,19 @@
 #   sh verify.sh              tells which key the bundle brings: compare it, or the bundle proves nothing
 #   --carrier-key KEY         KEY: the carrier's public key as its portal shows it; may be repeated. Without it the
 #                             script tells which key signed the carrier's webhooks: compare it
+#   --witness VKEY            VKEY: a witness's key; its cosignature is demanded; may be repeated
 #   --checkpoint FILE         FILE: a checkpoint that you kept; the bundle has to say that the log continues it
 #   --tsa-ca FILE             FILE: certificates (PEM) of those whose timestamps count; verifies the bundle's timestamp
 #   --unstated                good (exit status 0) although the log does not say what was asked
 #   --open                    good although the end of a verification is missing
+#   --bundle DIR              DIR: the evidence, if it is not where this script is
 set -u
 LC_ALL=C
 export LC_ALL
 from=$PWD
-cd "$(dirname "$0")" || exit 2
+bundle=$(dirname "$0") || exit 2
 key=
+witnesses=
 tsa_ca=
 kept=
 unstated=
@@ -23,22 +26,27 @@ while [ $# -gt 0 ]; do
   case $1 in
     --key) key=${2:?--key needs a verifier key}; shift 2 ;;
     --carrier-key) carrier_keys="$carrier_keys ${2:?--carrier-key needs a key}"; shift 2 ;;
+    --witness) witnesses="$witnesses ${2:?--witness needs a verifier key}"; shift 2 ;;
+    --bundle) bundle=${2:?--bundle needs a directory}; shift 2 ;;
     --checkpoint) kept=${2:?--checkpoint needs a file}; shift 2 ;;
     --tsa-ca) tsa_ca=${2:?--tsa-ca needs a file}; shift 2 ;;
     --unstated) unstated=1; shift ;;
     --open) open=1; shift ;;
-    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--checkpoint FILE] [--tsa-ca FILE] [--unstated] [--open]' >&2; exit 2 ;;
+    *) echo 'usage: sh verify.sh [--key VKEY] [--carrier-key KEY] [--witness VKEY] [--checkpoint FILE] [--tsa-ca FILE]' \
+         '[--unstated] [--open] [--bundle DIR]' >&2; exit 2 ;;
   esac
 done
+case $bundle in /*) ;; *) bundle=./$bundle ;; esac
+cd "$bundle" || exit 2
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 refuse() { printf 'REFUSED: %s\n' "$1" >&2; exit 1; }
 digest() { sha256sum | cut -c1-64; }
-# Whether it is base64 in the one spelling that its bytes have. Nothing here ends in two equals signs.
+# Whether it is base64 in the one spelling that its bytes have.
 is_base64() {
   case $1 in
-    '' | *[!A-Za-z0-9+/=]* | *=?*) return 1 ;;
-    *[AEIMQUYcgkosw048]= | *[!=]) return 0 ;;
+    '' | *[!A-Za-z0-9+/=]* | *=[!=]* | *===) return 1 ;;
+    *[AQgw]== | *[AEIMQUYcgkosw048]= | *[!=]) return 0 ;;
   esac
   return 1
 }
@@ -46,7 +54,13 @@ is_base64() {
 decode() { is_base64 "$1" && printf '%s' "$1" | base64 -d > "$2" 2> /dev/null; }
 bytes() { wc -c < "$1" | tr -d ' '; }
 # same FILE FILE: whether both have the same bytes. There is no cmp in the coreutils.
-same() { [ "$(sha256sum < "$1")" = "$(sha256sum < "$2")" ]; }
+same() {
+  one=$(sha256sum < "$1") && other=$(sha256sum < "$2") && [ -n "$one" ] && [ "$one" = "$other" ]
+}
+# A program that fails answers nothing, and nothing is equal to nothing: so each one shows first that it works.
+[ "$(printf abc | digest)" = ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad ] &&
+  [ "$(printf YWI= | base64 -d | xxd -p)" = 6162 ] && [ "$(printf 6162 | xxd -r -p)" = ab ] &&
+  [ "$(printf 'a b\n' | awk '{ print $2 }')" = b ] || { echo 'sha256sum, base64, xxd or awk does not work here' >&2; exit 2; }
 
 # ---- 1. The files are those that were packed ------------------------------------------------------------------------
 
@@ -54,22 +68,29 @@ set --
 for file in * records/* rotations/* webhooks/*; do
   if [ -f "$file" ] && [ "$file" != SHA256SUMS ]; then set -- "$@" "$file"; fi
 done
-sha256sum "$@" > "$work/sums"
+sha256sum "$@" > "$work/sums" || refuse 'the files cannot be read'
 same "$work/sums" SHA256SUMS || refuse 'the files are not those of SHA256SUMS'
 
 # ---- 2. Keys and signatures: C2SP signed-note, Ed25519 --------------------------------------------------------------
 
-# NAME+ID+KEY, where KEY itself may hold a plus sign.
-use_key() {
-  name=${1%%+*}
+# read_key VKEY KIND DER: NAME+ID+KEY, where KEY itself may hold a plus sign. Sets `key_name` and `key_id`.
+read_key() {
+  key_name=${1%%+*}
   rest=${1#*+}
-  id=${rest%%+*}
+  key_id=${rest%%+*}
   decode "${rest#*+}" "$work/key" || refuse "no verifier key: $1"
-  if [ "$(bytes "$work/key")" != 33 ] || [ "$(head -c 1 "$work/key" | xxd -p)" != 01 ]; then
-    refuse "no Ed25519 verifier key: $1"
+  if [ "$(bytes "$work/key")" != 33 ] || [ "$(head -c 1 "$work/key" | xxd -p)" != "$2" ]; then
+    refuse "no Ed25519 verifier key of this kind: $1"
   fi
-  [ "$({ printf '%s\n' "$name"; cat "$work/key"; } | digest | cut -c1-8)" = "$id" ] || refuse "no verifier key: $1"
-  { printf 302a300506032b6570032100 | xxd -r -p; tail -c 32 "$work/key"; } > "$work/key.der"
+  [ "$({ printf '%s\n' "$key_name"; cat "$work/key"; } | digest | cut -c1-8)" = "$key_id" ] || refuse "no verifier key: $1"
+  { printf 302a300506032b6570032100 | xxd -r -p; tail -c 32 "$work/key"; } > "$3"
+}
+
+# use_key VKEY: a log's key.
+use_key() {
+  read_key "$1" 01 "$work/key.der"
+  name=$key_name
+  id=$key_id
 }
 
 # Everything before the last empty line is the text, every line behind it a signature.
@@ -80,15 +101,30 @@ split_note() {
     { line[NR] = $0 }
     $0 == "" { last = NR }
     END { for (i = 1; i <= NR; i++) if (i < last) print line[i] > text; else if (i > last) print line[i] > lines }
-  ' "$1"
+  ' "$1" || refuse "$1 cannot be read"
+}
+
+# candidates_of NAME ID: the signatures of that name and key in the note that was split, a line each.
+candidates_of() {
+  awk -v name="$1" '$1 == "—" && $2 == name { print $3 }' "$work/lines" > "$work/named" || refuse 'a note cannot be read'
+  : > "$work/candidates"
+  while read -r candidate; do
+    decode "$candidate" "$work/line" || continue
+    if [ "$(head -c 4 "$work/line" | xxd -p)" = "$2" ]; then printf '%s\n' "$candidate" >> "$work/candidates"; fi
+  done < "$work/named"
+}
+
+# size_of NAME: sets `size` to that of the note that was split.
+size_of() {
+  size=$(awk 'NR == 2' "$work/text")
+  case $size in '' | 0?* | *[!0-9]*) refuse "$1 has no size" ;; esac
 }
 
 # Whether the key that is in use signed the note that was split.
 is_signed() {
-  awk -v name="$name" '$1 == "—" && $2 == name { print $3 }' "$work/lines" > "$work/candidates"
+  candidates_of "$name" "$id"
   while read -r candidate; do
     decode "$candidate" "$work/line" || continue
-    [ "$(head -c 4 "$work/line" | xxd -p)" = "$id" ] || continue
     tail -c +5 "$work/line" > "$work/signature"
     openssl pkeyutl -verify -pubin -inkey "$work/key.der" -keyform DER -rawin -in "$work/text" \
       -sigfile "$work/signature" > /dev/null 2>&1 && return 0
@@ -106,14 +142,21 @@ use_key "$told"
 trusted=${key:-$told}
 use_key "$trusted"
 followed=
+since=0 # the size from which on the key signs
 for file in rotations/*; do
   [ -f "$file" ] || continue
   split_note "$file"
+  size_of "$file"
+  next=$(awk '/^next-key / { print $2 }' "$work/text")
   if ! is_signed; then
     if [ -n "$followed" ]; then refuse "$file was not signed by the key before it"; fi
+    if [ "$next" = "$trusted" ]; then since=$size; fi
     continue # of before the key that is trusted
   fi
-  next=$(awk '/^next-key / { print $2 }' "$work/text")
+  if [ "$size" -lt "$since" ] || [ "$(head -n 1 "$work/text")" != "$name" ]; then
+    refuse "$file does not follow from the one before it"
+  fi
+  since=$size
   before=$name
   use_key "$next"
   [ "$name" = "$before" ] || refuse "$file names the key of another log"
@@ -122,7 +165,8 @@ done
 split_note checkpoint
 is_signed || refuse 'the checkpoint was not signed by this key'
 [ "$(head -n 1 "$work/text")" = "$name" ] || refuse 'the checkpoint is of another log'
-size=$(awk 'NR == 2' "$work/text")
+size_of checkpoint
+[ "$size" -ge "$since" ] || refuse 'the checkpoint was signed by a key before its time'
 decode "$(awk 'NR == 3' "$work/text")" "$work/root" || refuse 'the checkpoint has no root'
 root=$(xxd -p -c 64 "$work/root")
 same_checkpoint=$(sha256sum < checkpoint)
@@ -140,9 +184,9 @@ proved() {
   awk 'NR == 1 { if ($0 != "c2sp.org/tlog-proof@v1") exit 1 } NR == 2 { exit !/^index (0|[1-9][0-9]*)$/ }' "$2" ||
     refuse "$2 is no proof"
   index=$(awk 'NR == 2 { print $2 }' "$2")
-  awk 'found { print } $0 == "" { found = 1 }' "$2" > "$work/its_checkpoint"
-  [ "$(sha256sum < "$work/its_checkpoint")" = "$same_checkpoint" ] || refuse "$2 has another checkpoint than the bundle"
-  awk '$0 == "" { exit } NR > 2 { print }' "$2" > "$work/path"
+  awk 'found { print } $0 == "" { found = 1 }' "$2" > "$work/its_checkpoint" &&
+    [ "$(sha256sum < "$work/its_checkpoint")" = "$same_checkpoint" ] || refuse "$2 has another checkpoint than the bundle"
+  awk '$0 == "" { exit } NR > 2 { print }' "$2" > "$work/path" || refuse "$2 cannot be read"
   [ "$index" -lt "$size" ] || refuse "$2 is of another tree"
   reached=$({ printf '\000'; cat "$1"; } | digest)
   at=$index
@@ -241,6 +285,8 @@ carriers=0
 if [ -f carrier.keys ]; then brought=$(cat carrier.keys); fi
 use_carrier_keys "${carrier_keys:-$brought}"
 webhooks=0
+named_webhooks=0
+missing_webhooks=
 count=0
 disclosed=0
 : > "$work/records"
@@ -248,7 +294,7 @@ for leaf in records/*.leaf; do
   [ -f "$leaf" ] || continue
   name_of=${leaf%.leaf}
   proved "$leaf" "$name_of.tlog-proof"
-  told_of=$(members "$leaf")
+  told_of=$(members "$leaf") || refuse "$leaf cannot be read"
   set -f
   set -- $told_of
   set +f
@@ -256,10 +302,20 @@ for leaf in records/*.leaf; do
   [ "$name_of" = "records/$(printf '%09d' "$1")" ] || refuse "$leaf has the name of another record"
   printf '%s\n' "$told_of" >> "$work/records"
   if disclosed_of "$name_of" "$4"; then disclosed=$((disclosed + 1)); fi
-  if webhook_of "$name_of" "$6"; then webhooks=$((webhooks + 1)); fi
+  if webhook_of "$name_of" "$6"; then
+    webhooks=$((webhooks + 1))
+  elif [ "$6" != null ]; then
+    missing_webhooks="$missing_webhooks, $1"
+  fi
+  if [ "$6" != null ]; then named_webhooks=$((named_webhooks + 1)); fi
   count=$((count + 1))
 done
 
+for file in records/*; do
+  [ -f "$file" ] || continue
+  case $file in *.leaf | *.tlog-proof | *.person | *.salt) ;; *) refuse "$file belongs to no record" ;; esac
+  [ -f "${file%.*}.leaf" ] || refuse "$file belongs to no record"
+done
 for file in webhooks/*; do
   [ -f "$file" ] || continue
   name_of=${file#webhooks/}
@@ -271,27 +327,51 @@ done
 
 question=
 asked_at=
+asked_as=
+# is_moment TEXT: a time as records have it.
+is_moment() {
+  case $1 in
+    [0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9]Z) return 0 ;;
+  esac
+  return 1
+}
+
+# require_past from TIME to TIME: what was asked about had passed. Such times sort as they follow one another.
+require_past() {
+  if [ $# != 4 ] || [ "$3" != to ] || ! is_moment "$2" || ! is_moment "$4"; then
+    refuse 'the statement does not say about which time was asked'
+  fi
+  latest=$(printf '%s\n' "$4" "$asked_at" | sort | tail -n 1)
+  [ "$latest" = "$asked_at" ] || refuse "it was asked at $asked_at about a time until $4, which had not passed"
+}
+
 if [ -f statement.leaf ]; then
   proved statement.leaf statement.tlog-proof
   set -f
-  set -- $(members statement.leaf)
+  told_of=$(members statement.leaf) || refuse 'the statement cannot be read'
+  set -- $told_of
   set +f
   [ "$1" = $((index + 1)) ] || refuse 'the statement stands elsewhere in the log than it says'
   [ "$5" = evidence.made ] || refuse 'the statement is no record of evidence that was made'
+  asked_as=$1
   asked_at=$7
+  is_moment "$asked_at" || refuse 'the statement does not say when it was asked'
   printf '%s\n' "$8" > "$work/stated"
   number_of=$4
   shift 8
   question=$*
   case $question in '' | null | *[!\ -~]*) refuse 'the statement does not say what was asked' ;; esac
+  case $question in from\ *) require_past "$@" ;; esac
   if disclosed_of statement "$number_of"; then question="$question $(tr -cd '[:print:]' < statement.person)"; fi
 else
   : > "$work/stated"
 fi
-awk -v stated="$work/stated" '
+# The last line is `whole`, so that an awk that ends early judges nothing.
+missing=$(awk -v stated="$work/stated" -v asked="$asked_as" '
   { there[$1] = 1; if ($2 != "null" && $3 != "null") { seen[$3, $2] = 1; if ($2 > last[$3]) last[$3] = $2 } }
   END {
-    if ((getline line < stated) > 0) {
+    if (asked != "") {
+      if ((getline line < stated) <= 0) { print "the statement cannot be read"; exit }
       parts = split(line, part, ",")
       for (i = 1; i <= parts; i++) {
         two = split(part[i], bound, "-")
@@ -306,16 +386,18 @@ awk -v stated="$work/stated" '
     for (one in last)
       for (number = 1; number < last[one]; number++)
         if (!((one, number) in seen)) { print "event " number " of " one " was left out: there are later ones"; exit }
+    print "whole"
   }
-' "$work/records" > "$work/missing"
-if [ -s "$work/missing" ]; then refuse "$(cat "$work/missing")"; fi
+' "$work/records") || refuse 'awk failed: nothing shows that no record was left out'
+[ "$missing" = whole ] || refuse "${missing:-nothing shows that no record was left out}"
 
 # Every code ends by itself, and its end is an event: after 15 minutes it is on record. What was asked about a time may
 # begin or end within a verification.
 : > "$work/unended"
+: > "$work/open"
 case $question in
   '' | verification\ * | number*)
-    awk -v asked="$asked_at" '
+    judged=$(awk -v asked="$asked_at" -v to="$work/open" '
       function seconds(time,    year, month) {
         year = substr(time, 1, 4) + 0
         month = substr(time, 6, 2) + 0
@@ -329,9 +411,12 @@ case $question in
       }
       END {
         for (one in began)
-          if (!(one in ended) && (asked == "" || began[one] + 900 <= seconds(asked))) print one
+          if (!(one in ended) && (asked == "" || began[one] + 900 <= seconds(asked))) print one > to
+        print "whole"
       }
-    ' "$work/records" | sort > "$work/unended" ;;
+    ' "$work/records") || refuse 'awk failed: nothing shows that no end was left out'
+    [ "$judged" = whole ] || refuse 'nothing shows that no end was left out'
+    sort "$work/open" > "$work/unended" || refuse 'sort failed' ;;
 esac
 if [ -s "$work/unended" ] && [ -n "$question" ] && [ -z "$open" ]; then
   refuse "the end of $(head -n 1 "$work/unended") was left out, or it never came"
@@ -406,12 +491,41 @@ if [ -n "$tsa_ca" ]; then
     refuse 'the timestamp is not good'
 fi
 
+# ---- 6. Witnesses saw the same checkpoint: C2SP tlog-cosignature ------------------------------------------------------
+
+# cosigned VKEY: the witness signed this checkpoint, and every signature of its name and key is good.
+cosigned() {
+  read_key "$1" 04 "$work/witness.der"
+  candidates_of "$key_name" "$key_id"
+  [ -s "$work/candidates" ] || refuse "there is no cosignature of $key_name"
+  while read -r candidate; do
+    decode "$candidate" "$work/line" || refuse "a cosignature of $key_name is not good"
+    stamp=$(tail -c +5 "$work/line" | head -c 8 | xxd -p)
+    case $stamp in [0-7]???????????????) ;; *) refuse "a cosignature of $key_name is not good" ;; esac
+    tail -c +13 "$work/line" > "$work/signature"
+    seconds=$((0x$stamp))
+    { printf 'cosignature/v1\ntime %s\n' "$seconds"; cat "$work/text"; } > "$work/cosigned"
+    [ "$seconds" != 0 ] && openssl pkeyutl -verify -pubin -inkey "$work/witness.der" -keyform DER -rawin \
+      -in "$work/cosigned" -sigfile "$work/signature" > /dev/null 2>&1 || refuse "a cosignature of $key_name is not good"
+  done < "$work/candidates"
+  printf '%s\n' "$key_name" >> "$work/cosigned_by"
+}
+
+: > "$work/cosigned_by"
+split_note checkpoint
+for witness in $witnesses; do cosigned "$witness"; done
+awk -v known="$work/cosigned_by" -v origin="$name" '
+  BEGIN { while ((getline line < known) > 0) verified[line] = 1 }
+  $1 == "—" && $2 != origin && !($2 in verified) && !($2 in told) { told[$2] = 1; print $2 }
+' "$work/lines" > "$work/unverified" || refuse 'the checkpoint cannot be read'
+
 # ---- What was found --------------------------------------------------------------------------------------------------
 
 printf 'VERIFIED: %s records of %s, under a checkpoint of %s records\n' "$count" "$name" "$size"
 printf 'disclosed: %s; Ed25519 by %s\n' "$disclosed" "$(openssl version)"
 if [ -n "$question" ]; then
   printf 'question: %s\n' "$question"
+  printf 'asked: %s, record %s: it says nothing of later records\n' "$asked_at" "$asked_as"
 else
   echo 'The log does not say what was asked, nor which records belong here: only gaps within a verification would be seen.'
 fi
@@ -430,10 +544,16 @@ if [ -n "$tsa_ca" ]; then
 elif [ -n "$stamped" ]; then
   printf 'There is a timestamp of the first %s records: verify it with --tsa-ca FILE.\n' "$stamped"
 fi
+while read -r line; do printf 'cosigned: by %s\n' "$line"; done < "$work/cosigned_by"
+if [ -s "$work/unverified" ]; then
+  printf 'cosignatures: unverified names:%s (verify with --witness VKEY)\n' \
+    "$(while read -r line; do printf ' %s' "$line"; done < "$work/unverified" | tr -cd '[:print:]')"
+fi
 while read -r line; do printf 'The end of %s is missing.\n' "$line"; done < "$work/unended"
-if [ "$webhooks" != 0 ]; then
-  printf 'webhooks: %s, as the carrier signed them\n' "$webhooks"
-  if [ -z "$carrier_keys" ]; then
+if [ "$named_webhooks" != 0 ]; then
+  printf 'webhooks: %s of %s that the records name, as the carrier signed them\n' "$webhooks" "$named_webhooks"
+  if [ -n "$missing_webhooks" ]; then printf '  missing: of records %s\n' "${missing_webhooks#, }"; fi
+  if [ "$webhooks" != 0 ] && [ -z "$carrier_keys" ]; then
     printf "The bundle brings the carrier's key: compare it with the one that the carrier shows.\n"
     for carrier_key in $brought; do
       printf '  carrier key: %s\n  SHA-256: %s\n' "$carrier_key" "$(printf '%s' "$carrier_key" | digest)"

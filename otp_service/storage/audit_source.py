@@ -1,5 +1,6 @@
 """The audit streams as the exporter of the ledger reads them: portions, with what each stream says of itself."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from redis.exceptions import ResponseError
 
 from ..domain.audit import Event, EventType
 from ..domain.continuity import BEGIN, Portion, Reached
+from ..domain.errors import StoreUnavailable
 from .answering import answering, answers
 from .audit_entries import events_of
 from .audit_log import AuditLog
@@ -75,7 +77,9 @@ class AuditSource:
         """Drop what was kept long enough, up to what is in the ledger. Raises StoreUnavailable if no shard answers."""
         exported = {shard: one.entry for shard, one in reached.items()}
         self._audit.trim(self._kept_ms, exported)
-        self._webhooks.forget_until(exported)
+        with contextlib.suppress(StoreUnavailable):
+            # What a dead shard keeps can wait.
+            self._webhooks.forget_until(exported)
 
     def forget_webhooks(self, events: Sequence[Event]) -> None:
         """Drop the webhooks of events that are in the ledger now. Raises StoreUnavailable."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..domain.audit import Event, EventField
 from ..domain.continuity import Portion, place
-from .answering import answering, answers
+from .answering import STORE_ERRORS, answering, answers, unavailable
 from .audit_entries import entry_of
 from .schema import Keys
 from .store import Store
@@ -50,13 +50,20 @@ class WaitingWebhooks:
                 self._client.hdel(self._keys.webhooks(shard), *entries)
 
     def forget_until(self, exported: Mapping[int, str]) -> None:
-        """Drop what a process that was killed has left: all up to these entries, which are in the ledger."""
-        for shard, entry in exported.items():
-            with answering():
-                kept = self._client.hkeys(self._keys.webhooks(shard))
-                old = [one for one in kept if place(one) <= place(entry)]
-                if old:
+        """Drop what a process that was killed has left: all up to these entries, which are in the ledger.
+
+        Raises StoreUnavailable if a shard does not answer, when the others have been gone through.
+        """
+        shards = list(exported)
+        replies = self._store.gather([("HKEYS", self._keys.webhooks(shard)) for shard in shards])
+        for shard, kept in zip(shards, replies, strict=True):
+            names = [] if isinstance(kept, STORE_ERRORS) else kept
+            if old := [one for one in names if place(one) <= place(exported[shard])]:
+                with answering():
                     self._client.hdel(self._keys.webhooks(shard), *old)
+        for failed in replies:
+            if isinstance(failed, STORE_ERRORS):
+                raise unavailable(failed) from failed
 
 
 def _entries(portion: Portion) -> list[str]:

@@ -58,6 +58,12 @@ def verify_webhooks(leaves: Sequence[Mapping[str, Any]], files: Files, trusted: 
     return tuple(key for key in found if key is not None)
 
 
+def without_webhook(leaves: Sequence[Mapping[str, Any]], files: Files) -> tuple[int, ...]:
+    """The numbers of the records that name a webhook which is not in the bundle."""
+    named = (leaf for leaf in leaves if leaf.get("webhook") is not None)
+    return tuple(int(leaf["seq"]) for leaf in named if f"{WEBHOOKS}{_bare(leaf)}{SIGNED}" not in files)
+
+
 def _bare(leaf: Mapping[str, Any]) -> str:
     return str(leaf["name"]).rpartition("/")[2]
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from .bundled_ends import unended
 from .bundled_older import kept_size, stamped_size
-from .bundled_webhooks import verify_webhooks
-from .checkpoints import Checkpoint, LogKeys, read_checkpoint
+from .bundled_webhooks import verify_webhooks, without_webhook
+from .checkpoints import Checkpoint, LogKeys
+from .cosignatures import cosigned_by
 from .notes import NoteError, VerifierKey
 from .proofs import Proof
 
@@ -28,6 +29,8 @@ OF_A_NUMBER = "number"
 """The question of a statement about a number; which one is in what the statement commits to."""
 
 _QUESTION = re.compile(r"[ -~]{1,200}", re.ASCII)
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+_PERIOD = re.compile(rf"from {_MOMENT} to ({_MOMENT})", re.ASCII)
 DIGITS = 9
 
 Files = Mapping[str, bytes]
@@ -47,6 +50,9 @@ class BundleReport:
     it that was verified. `stamped`: how many records were there at the time of the timestamp, None without one.
     `continues`: how many the older checkpoint has that somebody kept and the log continues, None without one.
     `question`: what the records answer, as the log says; None if it does not say which records belong to an answer.
+    `asked`: when that was put on record, and as which record: the answer says nothing of later ones.
+    `cosigned_by`: the witnesses whose keys were given, each of which cosigned. `unverified`: the names of other
+    cosignatures, which nobody verified. `without_webhook`: the records that name a webhook which is not there.
     """
 
     records: int
@@ -55,6 +61,9 @@ class BundleReport:
     disclosed: int
     question: str | None
     cosigned_by: tuple[str, ...]
+    unverified: tuple[str, ...] = ()
+    asked: tuple[str, int] | None = None
+    without_webhook: tuple[int, ...] = ()
     unended: tuple[str, ...] = ()
     carrier_keys: tuple[bytes, ...] = ()
     stamped: int | None = None
@@ -106,10 +115,12 @@ def verify_bundle(
     trusted: VerifierKey | None = None,
     carrier_keys: Sequence[bytes] = (),
     *,
+    witnesses: Sequence[VerifierKey] = (),
     kept: Checkpoint | None = None,
     may_be_open: bool = False,
 ) -> BundleReport:
-    """Verify every file. `trusted` and `carrier_keys` are keys that were learnt elsewhere: the log's, the carrier's.
+    """Verify every file. `trusted`, `carrier_keys` and `witnesses` are keys that were learnt elsewhere: the log's, the
+    carrier's, and those of witnesses, each of whom has to have cosigned.
 
     `kept`: one that was kept, and that the bundle's checkpoint has to continue. `may_be_open`: it is good although the
     end of a verification is missing. Raises BundleRefused, NoteError.
@@ -121,6 +132,7 @@ def verify_bundle(
     keys = LogKeys(trusted or told, [files[name] for name in in_order(files) if name.startswith(ROTATIONS)])
     checkpoint = keys.verify(files[CHECKPOINT])
     records = {name.removesuffix(LEAF): raw for name, raw in files.items() if name.endswith(LEAF)}
+    _require_no_stray(records, files)
     leaves = [_leaf(name, raw, files, keys) for name, raw in sorted(records.items())]
     proved = [leaf for leaf in leaves if leaf["name"] != STATEMENT]
     statement = next((leaf for leaf in leaves if leaf["name"] == STATEMENT), None)
@@ -130,14 +142,17 @@ def verify_bundle(
     _require(is_good, f"the end of {', '.join(missing[:1])} was left out, or it never came")
     question = None if statement is None else _question(statement, files)
     disclosed = sum(_is_disclosed(leaf, files) for leaf in proved)
-    names = {line.name for line in read_checkpoint(files[CHECKPOINT])[0].signatures} - {checkpoint.origin}
+    cosigned, unverified = cosigned_by(files[CHECKPOINT], witnesses)
     return BundleReport(
         records=len(proved),
         size=checkpoint.size,
         key=trusted or told,
         disclosed=disclosed,
         question=question,
-        cosigned_by=tuple(sorted(names)),
+        cosigned_by=cosigned,
+        unverified=unverified,
+        asked=None if statement is None else (statement["at"], statement["seq"]),
+        without_webhook=without_webhook(proved, files),
         unended=tuple(missing),
         carrier_keys=verify_webhooks(proved, files, carrier_keys),
         stamped=stamped_size(files, checkpoint),
@@ -150,10 +165,29 @@ def _question(statement: Mapping[str, Any], files: Files) -> str:
     question = statement["detail"].get("question")
     said = isinstance(question, str) and _QUESTION.fullmatch(question)
     _require(bool(said), "the statement does not say what was asked")
+    _require_past(str(question), statement.get("at"))
     if not _is_disclosed(statement, files):
         return str(question)
     disclosed = "".join(one for one in _text(files[STATEMENT + PERSON]) if one.isprintable())
     return f"{question} {disclosed}"
+
+
+def _require_past(question: str, at: object) -> None:
+    """What was asked about had passed when it was asked. Times of this form sort as they follow one another."""
+    known = isinstance(at, str) and re.fullmatch(_MOMENT, at, re.ASCII) is not None
+    _require(known, "the statement does not say when it was asked")
+    period = _PERIOD.fullmatch(question)
+    told = period is not None or not question.startswith("from ")
+    _require(told, "the statement does not say about which time was asked")
+    past = period is None or period[1] <= str(at)
+    _require(past, f"it was asked at {at} about a time until {period and period[1]}, which had not passed")
+
+
+def _require_no_stray(records: Mapping[str, bytes], files: Files) -> None:
+    """What is in the directory of the records belongs to one of them."""
+    known = {name + kind for name in records for kind in (LEAF, PROOF, PERSON, SALT)}
+    stray = next((name for name in in_order(files) if name.startswith(RECORDS) and name not in known), None)
+    _require(stray is None, f"{stray} belongs to no record")
 
 
 def _leaf(name: str, raw: bytes, files: Files, keys: LogKeys) -> dict[str, Any]:

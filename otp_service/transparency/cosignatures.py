@@ -1,7 +1,9 @@
 """Cosignatures of witnesses, as C2SP tlog-cosignature has them: Ed25519 over the time and the checkpoint's text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .checkpoints import read_checkpoint
 from .notes import COSIGNATURE, SIGNATURE_BYTES, Note, NoteError, SignatureLine, Signer, VerifierKey
 
 _TIME_BYTES = 8
@@ -32,6 +34,29 @@ def cosignatures(note: Note, witnesses: list[VerifierKey]) -> list[Cosignature]:
         for line in note.signatures
         if line.is_of(key)
     ]
+
+
+def witness_key(text: str) -> VerifierKey:
+    """The key of a witness as it is written down. Raises NoteError."""
+    key = VerifierKey.parse(text)
+    if key.kind != COSIGNATURE:
+        raise NoteError("it is no key of a witness")
+    return key
+
+
+def cosigned_by(raw: str | bytes, witnesses: Sequence[VerifierKey] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of these witnesses, each of whom cosigned the checkpoint, and the other names beside its signatures.
+
+    Anybody can write a line with any name: only a key shows whose it is. Raises NoteError where a cosignature of one of
+    the witnesses is missing or not good.
+    """
+    note, checkpoint = read_checkpoint(raw)
+    for key in witnesses:
+        if not cosignatures(note, [key]):
+            raise NoteError(f"there is no cosignature of {key.name}")
+    known = {key.name for key in witnesses}
+    others = {line.name for line in note.signatures} - known - {checkpoint.origin}
+    return tuple(sorted(known)), tuple(sorted(others))
 
 
 def _verified(text: str, key: VerifierKey, line: SignatureLine) -> int:

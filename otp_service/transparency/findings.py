@@ -20,6 +20,8 @@ class Tampering(StrEnum):
     KEY_TOO_EARLY = "key_too_early"
     KEY_TOO_LATE = "key_too_late"
     UNREADABLE = "unreadable"
+    UNSIGNED = "unsigned"
+    OTHER_LOG = "other_log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +100,11 @@ def rolled_back(kept: int, now: int) -> Finding:
 def forked(size: int) -> Finding:
     """The log does not continue a checkpoint of this size that is known elsewhere."""
     return Finding(Tampering.FORKED, None, f"the first {size} records are others than those signed before")
+
+
+def other_log(kept: str, own: str) -> Finding:
+    """A checkpoint of the log `kept` is known here, and nothing on record says that this log has ended."""
+    sentence = (
+        f"a checkpoint of {kept} is kept here, this ledger has the log {own}, and no end of the other is on record"
+    )
+    return Finding(Tampering.OTHER_LOG, None, sentence)

@@ -10,7 +10,8 @@ from itertools import islice
 from .checkpoints import Checkpoint
 from .findings import Finding, Tampering, by_its_number, difference, forked, seq_of
 from .frontier import Frontier
-from .tree import TILE_WIDTH, leaf_hash
+from .tree import TILE_WIDTH, Tree, leaf_hash
+from .verifying import verify_consistency
 
 ReadTile = Callable[[int], Sequence[bytes]]
 """The stored leaf hashes of the tile with this number; fewer than 256 if it is the last one."""
@@ -109,15 +110,21 @@ def _between(unproved: Sequence[bytes], end: int, reached: _Reached) -> Finding:
     return Finding(Tampering.EDITED, first, f"{where} a record and its stored hash were edited")
 
 
-def judge_older(
-    older: Checkpoint, own: Sequence[Checkpoint], size: int, root: Callable[[int], bytes]
-) -> Finding | None:
-    """Whether the log continues a checkpoint that somebody kept elsewhere. `size`: how many records there are."""
-    newest = max((one.size for one in own), default=0)
-    if older.size > size or older.size > newest:
-        kept = f"a checkpoint of {older.size} records is known, and here are {min(size, newest)}"
-        kind = Tampering.ROLLED_BACK if newest <= size else Tampering.CUT
-        return Finding(kind, min(size, newest) + 1, f"{kept}: the log was rolled back")
-    if root(older.size) != older.root:
-        return forked(older.size)
-    return None
+def judge_older(older: Checkpoint, own: Sequence[Checkpoint], size: int, tree: Tree) -> Finding | None:
+    """Whether the log continues a checkpoint that somebody kept elsewhere. `size`: how many records there are.
+
+    By a proof: the root of so many records, as stored tiles have it, need not be that of the log that was signed.
+    """
+    newest = max(own, key=lambda one: one.size, default=None)
+    signed = newest.size if newest else 0
+    if newest is None or older.size > min(size, signed):
+        kept = f"a checkpoint of {older.size} records is known, and here are {min(size, signed)}"
+        kind = Tampering.ROLLED_BACK if signed <= size else Tampering.CUT
+        return Finding(kind, min(size, signed) + 1, f"{kept}: the log was rolled back")
+    try:
+        path = tree.consistency(older.size, newest.size)
+    except (LookupError, ValueError):
+        return Finding(Tampering.UNREADABLE, None, "stored tiles are missing or cannot be read")
+    if verify_consistency(older.size, newest.size, older.root, newest.root, path):
+        return None
+    return forked(older.size)

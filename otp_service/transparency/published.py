@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .checkpoints import Checkpoint, LogKeys, SignatureRefused
+from .cosignatures import cosigned_by
 from .findings import Finding, Tampering, forked, rolled_back
 from .notes import NoteError, VerifierKey
 from .ranges import inspect_range
@@ -36,13 +37,17 @@ class Published(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PublishedReport:
-    """What was verified: the records `first` to `last` of `size`, under `key`, and the first thing that is wrong."""
+    """What was verified: the records `first` to `last` of `size`, under `key`, and the first thing that is wrong.
+
+    `cosigned_by`: the witnesses whose keys were given, each of which cosigned.
+    """
 
     first: int
     last: int
     size: int
     key: VerifierKey
     finding: Finding | None
+    cosigned_by: tuple[str, ...] = ()
 
 
 class NothingToVerify(NoteError):
@@ -55,12 +60,15 @@ def verify_published(
     span: tuple[int, int | None],
     older: Sequence[Checkpoint] = (),
     progress: Callable[[int, int], object] = lambda _done, _total: None,
+    *,
+    witnesses: Sequence[VerifierKey] = (),
 ) -> PublishedReport:
     """Verify the records of `span` (numbers from 1, both included; None for the newest) and that the log continues the
     checkpoints `older`, which somebody kept elsewhere.
 
-    `trusted`: the log's key as it was learnt elsewhere; without it the key is what the log says. Raises NoteError where
-    there is nothing to verify or the keys do not follow from one another, and what `log` raises.
+    `trusted`: the log's key as it was learnt elsewhere; without it the key is what the log says. `witnesses`: keys of
+    those who have to have cosigned its checkpoint. Raises NoteError where there is nothing to verify, a cosignature is
+    missing or the keys do not follow from one another, and what `log` raises.
     """
     raw = log.checkpoint()
     if raw is None:
@@ -74,8 +82,16 @@ def verify_published(
     except SignatureRefused as error:
         return PublishedReport(0, 0, 0, key, Finding(Tampering(error.kind), None, str(error)))
     asked = within(span, checkpoint.size)
+    cosigned = _cosigned(raw, witnesses)
     finding = _continues(log, checkpoint, older) or _under(log, checkpoint, asked, progress)
-    return PublishedReport(*asked, checkpoint.size, key, finding)
+    return PublishedReport(*asked, checkpoint.size, key, finding, cosigned)
+
+
+def _cosigned(raw: str, witnesses: Sequence[VerifierKey]) -> tuple[str, ...]:
+    try:
+        return cosigned_by(raw, witnesses)[0]
+    except NoteError as error:
+        raise NothingToVerify(str(error)) from error
 
 
 def _under(

@@ -63,7 +63,10 @@ class AlertOnCall:
         """An app has spent so much of its daily limit. Never raises."""
         text = f"{app} has spent {percent} percent of its daily spend limit."
         if percent >= 100:
-            text = f"{app} has reached its daily spend limit, and refuses to send codes. See otp-service guard spend."
+            text = (
+                f"{app} has reached its daily spend limit, or nearly. It refuses messages that need more than is left. "
+                "See otp-service guard spend."
+            )
         self._raise(f"app_spend:{app}:{percent}", text)
 
     def guard(self, trouble: str, text: str) -> None:

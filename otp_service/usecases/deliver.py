@@ -13,7 +13,7 @@ from ..domain import message_text
 from ..domain.backoff import Backoff
 from ..domain.circuit import BreakerDecision
 from ..domain.delivery import MARGIN_MS, NotSent
-from ..domain.errors import KeyUnknown, SealBroken
+from ..domain.errors import KeyUnknown, SealBroken, StoreUnavailable
 from ..domain.guarding import Converted
 from ..domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, SendPermit
 from ..domain.policy import App, Policy, Sender
@@ -218,10 +218,18 @@ class Deliver:
         if pending.untaken is None or app.spend_limit is None:
             return self._deliveries.begin_send(job, app.name, sealed, wrong, everywhere)
         taken = self._outer.take([replace(pending.untaken, most=app.spend_limit)])
-        permit = self._deliveries.begin_send(job, app.name, sealed, wrong, everywhere, spend=taken[0])
-        if permit is None:
-            self._outer.give_back(taken)
-        return permit
+        # What may have been written, though no answer came, keeps its price.
+        is_unused = False
+        try:
+            permit = self._deliveries.begin_send(job, app.name, sealed, wrong, everywhere, spend=taken[0])
+            is_unused = permit is None
+            return permit
+        except StoreUnavailable as error:
+            is_unused = error.nothing_written
+            raise
+        finally:
+            if is_unused:
+                self._outer.give_back(taken)
 
     def _call_carrier(
         self, job: Job, sender: Sender, permit: SendPermit, request: bytes, decision: BreakerDecision, *, ends_s: float

@@ -5,6 +5,7 @@ from ..domain.phone import Phone
 from ..domain.policy import App
 from ..domain.prices import ExpectedCost, Prices
 from . import ports
+from .verify.spending import code_parts
 
 
 class SpendOfPerson:
@@ -15,9 +16,13 @@ class SpendOfPerson:
         self._prices = prices
 
     def wait_ms(self, app: App, to: Phone) -> int:
-        """Milliseconds until an app may pay for one more message of one part; 0 if it may. Raises StoreUnavailable."""
+        """Milliseconds until an app may pay for one more code in English; 0 if it may.
+
+        The price is of the most parts that its text may have, as a start takes it. Raises StoreUnavailable.
+        """
         if app.spend_limit is None:
             return 0
-        price = max(self._prices.expected(to.region, sender.channel, 1) for sender in app.route)
+        parts = code_parts(app)
+        price = max(self._prices.expected(to.region, sender.channel, parts) for sender in app.route)
         (answer,) = self._outer.look([ExpectedCost(app.name, to.region or NO_REGION, price, app.spend_limit)])
         return answer.wait_ms

@@ -1,11 +1,12 @@
 """Supporting a person: what stands against them, and taking it away. Each act is an event of the record."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ..domain import message_text, phone
-from ..domain.errors import InvalidRequest
+from ..domain.errors import InvalidRequest, StoreUnavailable
 from ..domain.factors import Subject
 from ..domain.ids import Ids, Reference
 from ..domain.optout_list import OptOut
@@ -23,19 +24,23 @@ from .verify.apps import configured_app
 MAX_REASON = 200
 """Characters of a reason."""
 
+T = TypeVar("T")
 _NUMBER_IN_TEXT = re.compile(r"(?:[0-9][ ().\-/]{0,2}){9,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands against a person in one app. `spend_wait_ms`: until the app may pay for a message; 0 if it may."""
+    """What stands against a person in one app. `spend_wait_ms`: until the app may pay for a message; 0 if it may.
+
+    Both this and `guard` are None where they are not known: that part of the store does not answer.
+    """
 
     app: str
     budgets: Sequence[Budget]
     optouts: Sequence[OptOut]
     latest: Sequence[VerificationView]
-    guard: GuardStanding
-    spend_wait_ms: int = 0
+    guard: GuardStanding | None
+    spend_wait_ms: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Support:
 
         A lock is all that refuses the person's next start because of what was done with their number: budget, ladder,
         caps, limits that count the number, a pending verification whose sends are used up (it is canceled), wrong codes
-        of its subject, and the pumping guard, which lets the next two sends pass.
+        of its subject, and the pumping guard, which lets the next two sends pass if it refuses, or did within the hour.
 
         Raises InvalidNumber, InvalidRequest for a reason that says nothing or too much, NotReady and StoreUnavailable.
         """
@@ -119,8 +124,8 @@ class Support:
             ],
             [entry for entry in optouts if entry.messaging_profile_id in profiles],
             latest,
-            self._guard.of(app, to, number_hash),
-            self._spend.wait_ms(app, to),
+            _if_known(lambda: self._guard.of(app, to, number_hash)),
+            _if_known(lambda: self._spend.wait_ms(app, to)),
         )
 
     def _refs(self, app: App, known: Remembered) -> list[Reference]:
@@ -145,8 +150,13 @@ class Support:
         return lifted
 
     def _is_refused(self, app: App, to: Phone, number_hash: str) -> bool:
-        """Whether the guard refuses the number, or did within the hour: then perhaps because of an address."""
-        seen = self._guard.of(app, to, number_hash)
+        """Whether the guard refuses the number, or did within the hour: then perhaps because of an address.
+
+        Where that is not known, it is taken to be so: the person is to pass.
+        """
+        seen = _if_known(lambda: self._guard.of(app, to, number_hash))
+        if seen is None:
+            return True
         return seen.refused_by is not None or (seen.is_judged and self._people.guard_refused(number_hash, app.name))
 
     def _end_used_up(self, app: App, known: Remembered) -> Iterator[str]:
@@ -160,6 +170,14 @@ class Support:
             subject = Subject(app.name, found, self._ids.subject(app.name, found))
             if self._factors.lift(subject, reason):
                 yield "factor.wrong_codes"
+
+
+def _if_known(ask: Callable[[], T]) -> T | None:
+    """What an app keeps apart from numbers. In a Cluster its part may not answer, while the number's does."""
+    try:
+        return ask()
+    except StoreUnavailable:
+        return None
 
 
 def _is_used_up(view: VerificationView) -> bool:

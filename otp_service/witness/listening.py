@@ -21,7 +21,7 @@ CONNECTION_S = 60.0
 """For everything on one connection: who sends a byte at a time keeps no place for ever."""
 
 AT_ONCE = 32
-"""So many connections; whoever comes then waits for none of them, and is told to come again."""
+"""So many connections; whoever comes then waits for none of them: the connection is closed without an answer."""
 
 _TEXT = "text/plain; charset=utf-8"
 

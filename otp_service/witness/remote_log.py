@@ -1,15 +1,27 @@
-"""The log as a witness reaches it, over HTTP: the API with a key, or the listener of `--metrics-port` without one."""
+"""The log as a witness reaches it, over HTTP: the API with a key, or the listener of `--metrics-port` without one.
 
+One deadline covers each exchange, and no more is read than a tile has: a log that answers slowly or without an end
+keeps no witness and no auditor busy.
+"""
+
+import json
+import time
+from dataclasses import dataclass
 from typing import Any
 
+import httpcore
 import httpx
 
+from ..connections import Deadline
 from ..domain.errors import ServiceError
-from ..transparency.notes import NOTE_MAX
+from ..receivers import network
+from ..transparency.notes import NOTE_MAX, b64
 from ..transparency.tiles import MAX_ENTRY, tile_path
 from ..transparency.tree import TILE_WIDTH
 
-TIMEOUT_S = 10.0
+TOTAL_S = 10.0
+"""For one exchange: the name, connecting, TLS, every byte written or read."""
+
 _PREFIX = "/audit/log"
 _MOST = 8 * NOTE_MAX
 _MOST_ENTRIES = TILE_WIDTH * (2 + MAX_ENTRY)
@@ -19,23 +31,39 @@ class LogUnreachable(ServiceError):
     """The log did not answer, or not as a log does. The next round may succeed."""
 
 
-class RemoteLog:
-    """Reads a log. `url` is that of the service; `api_key` has the scope `audit:all`, "" for none."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    path: str
+    status: int
+    body: bytes
 
-    def __init__(self, url: str, api_key: str, client: httpx.Client | None = None) -> None:
-        self._base = url.rstrip("/").removesuffix(_PREFIX) + _PREFIX
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._client = client or httpx.Client(timeout=TIMEOUT_S, trust_env=False)
-        self._client.headers.update(headers)
+
+class RemoteLog:
+    """Reads a log. For one thread. `url` is that of the service; `api_key` has the scope `audit:all`, "" for none."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._base = httpx.URL(url.rstrip("/").removesuffix(_PREFIX) + _PREFIX)
+        # Encodings would make more of the bytes than were counted.
+        self._headers: dict[bytes | str, bytes | str] = {"Accept-Encoding": "identity", "User-Agent": "otp-service"}
+        self._headers["Host"] = self._base.netloc
+        if self._base.userinfo:
+            named = f"{self._base.username}:{self._base.password}"
+            self._headers["Authorization"] = f"Basic {b64(named.encode())}"
+        elif api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._deadline = Deadline(0.0)
+        backend = network.Backend(network.resolve, lambda _: True, self._deadline)
+        tls = httpx.create_ssl_context(trust_env=False) if self._base.scheme == "https" else None
+        self._pool = httpcore.ConnectionPool(ssl_context=tls, max_connections=1, network_backend=backend)
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._pool.close()
 
     def checkpoint(self) -> str | None:
         """The newest checkpoint; None while nothing was signed. Raises LogUnreachable."""
-        response = self._get("/checkpoint")
-        return None if response.status_code == 404 else self._good(response).text
+        answer = self._get("/checkpoint")
+        return None if answer.status == 404 else _text(self._good(answer))
 
     def keys(self) -> tuple[str | None, list[str]]:
         """The first key, which nothing vouches for, and the last checkpoints of old keys. Raises LogUnreachable."""
@@ -54,41 +82,62 @@ class RemoteLog:
         return self._tile("entries", number, width, _MOST_ENTRIES)
 
     def _tile(self, kind: str, number: int, width: int, most: int) -> bytes:
-        response = self._get(f"/tile/{kind}/{tile_path(number, width)}", most)
-        if response.status_code == 404:
-            response = self._get(f"/tile/{kind}/{tile_path(number)}", most)
-        return self._good(response).content
+        answer = self._get(f"/tile/{kind}/{tile_path(number, width)}", most)
+        if answer.status == 404:
+            answer = self._get(f"/tile/{kind}/{tile_path(number)}", most)
+        return self._good(answer).body
 
     def hand_in(self, key: str, note: str) -> bool:
         """Give the log a cosigned checkpoint; whether it took it. Raises LogUnreachable."""
-        response = self._send("POST", "/cosignatures", {"key": key, "checkpoint": note})
-        return response.status_code == 200
+        body = json.dumps({"key": key, "checkpoint": note}).encode()
+        return self._send("POST", "/cosignatures", body, _MOST).status == 200
 
-    def _get(self, path: str, most: int = _MOST) -> httpx.Response:
+    def _get(self, path: str, most: int = _MOST) -> _Answer:
         return self._send("GET", path, None, most)
 
-    def _send(self, method: str, path: str, body: object, most: int = _MOST) -> httpx.Response:
+    def _send(self, method: str, path: str, body: bytes | None, most: int) -> _Answer:
+        self._deadline.at = time.monotonic() + TOTAL_S
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         try:
-            response = self._client.request(method, self._base + path, json=body)
-        except httpx.HTTPError as error:
+            with self._pool.stream(method, self._url(path), headers=headers, content=body) as response:
+                return _Answer(f"{_PREFIX}{path}", response.status, _body(response, most))
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
             raise LogUnreachable(f"The log does not answer: {type(error).__name__}.") from error
-        if len(response.content) > most:
-            raise LogUnreachable("The log answers with more than any tile has.")
-        return response
 
-    def _good(self, response: httpx.Response) -> httpx.Response:
-        if response.status_code != 200:
-            raise LogUnreachable(f"The log answers {response.request.url.path} with {response.status_code}.")
-        return response
+    def _url(self, path: str) -> httpcore.URL:
+        base = self._base
+        target = base.raw_path + path.encode()
+        return httpcore.URL(scheme=base.raw_scheme, host=base.raw_host, port=base.port, target=target)
 
-    def _json(self, response: httpx.Response) -> dict[str, Any]:
+    def _good(self, answer: _Answer) -> _Answer:
+        if answer.status != 200:
+            raise LogUnreachable(f"The log answers {answer.path} with {answer.status}.")
+        return answer
+
+    def _json(self, answer: _Answer) -> dict[str, Any]:
         try:
-            told = response.json()
-        except ValueError:
+            told = json.loads(answer.body)
+        except (ValueError, RecursionError):
             told = None
         if not isinstance(told, dict):
             raise LogUnreachable("The log tells its keys in another form than expected.")
         return told
+
+
+def _body(response: httpcore.Response, most: int) -> bytes:
+    body = bytearray()
+    for piece in response.iter_stream():
+        body += piece
+        if len(body) > most:
+            raise LogUnreachable("The log answers with more than any tile has.")
+    return bytes(body)
+
+
+def _text(answer: _Answer) -> str:
+    try:
+        return answer.body.decode()
+    except UnicodeDecodeError as error:
+        raise LogUnreachable("The log's checkpoint is no text.") from error
 
 
 def _are_texts(values: object) -> bool:

@@ -21,7 +21,7 @@ BUSY = "Others used the machine meanwhile, so speeds are too low and CPU times a
 MINUTES_A_DAY, RETENTION_DAYS, LEDGER_DAYS, CODE_TTL_MINUTES = 1_440, 2, 365, 10
 """`[audit] retention` is 48 hours by default; the ledger keeps everything, and is planned for a year."""
 
-RECORDS_OF_A_LOGIN, RECORD_BYTES = 5, 920
+RECORDS_OF_A_LOGIN, RECORD_BYTES = 5, 1056
 """In the ledger: started, queued, sending, sent, approved; the first two are one event in the store. Bytes of one in
 SQLite with its indexes, measured by `python -m tests.ledger`."""
 
@@ -165,7 +165,7 @@ def _costs(costs: Costs) -> list[str]:
         ),
     ]
     ledger = (
-        f"| ledger records of a login | {RECORDS_OF_A_LOGIN}, {RECORD_BYTES} bytes each | `python -m tests.ledger` |"
+        f"| ledger records of a login | {RECORDS_OF_A_LOGIN}, {RECORD_BYTES:,} bytes each | `python -m tests.ledger` |"
     )
     head = ["### What one costs", "", "| | measured | again |", "|---|---|---|"]
     return [*head, *(f"| {what} | {text} | `--rows {word}` |" for what, text, word in rows), ledger, ""]

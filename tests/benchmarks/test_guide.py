@@ -77,7 +77,7 @@ def test_what_logins_need() -> None:
     assert (found.workers, found.primaries) == (1, 1)
     assert found.logins_bytes == 864_000 * 2_500 + 6_000 * 2_000
     assert found.events_bytes == 864_000 * 2 * 4 * 200
-    assert found.ledger_bytes == 864_000 * 365 * 5 * 920
+    assert found.ledger_bytes == 864_000 * 365 * 5 * 1056
     large = need(COSTS, 600_000)
     assert (large.workers, large.primaries) == (40, 8)
 
@@ -109,7 +109,7 @@ def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
         assert text.startswith(f"# Sizing\n\n{BEGIN}\nMeasured at commit abc1234 on 2 cores;")
         assert text.endswith(f"\n\n{END}\n\nAfter.\n")
         assert "old" not in text
-        assert "| 600 | < 0.01 | 0.02 · 1 | < 0.01 · 1 | 2.17 GB | 1.38 GB | 1.5 TB |" in text
+        assert "| 600 | < 0.01 | 0.02 · 1 | < 0.01 · 1 | 2.17 GB | 1.38 GB | 1.7 TB |" in text
         assert "| start | 2 | 9 | 10 | 300 µs · 100 µs | 0.56 |" in text
         assert "| a pending verification: bytes | ≤ 1,500 | 2,000 |  |  | **no** |" in text
         assert "| check | otp-service | 100 µs | 50 µs | 150 µs |" in text

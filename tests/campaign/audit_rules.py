@@ -13,8 +13,8 @@ _ONCE_PER_DELIVERY = frozenset(
     f"delivery.{name}"
     for name in ("queued", "sending", "sent", "delivered", "failed", "unconfirmed", "suppressed", "expired")
 ) | {FAILOVER_EVENT}
-_RECORD_ONLY = frozenset({"guard"})
-"""Members of a detail that no timeline has: what the guard against pumping took, for its replay."""
+_RECORD_ONLY = frozenset({"guard", "cost", "currency"})
+"""Members of a detail that no timeline has: what the guard against pumping took, for its replay, and what was paid."""
 
 _IN_TIMELINE = ("verification.", "check.", "delivery.", "receipt.")
 """The events that a timeline has too. Only the audit log has opt-outs, keys, refused webhooks and refused starts."""

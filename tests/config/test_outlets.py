@@ -50,6 +50,11 @@ def test_outlets_are_read(tmp_path: Path) -> None:
         ('witnesses = [{url = "https://w.example.com"}]', "key"),
         ('witnesses = [{url = "https://w.example.com", key = "w"}]', "the key that `witness run` prints"),
         (f'witnesses = [{{url = "https://w.example.com", key = "{signer(1).key}"}}]', "it is the key of a log"),
+        (
+            f'witnesses = [{{url = "https://w.example.com", key = "{WITNESS}"}}, '
+            f'{{url = "https://v.example.com", key = "{witness_signer(2).key}"}}]',
+            "2 of them have the name witness.example",
+        ),
         (f'witnesses = [{{url = "ftp://w.example.com", key = "{WITNESS}"}}]', "audit.witnesses: must be https"),
     ],
 )

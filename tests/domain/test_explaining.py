@@ -99,6 +99,14 @@ AGREE: dict[str, Sequence[Event]] = {
         *(wrong(100 + n, 4 - n) for n in range(3)),
         (300, "verification.approved", {}),
     ),
+    "wrong codes of subjects whom the ledger does not name": (
+        (0, "verification.started", {**START[2], "of_subject": True}),
+        *LOGIN[1:],
+        *(wrong(100 + n, 4 - n) for n in range(3)),
+        (300, "verification.approved", {}),
+        (31_000, "verification.started", {**START[2], "of_subject": True}),
+        (62_000, "verification.resent", {**START[2], "of_subject": True}),
+    ),
     "wrong codes that are old": (*LOGIN, *(wrong(100 + n, 4 - n) for n in range(3)), (61_000, *wrong(0, 1)[1:])),
     "a refusal by the carrier": (
         *LOGIN[:3],

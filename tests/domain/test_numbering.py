@@ -203,7 +203,7 @@ def test_an_exchange_that_the_library_does_not_list_is_unknown() -> None:
             "+18812345678",
             "+18222345678",
         ),
-        *("+13704567890", "+19762345678", "+12001234567", "+12029581234", "+14169591234", "+18769581234"),
+        *("+13704567890", "+19762345678", "+12001234567", "+12029581234", "+14169591234"),
     ],
 )
 def test_what_is_assigned_to_nobody_is_no_number(number: str) -> None:
@@ -218,7 +218,6 @@ def test_what_is_assigned_to_nobody_is_no_number(number: str) -> None:
             "+19002345678",
             "+13129762345",
             "+14169762345",
-            "+18099762345",
             "+15002345678",
             "+15212345678",
             "+15882345678",
@@ -228,13 +227,29 @@ def test_what_is_assigned_to_nobody_is_no_number(number: str) -> None:
         *("+18882345678", "+449012345678", "+447640123456", "+447012345678", "+448431234567", "+445512345678"),
         *("+33810123456", "+611900123456", "+4970012345678", "+4916412345"),
         *("+870773111632", "+881612345678", "+882161234567", "+883510012345", "+878101234567890", "+979123456789"),
-        *("+80012345678", "+80812345678", "+12025551212", "+14165551212", "+18765551212", "+18005551212"),
-        *("+12029501234", "+14169501234", "+18769501234"),
+        *("+80012345678", "+80812345678", "+12025551212", "+14165551212", "+18005551212"),
+        *("+12029501234", "+14169501234"),
     ],
 )
 def test_no_code_goes_to_such_kinds_of_numbers(number: str) -> None:
     """Premium, personal, government, carriers' own, toll-free, shared cost, pagers, satellites: with every country."""
     assert decide(number, "*") == "destination_blocked"
+
+
+@pytest.mark.parametrize("exchange", ["950", "958", "959", "976"])
+def test_exchanges_of_two_countries_belong_to_people_elsewhere(exchange: str) -> None:
+    """Outside of the US and Canada the library lists the exchanges: mobile numbers of the Dominican Republic."""
+    assert decide(f"+1809{exchange}2262", "DO") == "sent"
+    assert decide(f"+1264{exchange}2262", "AI") == "destination_blocked"
+    assert decide("+18095551212", "DO") == "sent"
+    assert decide(f"+1800{exchange}2262", "*") == "destination_blocked"
+    assert decide(f"+1800{exchange}2262", "*", kinds=frozenset({Kind.TOLL_FREE})) == "sent"
+
+
+@pytest.mark.parametrize("number", ["+12029581234", "+14169591234", "+18099592262"])
+def test_who_gets_no_code_is_still_heard_and_forgotten(number: str) -> None:
+    """A number that was kept can be read for its STOP, for `explain`, for `lift` and for `audit erase`."""
+    assert phone.parse(number).e164 == number
 
 
 # ---- fictitious numbers ---------------------------------------------------------------------------------------------

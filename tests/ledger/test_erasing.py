@@ -18,6 +18,7 @@ from otp_service import bootstrap
 from otp_service.bootstrap import erasing
 from otp_service.bootstrap.erasing import erase_person, replay_erasures
 from otp_service.bootstrap.ledger import run_exporter
+from otp_service.bootstrap.signed_log import opening_of
 from otp_service.bootstrap.stores import open_stores
 from otp_service.config import Settings
 from otp_service.domain.errors import NotReady
@@ -33,6 +34,10 @@ from otp_service.ledger import reading
 from otp_service.ledger.backup import back_up
 from otp_service.ledger.database import LedgerUnavailable, open_database
 from otp_service.ledger.tables import PERSONS, WEBHOOKS
+from otp_service.signed_log.inspection import verify_ledger
+from otp_service.signed_log.own_keys import own_keys
+from otp_service.signed_log.signers import signers_of
+from otp_service.signed_log.signing import LogSigner
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callers import caused_by
 from otp_service.storage.safe_list import KnownSafeList, SafeListTable
@@ -41,9 +46,10 @@ from otp_service.usecases.guard.edit_safe_list import EditSafeList
 from tests.conftest import wait_until
 
 from ..storage.harness import CODE, SHOP, StoreHarness, keyring
-from .harness import LedgerHarness, leaf_hashes, ledger_over
+from .harness import LedgerHarness, leaf_hashes, ledger_over, read_all
 
 PERSON = "+13125558899"
+ORIGIN = "otp.example/audit"
 
 
 @pytest.fixture
@@ -152,7 +158,9 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
     with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
         assert leaf_hashes(ledger.database, 1, len(before)) == before
         assert ledger.export_all() == 0
-        assert [row.type for row in ledger.rows()].count("person.erased") == 1
+        told = [event.detail for event in ledger.events(type="person.erased")]
+        assert sorted(told, key=str) == [{"records": 0}, {"records": 16}]
+        verify(ledger, 16)
         assert not [row for row in ledger.rows() if row.number_hash == number_hash]
         assert len([row for row in ledger.rows() if row.number_hash == other]) == 10
         listed = [event.detail for event in ledger.events(type="guard.safe_listed")]
@@ -163,6 +171,16 @@ def test_nothing_is_left_of_a_person(harness: StoreHarness, settings: Settings, 
     shards = {harness.keys.shard(number_hash), harness.keys.shard(other)}
     assert sum(harness.raw.xlen(harness.keys.dead(shard)) for shard in shards) == 1
     replayed(harness, settings, tmp_path / "copy.db", number_hash)
+
+
+def verify(ledger: LedgerHarness, erased: int) -> None:
+    """The whole ledger, signed now: so many records lack their person, which is what is on record."""
+    signers = signers_of(lambda: ledger.store.ring)
+    LogSigner(ledger.database, ORIGIN, signers, ledger.store.now).sign()
+    with ledger.database.reading() as connection:
+        keys = own_keys(connection, signers, ORIGIN)
+    report = verify_ledger(ledger.database, keys, opening_of(ledger.store.ring))
+    assert (report.finding, report.erased, report.unopened) == (None, erased, 0)
 
 
 def restore(settings: Settings, copy: Path, number_hash: str) -> None:
@@ -182,6 +200,7 @@ def replayed(harness: StoreHarness, settings: Settings, copy: Path, number_hash:
     assert replay_erasures(settings, stores, keyring().ids) == 1
     assert replay_erasures(settings, stores, keyring().ids) == 0
     stores.store.close()
+    assert {"records": 11} in [one.detail for one in read_all(harness.audit, 7, type="person.erased")]
     assert found_in(settings.data_dir, number_hash.encode()) == []
     database = open_database(f"sqlite:///{settings.data_dir}/ledger.db")
     assert reading.size(database) == 22

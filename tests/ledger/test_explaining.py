@@ -36,6 +36,7 @@ messaging_profile_id = "profile-b"
 brand = "Acme"
 route = ["pool", "backup"]
 """
+STOPPED = OptOut("profile-a", True, 1, "STOP", "inbound")
 NOT_IN_TIME = Refused("40002", "Spam", Action.NEXT_SENDER)
 
 
@@ -203,6 +204,51 @@ def test_of_who_was_erased_the_verification_is_known(decided: Decided) -> None:
         explanation = decided.explain(seqs[kind][0])
         assert explanation.agrees
         assert "it was erased: what counted against it is not known any more" in [one.rule for one in explanation.steps]
+    # Without what counted against the number, an honest record must not seem to differ.
+    opted_out = (seqs["verification.refused"][-1], seqs["delivery.suppressed"][0])
+    for seq in (*opted_out, seqs["optout.added"][0], seqs["optout.removed"][0]):
+        with pytest.raises(NotExplained, match="erased"):
+            decided.explain(seq)
+
+
+def test_an_erased_stop_is_not_judged_by_that_of_somebody_else(decided: Decided) -> None:
+    """Neither names a verification."""
+    decided.store.optouts.record(decided.store.hash_of(fresh_number()), "+1******0101", STOPPED, word("event"))
+    decided.ledger.export_all()
+    first = decided.seqs()["optout.added"][0]
+    decided.run("UPDATE records SET number_hash = NULL WHERE seq <= :seq", seq=first)
+    with pytest.raises(NotExplained, match="the number was erased"):
+        decided.explain(first)
+
+
+def test_a_record_that_cannot_be_read_is_named(
+    decided: Decided, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody edited it: it is a finding, and no command ends with a traceback."""
+    own_keyring(tmp_path, monkeypatch)
+    monkeypatch.setenv("OTP_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
+    started, failed, refused = (
+        decided.seqs()[kind][0] for kind in ("verification.started", "check.failed", "verification.refused")
+    )
+    decided.change(started, max_checks="five")
+    decided.change(refused, wait_ms="soon")
+    decided.run("UPDATE records SET leaf = :leaf WHERE seq = :seq", leaf=b"{", seq=failed)
+    for seq in (started, failed, refused):
+        assert main(["audit", "explain", str(seq)]) == 1
+    assert f"record {failed}, or what it rests on, cannot be read" in capsys.readouterr().err
+    assert main(["audit", "check", "--decisions"]) == 1
+    printed = capsys.readouterr().out
+    assert f"record {failed}: it, or the configuration that it names, cannot be read" in printed
+    assert f"record {refused}: it, or what it rests on, cannot be read" in printed
+    assert "FAIL  every record can be read: 1 times not" in printed
+
+
+def own_keyring(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find the store's."""
+    ring = directory / "keyring.json"
+    ring.touch(0o600)
+    ring.write_bytes(_KEYRING_BYTES)
+    monkeypatch.setenv("OTP_KEYRING", str(ring))
 
 
 def test_the_command(
@@ -240,10 +286,7 @@ def test_a_period_is_recomputed(
     decided.change(failed, checks_left=3)
     found = recompute(decided.ledger.database, 0, None, refusal_of)
     assert [seq for seq, _ in found.differ] == [failed]
-    ring = tmp_path / "keyring.json"
-    ring.touch(0o600)
-    ring.write_bytes(_KEYRING_BYTES)
-    monkeypatch.setenv("OTP_KEYRING", str(ring))
+    own_keyring(tmp_path, monkeypatch)
     monkeypatch.setenv("OTP_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
     assert main(["audit", "check", "--decisions"]) == 1
     assert f"record {failed}: check.failed is `wrong, 3 checks left`, and by the rules" in capsys.readouterr().out

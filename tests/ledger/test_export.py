@@ -77,6 +77,8 @@ def test_an_export_goes_on_where_it_was_cut_off(commands: Commands, tmp_path: Pa
     assert "0 records" in commands.run("audit", "export", "--format", "csv", "--out", str(out), "--resume")[2]
     assert out.read_text() == whole
     assert "go on with --format csv" in commands.refused("audit", "export", "--out", str(out), "--resume")
+    words = ("audit", "export", "--format", "csv", "--out", str(out), "--resume", "--since", "2026-01-01T00:00:00Z")
+    assert "go on without --since" in commands.refused(*words)
     out.write_text("another")
     assert "another file" in commands.refused("audit", "export", "--format", "csv", "--out", str(out), "--resume")
     assert out.read_text() == "another"

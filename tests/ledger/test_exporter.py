@@ -13,7 +13,7 @@ from otp_service.domain.canonical_json import canonical
 from otp_service.domain.continuity import Portion
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.ledger import writing
-from otp_service.ledger.kept_webhooks import drop_webhooks
+from otp_service.ledger.kept_webhooks import AT_ONCE, drop_webhooks
 from otp_service.ledger.tables import CONFIGURATIONS, WEBHOOKS
 from otp_service.storage.audit_source import AuditSource
 from otp_service.storage.callers import caused_by, set_policy
@@ -286,6 +286,10 @@ def test_webhooks_go_after_their_time_and_the_record_says_so_first(ledger: Ledge
     assert kept(ledger) == 1
     harness.audit.record(EventType.WEBHOOKS_DROPPED, {"before_ms": before_ms})
     ledger.export_all()
+    # Many days may have gone at once: all of them go, a portion in each transaction.
+    many = [{"seq": seq, "at_ms": before_ms - 1, "sealed": ""} for seq in range(1_000, 1_001 + 2 * AT_ONCE)]
+    with database.writing() as connection:
+        connection.execute(WEBHOOKS.insert(), many)
     assert drop_webhooks(database, 400 * day, now + 402 * day) is None
     assert kept(ledger) == 0
 

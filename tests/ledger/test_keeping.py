@@ -10,18 +10,30 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, select, text, update
 
+from otp_service.bootstrap.signed_log import opening_of
 from otp_service.diagnosis.ledger import check_ledger
 from otp_service.domain.audit import ZERO
 from otp_service.domain.errors import ConfigError
+from otp_service.domain.guard.policy import Mode
+from otp_service.domain.guarding import GuardPlace
+from otp_service.domain.policy import Channel
+from otp_service.domain.signed_webhook import SignedWebhook
 from otp_service.ledger import exporter, writing
 from otp_service.ledger.backup import back_up
 from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
+from otp_service.ledger.erasing import erase
 from otp_service.ledger.exporting import records
 from otp_service.ledger.migrations import migrate, steps
 from otp_service.ledger.pages import page_query
 from otp_service.ledger.records import detail_of
 from otp_service.ledger.tables import METADATA, PERSONS
+from otp_service.signed_log.inspection import verify_ledger
+from otp_service.signed_log.own_keys import own_keys
+from otp_service.signed_log.signers import signers_of
+from otp_service.signed_log.signing import LogSigner
 from otp_service.signed_log.tables import METADATA as LOG_METADATA
+from otp_service.storage.callers import caused_by
+from otp_service.storage.record_views import usual_detail
 from otp_service.storage.schema.encodings import AuditCaller, AuditEvent, AuditSubject
 from otp_service.storage.schema.fields import AuditEntry
 
@@ -101,15 +113,56 @@ def test_a_copy_is_the_ledger_of_one_moment(ledger: LedgerHarness, tmp_path: Pat
     assert leaf_hashes(found, 1, 3) == leaf_hashes(ledger.database, 1, 3)
     found.close()
     # A copy that is put in place again goes on where it is: nothing is missing and nothing is there twice.
-    harness.start(fresh_number())
+    ref = harness.start(fresh_number()).reference
+    harness.send(ref)
+    webhook = SignedWebhook(bytes(32), bytes(32), bytes(64), b"1700000000|{}")
+    with caused_by(webhook.commitment, harness.ring.seal(webhook.packed())):
+        assert harness.apply(ref, "delivered") == "moved"
     ledger.export_all()
+    assert webhook.commitment.encode() in ledger.leaves()[-1]
+    assert is_as_signed(ledger)
     with ledger_over(harness, copy) as restored:
         restored.export_all()
         assert restored.leaves()[:3] == ledger.leaves()[:3]
+        # The webhook is no longer in the store, so the record of the copy says nothing of one.
+        assert webhook.commitment.encode() not in restored.leaves()[-1]
+        assert is_as_signed(restored)
         assert [(row.shard, row.at_ms, row.counter) for row in restored.rows()] == [
             (row.shard, row.at_ms, row.counter) for row in ledger.rows()
         ]
         assert writing.open_gaps(restored.database) == []
+
+
+def is_as_signed(ledger: LedgerHarness) -> bool:
+    """Sign it, and verify every record and what stands beside it."""
+    ring, origin = ledger.store.ring, "otp.example/audit"
+    signers = signers_of(lambda: ring)
+    LogSigner(ledger.database, origin, signers, ledger.store.now).sign()
+    with ledger.database.reading() as connection:
+        keys = own_keys(connection, signers, origin)
+    return verify_ledger(ledger.database, keys, opening_of(ring)).finding is None
+
+
+def test_what_tells_of_a_person_stands_beside_the_record(ledger: LedgerHarness) -> None:
+    """Keyed hashes of block, address and subject, too: readers see them, and an erasure takes them away."""
+    harness, number = ledger.store, fresh_number()
+    place = GuardPlace("US", "block-10", "block-1", Mode.ENFORCE, "address-1")
+    guarded: dict[str, Any] = {"guard_place": place, "guard": "pass", "guard_taken": "address-1:1.0:na"}
+    detail = f'{usual_detail("login", Channel.SMS)[:-1]},"sub":"subject-1"}}'
+    ref = harness.start(number, detail=detail, **guarded).reference
+    (before,) = (event.detail for event in ledger.events(type="verification.started"))
+    ledger.export_all()
+    (after,) = (event.detail for event in ledger.events(type="verification.started"))
+    assert before == after
+    assert after["sub"] == "subject-1"
+    assert str(after["guard"]).startswith("US|block-10|block-1|address-1")
+    for needle in (b"block-1", b"address-1", b"subject-1"):
+        assert [leaf for leaf in ledger.leaves() if needle in leaf] == []
+    erase(ledger.database, ref.number_hash, "t", 1)
+    # What is left says that the code was for somebody, as promises are judged by it.
+    assert detail_of(ledger.leaves()[0])["of_subject"] is True
+    (erased,) = (event.detail for event in ledger.events(type="verification.started"))
+    assert {"guard", "sub"} & set(erased) == set()
 
 
 INDEX_OF = {

@@ -144,6 +144,30 @@ def test_memory_does_not_grow_with_the_period() -> None:
     assert [(one.promise, one.seq) for one in judge.end()] == [(Promise.ENDED, 1)]
 
 
+def test_what_cannot_be_read_is_named(log: SignedHarness) -> None:
+    """A detail of another form, a record that is none, a configuration that is none; the others are judged."""
+    tell(log, *SENT, wrong(4), {"type": "check.failed", "detail": {"checks_left": [3]}}, "verification.approved")
+    tell(log, {"type": "verification.started", "detail": {"max_checks": "5"}}, wrong(4), of="v2")
+    tell(log, {"type": "verification.approved", "detail": {"test": True}}, of="v2")
+    assert broken(log) == [(Promise.BUDGET, 6)]
+    log.run("UPDATE records SET leaf = :leaf WHERE seq = 6", leaf=b'{"type": "check.failed"}')
+    log.run("UPDATE records SET leaf = :leaf WHERE seq = 5", leaf=b"[" * 9)
+    assert broken(log) == [(Promise.READ, 5), (Promise.READ, 6)]
+    assert broken(log, log.now_ms) == []
+    log.run("UPDATE configurations SET content = '[]'")
+    assert broken(log) == [(Promise.READ, 5), (Promise.READ, 6)]
+
+
+def test_wrong_codes_of_long_before_the_period_count(log: SignedHarness) -> None:
+    """Those in a row do for thirty days."""
+    for n in range(20):
+        guessed(log, f"a{n}", 4, 3, 2, 1, 0)
+        log.now_ms += 30 * 3_600_000
+    began = log.now_ms
+    guessed(log, "b", 4)
+    assert broken(log, began) == [(Promise.BUDGET, log.size - 1)]
+
+
 def test_who_was_erased_is_passed_over(log: SignedHarness) -> None:
     """Whose STOP it was is not known any more."""
     tell(log, *SENT[:2], STOP, *SENT[2:], "verification.expired")

@@ -1,7 +1,6 @@
 """The commands over a ledger that is there, without a store: what they print, and their exit status."""
 
 import json
-import os
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -13,30 +12,14 @@ from otp_service.cli.main import main
 from otp_service.runtime.metrics_server import MetricsServer, listen
 from otp_service.signed_log.archives import read_archive, write_archives
 from otp_service.signed_log.evidence import Gathering, Question, answering, gather
+from otp_service.transparency.checkpoints import read_checkpoint
+from otp_service.transparency.cosignatures import cosign
 from otp_service.transparency.tiles import parse_tile_path, tile_path, width_in
 from otp_service.web.http import Reply
 from otp_service.web.routes.audit_log import without_a_key
 
 from ..transparency.signing import witness_signer
 from .harness import SignedHarness
-
-
-@pytest.fixture
-def log(signed: SignedHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SignedHarness:
-    """A log of ten records that every command finds by the environment."""
-    for name in [name for name in os.environ if name.startswith(("OTP_", "TELNYX_"))]:
-        monkeypatch.delenv(name)
-    ring = tmp_path / "keyring.json"
-    ring.touch(0o600)
-    ring.write_bytes(signed.raw)
-    monkeypatch.setenv("OTP_KEYRING", str(ring))
-    monkeypatch.setenv("OTP_LEDGER_URL", f"sqlite:///{signed.path}")
-    monkeypatch.setenv("OTP_PUBLIC_URL", "https://otp.example")
-    monkeypatch.setenv("OTP_REDIS_URL", "redis://127.0.0.1:1")
-    monkeypatch.chdir(tmp_path)
-    signed.append({"type": "verification.refused", "app": "default", "verification": "v1", "n": 1})
-    signed.append_many(9)
-    return signed
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -54,10 +37,19 @@ def test_checkpoint_and_verify(log: SignedHarness, capsys: pytest.CaptureFixture
     status, printed = run(capsys, "audit", "checkpoint")
     assert (status, printed) == (0, log.reader.checkpoint())
     (tmp_path / "kept").write_text(printed)
+    notes = log.notes()
+    log.run("DELETE FROM log_checkpoints")
+    status, printed = run(capsys, "audit", "verify")
+    assert (status, printed.startswith("unsigned: 10 records are here")) == (1, True), printed
+    log.run("INSERT INTO log_checkpoints VALUES (1, 10, :note, 1, 0)", note=notes[0])
     status, printed = run(capsys, "audit", "checkpoint", "--key")
     assert (status, printed) == (0, f"{log.first_key}\n")
     told = json.loads(run(capsys, "audit", "checkpoint", "--json")[1])
-    assert (told["size"], told["key_fingerprint"], told["cosigned_by"]) == (10, log.first_key.fingerprint, [])
+    assert (told["size"], told["key_fingerprint"], told["unverified_cosignatures"]) == (
+        10,
+        log.first_key.fingerprint,
+        [],
+    )
     status, printed = run(capsys, "audit", "verify", "--checkpoint", "kept", "--key", str(log.first_key))
     assert (status, printed) == (0, "10 records are as they were signed, under 1 checkpoints\n")
     log.append_many(1)
@@ -66,6 +58,17 @@ def test_checkpoint_and_verify(log: SignedHarness, capsys: pytest.CaptureFixture
     assert (status, printed) == (1, "removed: record 3 was removed\n")
     told = json.loads(run(capsys, "audit", "verify", "--json")[1])
     assert told["finding"] == {"kind": "removed", "seq": 3, "detail": "record 3 was removed"}
+
+
+def test_what_the_keyring_cannot_open(log: SignedHarness, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was compared with it: that is told by the status, unless it is known."""
+    log.append({"type": "check.failed", "values": {"mask": "+1", "number_hash": "aa"}})
+    log.signer.sign()
+    assert run(capsys, "audit", "verify")[0] == 0
+    log.run("UPDATE persons SET sealed = 'other:' || sealed")
+    for more, expected in (((), 1), (("--unopened",), 0)):
+        status, printed = run(capsys, "audit", "verify", *more)
+        assert (status, "the personal part of 1 cannot be opened" in printed) == (expected, True), printed
 
 
 def test_what_cannot_be_read(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -77,6 +80,10 @@ def test_what_cannot_be_read(log: SignedHarness, capsys: pytest.CaptureFixture[s
         (("verify", "--checkpoint", "missing"), "cannot be read as a checkpoint"),
         (("verify", "--bundle", "nothing"), "is no archive of evidence"),
         (("verify", "--bundle", "missing"), "is no archive of evidence"),
+        (("verify", "--bundle", "nothing", "--from-seq", "2"), "--from-seq says nothing with --bundle"),
+        (("verify", "--bundle", "nothing", "--unopened"), "--unopened says nothing with --log, --tiles or --bundle"),
+        (("verify", "--tsa-ca", "nothing"), "--tsa-ca says nothing without --bundle"),
+        (("verify", "--tiles", "nothing", "--open"), "--open says nothing without --bundle"),
         (("evidence", "--verification", "vrf_1", "--out", "a.zip"), "is no id of a verification"),
         (("evidence", "--number", "+12025550143", "--out", "a.tar"), "ends in .zip"),
         (("evidence", "--from", "2026-01-01T00:00:00Z", "--out", "a.zip"), "belong together"),
@@ -108,12 +115,14 @@ def test_a_bundle_of_either_kind(log: SignedHarness, capsys: pytest.CaptureFixtu
     assert (status, printed.startswith("refused: ")) == (1, True)
     assert "refused" in json.loads(run(capsys, "audit", "verify", "--bundle", "e.zip", "--key", foreign, "--json")[1])
     assert "proves nothing" in run(capsys, "audit", "verify", "--bundle", "e.tar.gz")[1]
+    printed = run(capsys, "audit", "evidence", "--verification", "vrf_v1", "--webhooks", "--out", "w.zip")[1]
+    assert "--webhooks shows whole numbers: it needs --disclose" in printed
 
 
 def test_check(log: SignedHarness, capsys: pytest.CaptureFixture[str]) -> None:
     """Kept; and not kept."""
     status, printed = run(capsys, "audit", "check")
-    assert (status, printed.count("ok")) == (0, 5)
+    assert (status, printed.count("ok")) == (0, 6)
     log.append({"type": "verification.started", "verification": "v2", "n": 1})
     log.append({"type": "verification.approved", "verification": "v2", "n": 2})
     status, printed = run(capsys, "audit", "check", "--from", "2026-01-01T00:00:00Z")
@@ -197,6 +206,9 @@ def test_a_log_that_is_published(
     log.rotate()
     log.append_many(10)
     log.signer.sign()
+    witness, (note, checkpoint) = witness_signer(5), read_checkpoint(log.reader.checkpoint() or "")
+    line = cosign(checkpoint.text, witness, 1_800_000_000)
+    log.reader.take_cosignature(str(witness.key), str(note.with_signature(line)), log.now_ms)
     mirror(log, tmp_path / "copy")
     key = ("--key", str(log.first_key))
     for where in (("--log", served), ("--tiles", "copy")):
@@ -208,6 +220,10 @@ def test_a_log_that_is_published(
         assert (told["first"], told["last"], told["signed"], told["finding"]) == (300, 310, 610, None)
         status, printed = run(capsys, *words)
         assert (status, log.first_key.fingerprint in printed, "proves nothing" in printed) == (0, True, True)
+        status, printed = run(capsys, *words, *key, "--witness", str(witness.key))
+        assert (status, "; cosigned by witness.example\n" in printed) == (0, True), printed
+        status, printed = run(capsys, *words, *key, "--witness", str(witness_signer(6).key))
+        assert (status, "there is no cosignature of witness.example" in printed) == (1, True), printed
         status, printed = run(capsys, *words, *key, "--to-seq", "611")
         assert (status, "not those from 1 to 611" in printed) == (1, True)
         status, printed = run(capsys, *words, "--key", str(witness_signer(1).key))

@@ -13,7 +13,7 @@ from otp_service.signed_log.timeline import timeline_text
 from otp_service.transparency import bundles
 from otp_service.transparency.checkpoints import read_checkpoint
 from otp_service.transparency.cosignatures import cosign
-from otp_service.transparency.notes import NoteError
+from otp_service.transparency.notes import NoteError, SignatureLine
 from tests.conftest import needs_program
 
 from ..transparency.signing import witness_signer
@@ -83,6 +83,13 @@ def without(files: Mapping[str, bytes], *names: str) -> dict[str, bytes]:
     return {**kept, bundles.SUMS: bundles.sums_of(kept)}
 
 
+def with_lines(files: dict[str, bytes], *lines: SignatureLine) -> dict[str, bytes]:
+    """The same under a checkpoint with further lines."""
+    old = files[bundles.CHECKPOINT]
+    new = str(read_checkpoint(old)[0].with_signature(*lines)).encode()
+    return without({name: raw.replace(old, new) for name, raw in files.items()})
+
+
 def seqs_of(files: Mapping[str, bytes]) -> list[int]:
     """The numbers of its records."""
     names = [name for name in files if name.startswith(bundles.RECORDS) and name.endswith(bundles.LEAF)]
@@ -111,7 +118,10 @@ def test_a_login_is_proved(log: SignedHarness, login: dict[str, bytes], tmp_path
 
 
 def test_any_shell_and_any_awk_verifies(log: SignedHarness, login: dict[str, bytes], tmp_path: Path) -> None:
-    """Those of this machine: a good bundle is good, one without a record is not."""
+    """Those of this machine: a good bundle is good, and its cosignature; one without a record is not."""
+    witness = witness_signer(5)
+    line = cosign(read_checkpoint(login[bundles.CHECKPOINT])[1].text, witness, 1_800_000_000)
+    cosigned, options = with_lines(login, line), ("--key", str(log.first_key), "--witness", str(witness.key))
     record = bundles.record_name(seqs_of(login)[1])
     less = without(login, *(record + kind for kind in (".leaf", ".tlog-proof", ".person", ".salt")))
     for shell, awk in [
@@ -119,8 +129,9 @@ def test_any_shell_and_any_awk_verifies(log: SignedHarness, login: dict[str, byt
         *(("sh", awk) for awk in others("awk", AWKS)),
     ]:
         place = f"{shell} and {awk}"
-        status, printed = run(tmp_path / place, login, "--key", str(log.first_key), shell=shell, awk=awk)
+        status, printed = run(tmp_path / place, cosigned, *options, shell=shell, awk=awk)
         assert (status, printed.startswith("VERIFIED: 3 records")) == (0, True), (place, printed)
+        assert "cosigned: by witness.example" in printed
         status, printed = run(tmp_path / f"{place}, less", less, shell=shell, awk=awk)
         assert (status, f"record {int(record[-9:])} was left out" in printed) == (1, True), (place, printed)
 
@@ -162,7 +173,7 @@ def test_a_cosigned_checkpoint_is_preferred(log: SignedHarness) -> None:
     log.append_many(5)
     log.signer.sign()
     files = bundle(log, Question(verification="v2"), state=False)
-    report = bundles.verify_bundle(files, log.first_key)
+    report = bundles.verify_bundle(files, log.first_key, witnesses=[witness.key])
     assert (report.size, report.cosigned_by, report.stated) == (checkpoint.size, ("witness.example",), False)
 
 

@@ -192,8 +192,32 @@ def test_what_was_erased_breaks_nothing(signed: SignedHarness) -> None:
     signed.run("UPDATE records SET number_hash = NULL WHERE number_hash = 'aa'")
     assert finding(signed) == (Tampering.EDITED, 1), "no erasure was done here"
     signed.run("INSERT INTO erasures (tombstone, at_ms) VALUES ('t', 1790000000000)")
+    assert finding(signed) == (Tampering.EDITED, None), "that table is not signed"
+    signed.append({"type": "person.erased", "detail": {"records": 1}})
+    signed.signer.sign()
     report = verified(signed)
     assert (report.erased, report.unopened, report.finding) == (1, 0, None)
+
+
+def test_no_more_is_missing_than_erasures_took_away(signed: SignedHarness) -> None:
+    """A STOP that somebody without a key makes an erased one; older events do not say how many records they erased."""
+    for kind in ("optout.recorded", "check.failed"):
+        signed.append({"type": kind, "values": {"mask": "+1******0143", "number_hash": "aa"}})
+    signed.append(
+        {"type": "person.erased", "detail": {"records": 0}}, {"type": "person.erased", "detail": {"records": 1}}
+    )
+    signed.signer.sign()
+    signed.run("INSERT INTO erasures (tombstone, at_ms) VALUES ('t', 1790000000000)")
+    for seq, expected in ((2, None), (1, (Tampering.EDITED, None))):
+        signed.run("DELETE FROM persons WHERE id = :seq", seq=seq)
+        signed.run("UPDATE records SET number_hash = NULL WHERE seq = :seq", seq=seq)
+        assert finding(signed) == expected
+    found = verified(signed).finding
+    assert found is not None
+    assert found.sentence.endswith("missing from 2 records, and erasures from 1 are on record")
+    signed.append({"type": "person.erased"})
+    signed.signer.sign()
+    assert finding(signed) is None
 
 
 def test_an_erasure_is_that_of_the_verification_s_number(signed: SignedHarness) -> None:
@@ -203,6 +227,7 @@ def test_an_erasure_is_that_of_the_verification_s_number(signed: SignedHarness) 
     for ref in refs:
         values = {"mask": "+1", "number_hash": ref.number_hash}
         signed.append({"type": "verification.started", "verification": ref.token, "values": values})
+    signed.append(*({"type": "person.erased", "detail": {"records": 1}} for _ in range(2)))
     signed.signer.sign()
     assert finding(signed) is None
     erase(signed.database, refs[1].number_hash, tombstone_of(ids, 2026, refs[1].number_hash), signed.now_ms)

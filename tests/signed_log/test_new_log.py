@@ -20,10 +20,7 @@ from otp_service.witness.memory import MemoryFile
 from ..transparency.signing import SmallLog
 from ..witness.test_following import LocalLog
 from .harness import ORIGIN, SignedHarness
-from .test_commands import log
 from .test_commands import run as run_command
-
-__all__ = ["log"]
 
 
 def signer(log: SignedHarness, kept: Path, origin: str = ORIGIN) -> LogSigner:
@@ -89,6 +86,38 @@ def test_a_checkpoint_of_another_log_is_told_as_what_it_is(signed: SignedHarness
     copy.database.close()
 
 
+def test_other_machines_put_their_checkpoint_aside(signed: SignedHarness, tmp_path: Path) -> None:
+    """Where several machines sign, one begins the new log: on the others nothing is done, and no good log ends."""
+    here, there = tmp_path / "here" / FILE, tmp_path / "there" / FILE
+    signed.append_many(2)
+    for kept in (here, there):
+        kept.parent.mkdir()
+    signer(signed, here).sign_if_due()
+    there.write_bytes(here.read_bytes())
+    signed.run("INSERT INTO log_timestamps (checkpoint, response, at_ms) VALUES (1, :raw, 1)", raw=b"tsr")
+    line = "\u2014 w.example AAAA\n"
+    signed.run("INSERT INTO log_witnesses (witness, checkpoint, line, at_ms) VALUES ('w', 1, :line, 1)", line=line)
+    signed.run("UPDATE log_checkpoints SET size = 1")
+    origin, _, aside = begin(signed, here)
+    stamped = {"timestamp-000000000001.checkpoint", "timestamp-000000000001.tsr"}
+    names = {"checkpoint", "restored-checkpoint", "cosigned-checkpoint", "log.vkey", *stamped}
+    assert {path.name for path in aside.iterdir()} == names
+    assert (aside / "timestamp-000000000001.tsr").read_bytes() == b"tsr"
+    assert (aside / "restored-checkpoint").read_text().endswith(line)
+    signer(signed, here).sign_if_due()
+    with pytest.raises(LogDamaged, match="keeps a checkpoint of another log"):
+        signer(signed, there).sign()
+    signed.append({"type": "ledger.accepted", "detail": {"ended_log": ORIGIN}})
+    old = there.read_bytes()
+    with pytest.raises(LogIsGood, match="which has ended"):
+        begin(signed, there, 1_000)
+    signed.now_ms += 60_000
+    (note,) = signer(signed, there).sign_if_due()
+    assert (there.read_text(), read_checkpoint(note)[1].origin) == (note, origin)
+    (moved,) = (there.parent / "ended-logs").iterdir()
+    assert moved.read_bytes() == old
+
+
 def test_old_checkpoints_that_cannot_be_put_aside(signed: SignedHarness, tmp_path: Path) -> None:
     """Then the old log has not ended."""
     kept = tmp_path / FILE
@@ -116,6 +145,12 @@ def test_the_command(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp
     status, printed = run_command(capsys, *words, "--json")
     assert status == 0, printed
     assert re.search(r'"origin": "otp.example/audit/\d{8}t\d{6}z"', printed)
+    log.signer.sign()
     kept.write_text(str(SmallLog(3).checkpoint()))
     status, printed = run_command(capsys, "audit", "verify")
-    assert (status, "keeps a checkpoint of another log, otp.example/audit:" in printed) == (0, True), printed
+    words_of_it = "other_log: a checkpoint of otp.example/audit is kept here"
+    assert (status, printed.startswith(words_of_it)) == (1, True), printed
+    log.append({"type": "ledger.accepted", "detail": {"ended_log": "otp.example/audit"}})
+    log.signer.sign()
+    status, printed = run_command(capsys, "audit", "verify")
+    assert (status, "otp.example/audit, which has ended" in printed) == (0, True), printed

@@ -8,9 +8,10 @@ from otp_service.diagnosis.result import CheckResult
 from otp_service.diagnosis.signed_log import TRIES, check_signed_log
 from otp_service.receivers.outgoing import MOST_BYTES, NotPosted, Outgoing
 from otp_service.signed_log.bringing import ToAddress
+from otp_service.signed_log.log_store import LogStore
 from otp_service.signed_log.openssl_ts import verify_timestamp
 from otp_service.signed_log.outlets import FIRST_PAUSE_MS, LEASE_MS, LONGEST_PAUSE_MS, Outlets
-from otp_service.signed_log.timestamps import EVERY_MS, ToTimestamping, timestamp_for
+from otp_service.signed_log.timestamps import EVERY_MS, ToTimestamping, all_timestamps, timestamp_for
 from tests.conftest import needs_program
 
 from .harness import SignedHarness
@@ -115,6 +116,13 @@ def test_a_timestamp_a_day(signed: SignedHarness, tmp_path: Path) -> None:
             assert timestamp_for(connection, 1, 0) is None
         stamped = found[0]
         assert stamped is not None
+        with signed.database.reading() as connection:
+            newest = LogStore(connection).newest()
+        assert newest is not None
+        outlet.bring(newest)  # by a worker that was slower than its lease: the first answer stays
+        with signed.database.reading() as connection:
+            kept = [one for one in all_timestamps(connection) if one.size == newest.size]
+            assert kept == [timestamp_for(connection, newest.size, newest.size)]
         assert stamped.note == signed.notes()[0]
         note, response = stamped.note.encode(), stamped.response
         fault, at = verify_timestamp(note, response, authority.authorities)

@@ -1,9 +1,12 @@
 """What is signed continues what was signed before; keys follow one another."""
 
+import math
 from pathlib import Path
 
 import pytest
 
+from otp_service import telemetry
+from otp_service.bootstrap.signed_log import _measure
 from otp_service.ledger import digests
 from otp_service.signed_log.signers import signers_of
 from otp_service.signed_log.signing import AT_ONCE, EVERY_MS, LogDamaged, LogSigner
@@ -156,6 +159,21 @@ def test_a_checkpoint_that_cannot_be_kept(
     kept.unlink()
     kept.parent.rmdir()
     assert [sign(), sign()] == [2, 2]
+
+
+def test_a_witness_that_was_removed_lags_behind_nothing(signed: SignedHarness) -> None:
+    """Its gauge compares with no bound: no alert goes on for ever."""
+    signed.append_many(2)
+    signed.signer.sign()
+    values = "('w.removed+1+key', 1, 'line', 1)"
+    signed.run(f"INSERT INTO log_witnesses (witness, checkpoint, line, at_ms) VALUES {values}")
+    followed = _measure(signed.database, set())
+    assert followed == {"w.removed"}
+    name, labels = "otp_log_witness_lag_records", {"witness": "w.removed"}
+    assert telemetry.REGISTRY.get_sample_value(name, labels) == 0.0
+    signed.run("DELETE FROM log_witnesses")
+    assert _measure(signed.database, followed) == set()
+    assert math.isnan(telemetry.REGISTRY.get_sample_value(name, labels) or 0.0)
 
 
 def test_a_day_of_very_many_apps_fits_into_a_tile(signed: SignedHarness) -> None:

@@ -27,11 +27,12 @@ CARRIER = SigningKey(bytes(range(32)))
 OTHER = SigningKey(bytes(range(1, 33)))
 KEY, OTHER_KEY = (b64(bytes(one.verify_key)) for one in (CARRIER, OTHER))
 LATER_MS = BEGAN_MS + SECRET_MS
+NUMBER = "+12025550143"
 
 
 def webhook(word: str, signer: SigningKey = CARRIER) -> SignedWebhook:
     """As the carrier signs it, with every kind of byte in it."""
-    signed = f'1790000000|{{"data":{{"word":"{word}","text":"\u00e9 \\n"}}}}\r\n'.encode()
+    signed = f'1790000000|{{"data":{{"word":"{word}","to":"{NUMBER}","text":"\u00e9 \\n"}}}}\r\n'.encode()
     return SignedWebhook(word.encode().ljust(32, b"."), bytes(signer.verify_key), signer.sign(signed).signature, signed)
 
 
@@ -57,10 +58,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignedHarness]:
 
 
 def bundle(
-    log: SignedHarness, question: Question, *, now_ms: int = LATER_MS, disclose: bool = True
+    log: SignedHarness,
+    question: Question,
+    *,
+    now_ms: int = LATER_MS,
+    disclose: bool = True,
+    webhooks: bool = True,
 ) -> dict[str, bytes]:
     """The files of a bundle."""
-    gathering = Gathering(log.keys, log.ring.open if disclose else None, {}, now_ms)
+    gathering = Gathering(log.keys, log.ring.open if disclose else None, {}, now_ms, webhooks=webhooks)
     statement = stated(log.database, "t") if question.verification else None
     return gather(log.database, answering(log.database, question), statement, gathering)
 
@@ -77,17 +83,31 @@ def test_the_carrier_signed_it(log: SignedHarness, login: dict[str, bytes], tmp_
         f"webhooks/00000000{seq}.{kind}" for seq in (2, 3) for kind in ("signed", "signature", "salt")
     ]
     assert login["webhooks/000000002.signed"] == webhook("sent").signed
+    assert NUMBER.encode() in webhook("sent").signed
     report = bundles.verify_bundle(login, log.first_key, [carrier_key(KEY)])
     assert report.carrier_keys == (bytes(CARRIER.verify_key),) * 2
     with pytest.raises(NoteError, match="not signed by the carrier's key"):
         bundles.verify_bundle(login, log.first_key, [carrier_key(OTHER_KEY)])
     key = ("--key", str(log.first_key))
     status, printed = run(tmp_path / "login", login, *key, "--carrier-key", OTHER_KEY, "--carrier-key", KEY)
-    assert (status, "webhooks: 2, as the carrier signed them" in printed, "compare it" in printed) == (0, True, False)
+    assert (status, "webhooks: 2 of 2 that the records name, as the carrier" in printed, "compare it" in printed) == (
+        0,
+        True,
+        False,
+    )
     status, printed = run(tmp_path / "login", login, *key, "--carrier-key", OTHER_KEY)
     assert (status, "not signed by the carrier's key" in printed) == (1, True), printed
     status, printed = run(tmp_path / "login", login, *key)
     assert (status, f"carrier key: {KEY}\n" in printed, "compare it" in printed) == (0, True, True), printed
+
+
+def test_webhooks_that_are_not_there_are_told(log: SignedHarness, login: dict[str, bytes], tmp_path: Path) -> None:
+    """By both verifiers, with the record of each: nobody can tell by what is there that one is missing."""
+    files = without(login, *(f"webhooks/000000003.{kind}" for kind in ("signed", "signature", "salt")))
+    report = bundles.verify_bundle(files, log.first_key, [carrier_key(KEY)])
+    assert (len(report.carrier_keys), report.without_webhook) == (1, (3,))
+    status, printed = run(tmp_path / "less", files, "--carrier-key", KEY)
+    assert (status, "webhooks: 1 of 2" in printed, "missing: of records 3\n" in printed) == (0, True, True), printed
 
 
 def test_an_older_key_of_the_carrier_counts(log: SignedHarness, tmp_path: Path) -> None:
@@ -96,7 +116,7 @@ def test_an_older_key_of_the_carrier_counts(log: SignedHarness, tmp_path: Path) 
     assert files["carrier.keys"].decode().split() == sorted([KEY, OTHER_KEY])
     assert len(bundles.verify_bundle(files).carrier_keys) == 3
     status, printed = run(tmp_path / "number", files, "--unstated")
-    assert (status, "webhooks: 3" in printed) == (0, True), printed
+    assert (status, "webhooks: 3 of 3" in printed) == (0, True), printed
 
 
 def test_one_changed_byte_of_a_webhook_is_refused(login: dict[str, bytes], log: SignedHarness, tmp_path: Path) -> None:
@@ -148,7 +168,9 @@ def test_what_may_be_a_code_yet_is_shown_to_nobody(log: SignedHarness) -> None:
     for files in (
         bundle(log, Question(verification="v1"), now_ms=LATER_MS - 1),
         bundle(log, Question(verification="v1"), disclose=False),
+        bundle(log, Question(verification="v1"), webhooks=False),
     ):
+        assert [name for name, raw in files.items() if NUMBER[1:].encode() in raw] == []
         assert [name for name in files if name.startswith(("webhooks/", "carrier"))] == []
         assert bundles.verify_bundle(files, log.first_key).carrier_keys == ()
 
@@ -184,5 +206,7 @@ def test_the_whole_log_tells_a_changed_webhook(tmp_path: Path) -> None:
     assert verified(one).finding is None
     tombstone = tombstone_of(one.ring.ids, 2026, verification.number_hash)
     erase(one.database, verification.number_hash, tombstone, BEGAN_MS)
+    one.append({"type": "person.erased", "detail": {"records": 1}})
+    one.signer.sign()
     assert (verified(one).finding, verified(one).erased) == (None, 1)
     one.database.close()

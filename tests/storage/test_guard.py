@@ -11,6 +11,7 @@ from subprocess import PIPE
 import pytest
 
 from otp_service.domain.addresses import KeptClientIp
+from otp_service.domain.admission import OuterAnswer
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.guard.policy import DAY_MS, GuardPolicy, Mode
@@ -18,6 +19,7 @@ from otp_service.domain.guard.record import read as read_judged
 from otp_service.domain.guarding import Converted
 from otp_service.domain.phone import Phone
 from otp_service.domain.policy import Limit
+from otp_service.domain.prices import ExpectedCost
 from otp_service.domain.starting import Started, StartRefused, WouldSend
 from otp_service.domain.verification import Status
 from otp_service.storage import safe_list
@@ -95,6 +97,27 @@ def test_budgets_on_another_server_say_the_same(app: GuardedApp) -> None:
         *["", "block_1k", "counted", "known"],
         *["starts_per_number", "would pass", "block_1k", "block_1k"],
     ]
+
+
+@pytest.mark.parametrize("is_cluster", [False, True])
+def test_a_spent_day_answers_before_the_budgets(app: GuardedApp, is_cluster: bool) -> None:
+    """They count no refusal that is not on record, and a dry run says the same."""
+    harness, to = app.harness, number(99)
+    store = replace(harness.store, is_cluster=is_cluster)
+    one = GuardedApp(StoreHarness(store, harness.keys, harness.scripts, harness.ring), ENFORCED)
+    assert sent(one, 6) == 5
+    before = harness.raw.hgetall(harness.keys.blocks("shop", "US"))
+    spent = OuterAnswer(ExpectedCost("shop", "US", 1, 1), 3_600_000)
+    place = one.guard.place(one.app, Phone(to, "US", 1), Request())
+    tried = replace(harness.start_command(to, one.app, spend=spent), guard_place=place)
+    for outcome in (one.starts.would_start(tried), one.start(to, spend=spent)):
+        assert isinstance(outcome, StartRefused)
+        assert (outcome.code, outcome.limit) == ("guard_refused", "spend_limit")
+    assert [json.loads(event["detail"])["limit"] for event in harness.audited_of(harness.hash_of(to))] == [
+        "spend_limit"
+    ]
+    assert harness.raw.hgetall(harness.keys.blocks("shop", "US")) == before
+    assert [what for *_, what in one.counts].count("refused") == 1
 
 
 def lived(app: GuardedApp) -> list[str]:

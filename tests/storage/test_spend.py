@@ -1,8 +1,10 @@
 """What an app may spend on messages in a day: taken before they are sent, corrected by what the carrier reports."""
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -12,15 +14,19 @@ from hypothesis import strategies as st
 from otp_service.bootstrap.explaining import refusal_of
 from otp_service.diagnosis.spending import check_spending
 from otp_service.domain.delivery import Accepted, Action, Refused, Unknown
+from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.explaining.explain import explain_next
 from otp_service.domain.explaining.history import History
 from otp_service.domain.explaining.record import Explanation
 from otp_service.domain.guard.policy import DAY_MS
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job
+from otp_service.domain.phone import Phone
 from otp_service.domain.policy import Policy
-from otp_service.domain.prices import Cost
+from otp_service.domain.prices import MICROS, Cost, Prices
 from otp_service.domain.starting import StartRefused
+from otp_service.storage.script_files import Script, Value
+from otp_service.usecases.spend_of_person import SpendOfPerson
 from otp_service.usecases.spend_watch import SpendWatch
 
 from .delivery_service import APP, Service
@@ -136,6 +142,50 @@ def test_a_worker_takes_the_price_of_a_failover(app: SpendingApp, room: bool) ->
     assert app.spent() == (2 * PRICE if room else LIMIT)
 
 
+class Failing(Clocked):
+    """The store refuses the begin of a try. `wrote_nothing`: whether it certainly has not run; None if it answers."""
+
+    wrote_nothing: bool | None = None
+
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        if self.wrote_nothing is not None and script.name == "delivery/begin_send":
+            raise StoreUnavailable("The store does not answer.", nothing_written=self.wrote_nothing)
+        return super()._run(script, keys, args, repeat=repeat)
+
+
+@pytest.mark.parametrize("wrote_nothing", [True, False])
+def test_a_failover_that_was_not_begun_gives_its_price_back(
+    redis_url: str, app: SpendingApp, wrote_nothing: bool
+) -> None:
+    """What may have been begun, though no answer came, keeps it."""
+    harness = StoreHarness.open(redis_url, Failing)
+    service, scripts, number = Service(harness, replace(APP, spend_limit=LIMIT)), harness.scripts, fresh_number()
+    assert isinstance(scripts, Failing)
+    held = {"id": "msg-held", "direction": "outbound", "to": [{"phone_number": number, "status": "queued"}]}
+
+    def answer() -> httpx.Response:
+        scripts.wrote_nothing = wrote_nothing
+        return httpx.Response(200, json={"data": {**held, "wait_seconds": 9_999}})
+
+    service.odd[number] = answer
+    ref = harness.start(number, service.app, spend=app.take()).reference
+    with pytest.raises(StoreUnavailable):
+        service.work(ref)
+    assert app.spent() == (PRICE if wrote_nothing else 2 * PRICE)
+    harness.close()
+
+
+def test_support_asks_for_as_much_as_a_start_takes(app: SpendingApp) -> None:
+    """A brand outside of the GSM alphabet makes the text two parts: less room is none."""
+    support = SpendOfPerson(app.outer, Prices(segments={"US": PRICE / MICROS}))
+    to, long = Phone("+12025550143", "US", 1), replace(app.app, brand="Łódź " * 6)
+    assert (support.wait_ms(app.app, to), support.wait_ms(long, to)) == (0, 0)
+    app.take(LIMIT - PRICE)
+    assert support.wait_ms(app.app, to) == 0
+    assert support.wait_ms(long, to) > 0
+    assert app.spent() == LIMIT - PRICE
+
+
 def test_refusals_by_the_limit_explain_themselves(app: SpendingApp) -> None:
     """A start, and the delivery of a failover: the app has a limit, and what was spent is taken as recorded."""
     ref = app.started()
@@ -199,6 +249,19 @@ def test_costs_are_counted_without_a_limit(app: SpendingApp) -> None:
     assert app.state().places[0].expected == 0
 
 
+def test_a_cost_is_on_record_where_it_is_news(app: SpendingApp) -> None:
+    """With the status that comes with it, or alone; what is told again is no event."""
+    ref = app.started()
+    app.begun(ref)
+    for cost in (CHEAP, CHEAP, DEAR):
+        app.report(ref, "delivered", cost)
+    events = [(event["type"], json.loads(event["detail"] or "{}")) for event in app.harness.audited(ref)]
+    assert [(kind, detail["cost"], detail["currency"]) for kind, detail in events if "cost" in detail] == [
+        ("delivery.delivered", "0.005100", "USD"),
+        ("report.received", "0.009000", "USD"),
+    ]
+
+
 def test_doctor_says_what_was_spent_and_fails_where_messages_are_refused(app: SpendingApp) -> None:
     """Of apps with a limit."""
 
@@ -209,7 +272,9 @@ def test_doctor_says_what_was_spent_and_fails_where_messages_are_refused(app: Sp
     app.take()
     assert lines() == [("spending of shop", True, "0.0080 of 0.0400 USD today")]
     app.take(LIMIT)
-    assert lines() == [("spending of shop", False, "0.0080 of 0.0400 USD today; messages refused: 1")]
+    assert lines() == [
+        ("spending of shop", False, "0.0080 of 0.0400 USD today; refused messages: 1; some need more than is left")
+    ]
 
 
 def test_old_days_are_dropped(app: SpendingApp) -> None:
@@ -251,6 +316,15 @@ def test_much_of_a_limit_is_told_once_a_day(app: SpendingApp) -> None:
     app.take(LIMIT)
     # Marks of the record live by the server's clock; the mark of another day is another one.
     assert look()[2:] == [("shop", 80), ("shop", 100)]
+
+
+def test_a_refusal_alone_is_not_the_whole_limit(app: SpendingApp) -> None:
+    """A message that costs more than is left says little of the limit: it is reached once 95 % of it are spent."""
+    app.take(2 * LIMIT)
+    for micros, reached in ((0, []), (LIMIT * 80 // 100, [80]), (LIMIT * 14 // 100, [80]), (LIMIT // 100, [80, 100])):
+        if micros:
+            app.take(micros)
+        assert app.state().reached(LIMIT) == reached
 
 
 class Model:

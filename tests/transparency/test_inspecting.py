@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otp_service.transparency.checkpoints import LogKeys
+from otp_service.transparency.checkpoints import Checkpoint, LogKeys
 from otp_service.transparency.findings import Finding, Tampering
 from otp_service.transparency.inspecting import inspect, judge_older
-from otp_service.transparency.tree import leaf_hash
+from otp_service.transparency.tree import MemoryHashes, Tree, leaf_hash
 
 from .signing import SmallLog
 
@@ -75,16 +75,37 @@ def test_tiles_that_were_changed_too_help_nobody(at: int, first: int) -> None:
 
 def test_a_log_that_forgot_or_rewrote_is_found_by_an_older_checkpoint() -> None:
     """Rolled back with its own checkpoints, cut without them, or with another history."""
-    root, kept = LOG.tree.root, CHECKPOINTS[-1]
-    assert judge_older(CHECKPOINTS[2], CHECKPOINTS, COUNT, root) is None
-    rolled = judge_older(kept, CHECKPOINTS[:3], 300, root)
+    tree, kept = LOG.tree, CHECKPOINTS[-1]
+    assert judge_older(CHECKPOINTS[2], CHECKPOINTS, COUNT, tree) is None
+    rolled = judge_older(kept, CHECKPOINTS[:3], 300, tree)
     assert rolled is not None
     assert (rolled.kind, rolled.seq) == (Tampering.ROLLED_BACK, 257)
-    cut = judge_older(kept, CHECKPOINTS, 300, root)
+    cut = judge_older(kept, CHECKPOINTS, 300, tree)
     assert cut is not None
     assert cut.kind is Tampering.CUT
     other = SmallLog(COUNT)
     other.leaves[3] = b"other"
-    forked = judge_older(kept, CHECKPOINTS, COUNT, other.tree.root)
-    assert forked is not None
-    assert forked.kind is Tampering.FORKED
+    for size in (kept.size, COUNT):
+        forked = judge_older(kept, [KEYS.verify(other.checkpoint(size))], COUNT, other.tree)
+        assert forked is not None
+        assert forked.kind is Tampering.FORKED
+
+
+@pytest.mark.parametrize(("count", "level", "begin", "end"), [(1_000, 0, 256, 512), (65_546, 1, 0, 1)])
+def test_stored_tiles_that_no_root_needs_hide_no_fork(count: int, level: int, begin: int, end: int) -> None:
+    """Tiles of the true log, put where the forged log's newest root does not lead: an older size has its old root."""
+    true = SmallLog(count)
+    hashes = true.hashes
+    forged = [*hashes]
+    forged[259 if level == 0 else 4] = leaf_hash(b"forged")
+    good, planted = MemoryHashes(hashes), MemoryHashes(forged)
+    older = Checkpoint("o", 300, Tree(good).root(300))
+    middle, newest = (Checkpoint("o", size, Tree(planted).root(size)) for size in (300, count))
+    planted._levels[level][begin:end] = good._levels[level][begin:end]
+    tree = Tree(planted)
+    assert (tree.root(300), tree.root(count)) == (older.root, newest.root), "so far nothing shows"
+    for own in ([newest], [middle, newest]):
+        found = judge_older(older, own, count, tree)
+        assert found is not None
+        assert found.kind is Tampering.FORKED
+    assert judge_older(older, [Checkpoint("o", count, Tree(good).root(count))], count, Tree(good)) is None

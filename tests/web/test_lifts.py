@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from typing import Any
 
 from otp_service import bootstrap
+from otp_service.storage.schema import Keys
 
 from .conftest import ApiHarness
 from .people import Person
@@ -142,6 +143,18 @@ def test_cool_down_caps_and_wrong_codes_are_lifted_by_an_operator(api: ApiHarnes
     lifted_by_operator(api, number)
     assert api.start(number).status == 201
     assert api.start(number, "everywhere", purpose="f").status == 201
+
+
+def test_what_an_app_keeps_apart_may_not_be_known(api: ApiHarness) -> None:
+    """In a Cluster the app's part may not answer while the number's does: the rest is shown, and a lift is done."""
+    number, keys = api.number(), Keys(api.settings.shards)
+    for key in (keys.blocks("spending", "US"), keys.spend("spending")):
+        api.store.set(key, "of another type: whatever reads it gets no answer")
+    shown = person(api, number, "spending")
+    assert [(one["code"], one["limit"]) for one in shown["blocks"]] == [("store_unavailable", "spend_limit")]
+    assert shown["apps"][0]["guard"] is None
+    api.start(number, "spending").problem(503, "store_unavailable")
+    assert lift(api, number, "lock", "spending") == ["guard"]
 
 
 def test_a_spent_day_is_shown_and_not_lifted(api: ApiHarness) -> None:

@@ -1,12 +1,16 @@
 """A verification and its deliveries as the record tells them, up to one moment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from ..audit import OF_SUBJECT
 from ..delivery import RANK, DeliveryStatus
 from ..policy import MAX_LIFETIME_MS, App
 from .record import Happened
 
 PENDING = "pending"
+UNNAMED = "?"
 ENDS = frozenset(f"verification.{name}" for name in ("approved", "expired", "canceled", "exhausted", "denied"))
 GREATEST_UNCOUNTED = 20
 """A verification with so many deliveries gives no send back any more. The scripts have the same number."""
@@ -133,6 +137,11 @@ def _leads_to(fell_back: Happened, event: Happened) -> bool:
     return fell_back.type == "delivery.fell_back" and fell_back.detail.get("to") == event.delivery
 
 
+def subject_of(detail: Mapping[str, Any]) -> str:
+    """Whom a start is for: "" for nobody but its number, `UNNAMED` where a record of the ledger does not say it."""
+    return str(detail.get("sub") or (UNNAMED if OF_SUBJECT in detail else ""))
+
+
 def begun(event: Happened, app: App) -> Course:
     """The verification that this event starts."""
     detail = event.detail
@@ -142,7 +151,7 @@ def begun(event: Happened, app: App) -> Course:
         event.at_ms,
         event.at_ms + app.code_ttl_ms,
         int(detail.get("max_checks") or app.max_checks),
-        subject=str(detail.get("sub") or ""),
+        subject=subject_of(detail),
         test=bool(detail.get("test")),
         channel=str(detail.get("channel") or ""),
         policy=event.policy,

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..guard import record as guard_record
 from ..limits import RESERVED
 from ..person import Budget, budgets
 from ..policy import Channel, NumberLimits, Sender, SenderKind
 from ..prices import SPEND_LIMIT
 from ..routing import of_channel
-from .courses import Course
+from .courses import UNNAMED, Course, subject_of
 from .history import History
 from .record import CLOCK_MS, Explanation, Happened, Step, checked, taken
 
@@ -74,13 +73,7 @@ def _recorded(event: Happened) -> _Refusal:
 def _guard(event: Happened, history: History) -> Step:
     if _is_known(event, history):
         return Step("the guard against pumping", "a number that was approved lately passes", "passes")
-    judged = guard_record.read("", event.detail)
-    rule = (
-        "the guard's budgets have room"
-        if judged and judged.is_judged
-        else "a known number, a count that covers it, or no guard"
-    )
-    return taken("the guard against pumping", rule)
+    return taken("the guard against pumping", "its budgets have room, or there was no need to ask them")
 
 
 def _is_known(event: Happened, history: History) -> bool:
@@ -129,7 +122,11 @@ class _Start:
         if self._event.type == "verification.refused":
             return latest if self._history.courses.get(self._event.verification or "") is latest else None
         detail = self._event.detail
-        same = (latest.subject, latest.test) == (str(detail.get("sub") or ""), bool(detail.get("test")))
+        subject = subject_of(detail)
+        if subject == UNNAMED and self._event.type == "verification.started":
+            # Whether it was for the same one is no part of the record.
+            return None
+        same = (latest.subject, latest.test) == (subject, bool(detail.get("test")))
         return latest if same else None
 
     def refusals(self, recorded: _Refusal | None) -> Iterator[_Refusal]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ...domain.errors import StoreUnavailable
 from ...domain.guarding import LOOKED, GuardNeeded, GuardPlace, GuardVerdict
+from ...domain.prices import SPEND_LIMIT
 from ...domain.starting import StartCommand, Started, StartRefused, WouldSend
 from .. import ports
 from .guard import Guard
@@ -62,7 +63,7 @@ class GuardedStarts:
         """Have what answers put on record, too: a budget's refusal, or else the number's own."""
         if not refused.unguarded:
             return refused
-        verdict = guard.look(command.app, place)
+        verdict = _before(refused, command, place, guard)
         if verdict is not None and verdict.refused:
             return self._judged(command, place, guard, quiet=refused.quiet)
         outcome = self._store.start(replace(command, guard=LOOKED))
@@ -72,7 +73,7 @@ class GuardedStarts:
 
     def _refusal(self, command: StartCommand, place: GuardPlace, guard: Guard, refused: StartRefused) -> StartRefused:
         """The refusal that answers first: a budget's comes before a wait."""
-        verdict = guard.look(command.app, place) if refused.unguarded else None
+        verdict = _before(refused, command, place, guard) if refused.unguarded else None
         if verdict is None or not verdict.refused:
             return refused
         return StartRefused("guard_refused", 0, limit=verdict.word, verification_id=refused.verification_id)
@@ -88,6 +89,11 @@ class GuardedStarts:
                 outcome = self._store.would_start(_told(command, guard.look(command.app, place)))
         assert not isinstance(outcome, GuardNeeded)
         return outcome
+
+
+def _before(refused: StartRefused, command: StartCommand, place: GuardPlace, guard: Guard) -> GuardVerdict | None:
+    """What the budgets say where they answer before this refusal. The day's spending answers before them."""
+    return None if refused.limit == SPEND_LIMIT else guard.look(command.app, place)
 
 
 def _told(command: StartCommand, verdict: GuardVerdict | None) -> StartCommand:

@@ -1,14 +1,15 @@
 """What an app may spend on messages in a day: a start takes the expected price of its message before it is queued."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...domain import message_text, notices
 from ...domain.admission import OuterAnswer
 from ...domain.guarding import NO_REGION
+from ...domain.message_text import Autofill
 from ...domain.notices import Notice
 from ...domain.phone import Phone
-from ...domain.policy import Channel
+from ...domain.policy import App, Channel
 from ...domain.prices import ExpectedCost, Prices
 from ...domain.sms_segments import MAX_PARTS, segments
 from ...domain.starting import StartCommand, Started
@@ -48,14 +49,21 @@ def _parts(command: StartCommand, request: StartRequest) -> int:
     if command.notice:
         text = notices.render(Notice(request.purpose), brand=app.brand, language=command.locale, replies=True)
         return segments(text).parts
+    return code_parts(app, command.locale, request.context, message_text.read_autofill(request.autofill))
+
+
+def code_parts(
+    app: App, locale: str | None = None, context: Mapping[str, str] | None = None, autofill: Autofill | None = None
+) -> int:
+    """The most parts that the SMS with a code of the app may take."""
     try:
         text = message_text.longest(
             code_length=app.code_length,
             brand=app.brand,
             ttl_ms=app.code_ttl_ms,
-            locale=command.locale,
-            context=request.context,
-            autofill=message_text.read_autofill(request.autofill),
+            locale=locale,
+            context=context,
+            autofill=autofill,
         )
     except message_text.TextTooLong:
         return MAX_PARTS

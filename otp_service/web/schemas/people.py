@@ -9,6 +9,7 @@ from msgspec import Meta
 from ...clock import rfc3339
 from ...domain.delivery import DeliveryStatus
 from ...domain.person import Budget
+from ...domain.prices import SPEND_LIMIT
 from ...domain.view import VerificationView, whole_seconds
 from ...usecases.guard.standing import GuardStanding
 from ...usecases.support import Person, Standing
@@ -26,6 +27,9 @@ _STATE = (
     "`passed`: a lift or an earlier count lets its next send pass. `counted`: sends to it fill budgets. `unknown`: so "
     "will the next one."
 )
+
+
+_NOT_KNOWN = "Null where it is not known: the part of the store that holds the app's budgets does not answer."
 
 
 class LimitState(msgspec.Struct):
@@ -83,7 +87,10 @@ class GuardBlock(msgspec.Struct):
 
 
 class GuardOfPerson(msgspec.Struct):
-    """How the guard against SMS pumping sees the number. An end user's address may refuse beside that."""
+    """How the guard against SMS pumping sees the number, for a caller who says neither `client_ip` nor `known_user`.
+
+    An end user's address may refuse beside that, and a user whom the app knows may pass where others are refused.
+    """
 
     state: Annotated[Literal["off", "safe_list", "known", "passed", "counted", "unknown"], Meta(description=_STATE)]
     known_until: Time | None
@@ -97,7 +104,7 @@ class PersonInApp(msgspec.Struct):
     app: str
     optouts: list[ProfileOptOut]
     limits: list[LimitState]
-    guard: GuardOfPerson
+    guard: Annotated[GuardOfPerson | None, Meta(description=_NOT_KNOWN)]
     verifications: list[LatestVerification]
 
 
@@ -138,11 +145,14 @@ def _blocks(one: Standing) -> Iterator[PersonBlock]:
             wait = whole_seconds(budget.wait_ms)
             lift: Literal["lock"] | None = "lock" if budget.is_own else None
             yield PersonBlock(budget.code, one.app, budget.purpose, budget.name, None, wait, lift)
-    if one.guard.refused_by is not None:
+    if one.guard is not None and one.guard.refused_by is not None:
         yield PersonBlock("guard_refused", one.app, None, one.guard.refused_by, None, None, "lock")
-    if one.spend_wait_ms:
+    if one.spend_wait_ms is None:
+        # Nobody knows what the app has spent, so a start is answered with this, too.
+        yield PersonBlock("store_unavailable", one.app, None, SPEND_LIMIT, None, None, None)
+    elif one.spend_wait_ms:
         wait = whole_seconds(one.spend_wait_ms)
-        yield PersonBlock("guard_refused", one.app, None, "spend_limit", None, wait, None)
+        yield PersonBlock("guard_refused", one.app, None, SPEND_LIMIT, None, wait, None)
 
 
 def _in_app(one: Standing) -> PersonInApp:
@@ -150,7 +160,7 @@ def _in_app(one: Standing) -> PersonInApp:
         one.app,
         [profile_optout(entry) for entry in one.optouts],
         [_limit(budget) for budget in one.budgets],
-        _guard(one.guard),
+        None if one.guard is None else _guard(one.guard),
         [_verification(view) for view in one.latest],
     )
 

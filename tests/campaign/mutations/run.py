@@ -132,7 +132,8 @@ def run_of(mutation: Mutation) -> Run:
     return Run(
         [mutation.scenario],
         mutation.changes,
-        to_the_end=about_callbacks,
+        # A second message is sent when the report of the first has come.
+        to_the_end=about_callbacks or breaches.DUPLICATE in mutation.falls,
         callbacks=about_callbacks,
         judged_twice=breaches.RECORD in mutation.falls,
     )

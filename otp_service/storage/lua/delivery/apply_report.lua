@@ -43,11 +43,20 @@ local function record_carrier_status()
     carrier_rank, ordinal .. Delivery.UPDATED, int(now))
 end
 
--- A new status of the carrier that is no new one of ours: on record, because every version of a verification has its
--- event, and not in the timeline, which shows our own.
-local function record_report()
+-- A cost that is news, in units of its currency. The audit record alone has it.
+local function with_cost(detail, is_new)
+  if is_new then
+    detail.cost = string.format('%.0f.%06.0f', math.floor(cost / 1000000), cost % 1000000)
+    detail.currency = currency
+  end
+  return cjson.encode(detail)
+end
+
+-- A new status of the carrier that is no new one of ours, or another cost: on record, because every version of a
+-- verification has its event, and not in the timeline, which shows our own.
+local function record_report(is_new_cost)
   append_audit(audit_key, c.who, audit_event('report.received', ordinal,
-    cjson.encode({carrier_status = carrier_status})), redis.call('HINCRBY', record_key, Record.VERSION, 1))
+    with_cost({carrier_status = carrier_status}, is_new_cost)), redis.call('HINCRBY', record_key, Record.VERSION, 1))
 end
 
 local function update_timers()
@@ -75,13 +84,13 @@ local function update_sticky_sender()
   end
 end
 
-local function record_status()
+local function record_status(is_new_cost)
   local detail = {carrier_status = carrier_status}
   if status == 'failed' and code ~= '' then detail.code, detail.title = code, title end
   local kept = cjson.encode(detail)
   -- The timeline takes it from the record, the audit record has no other place for it.
   if status == 'sent' then detail.message_id = message_id end
-  append_event(audit_key, c.who, 'delivery.' .. status, now, ordinal, cjson.encode(detail), kept)
+  append_event(audit_key, c.who, 'delivery.' .. status, now, ordinal, with_cost(detail, is_new_cost), kept)
 end
 
 -- What the message cost, as far as that is news. A later report may correct an earlier one, in the same currency.
@@ -101,13 +110,13 @@ local settled = settle_cost()
 local is_news = tonumber(carrier_rank) > tonumber(known_rank or -1)
 if is_news then record_carrier_status() end
 if not advance_status(c, ordinal, status) then
-  if is_news then record_report() end
+  if is_news or settled ~= '' then record_report(settled ~= '') end
   return {'same', '', settled}
 end
 update_timers()
 update_error()
 update_sticky_sender()
-record_status()
+record_status(settled ~= '')
 if status == 'failed' and opted_out == '1' then
   add_carrier_optout(c, opted_out_key, ordinal, profile_of(senders, sender))
 end
