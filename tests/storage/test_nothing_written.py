@@ -12,8 +12,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from otp_service.domain.checking import Approved
-from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.errors import Refusal, StoreUnavailable
 from otp_service.domain.factor_checking import SentCode
 from otp_service.domain.factors import Subject
 from otp_service.domain.guard.policy import GuardPolicy
@@ -28,13 +27,14 @@ from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
 from otp_service.storage.spend import SpendTable
 from otp_service.storage.unsent import UnsentError, wrote_nothing
+from otp_service.usecases.factors.check import CheckFactors
+from otp_service.usecases.subjects import Subjects
 from otp_service.usecases.verify import Verify
 from otp_service.usecases.verify.spending import Spending
 from tests.fakes import FakeKeyIds, FakeSenderHealth
-from tests.usecases.verify.parts import NO_HOOKS, StartRequest
-from tests.usecases.verify.parts import guess as guess_of
+from tests.usecases.verify.parts import NO_HOOKS, CheckRequest, StartRequest
 
-from .factors import new_subject, tries
+from .factors import tries
 from .guard import GuardedApp
 from .harness import CODE, POOL, SHOP, StoreHarness, fresh_number
 
@@ -96,6 +96,17 @@ class Service:
             randbelow=lambda below: below - 1,
             factor_store=self.harness.factors,
             ask_risk=NO_HOOKS,
+        )
+
+        self.factors = CheckFactors(
+            store=self.harness.factors,
+            vault=self.harness.ring,
+            subjects=Subjects(self.harness.ring),
+            policy=Policy({"shop": APP}, {"pool": POOL}),
+            issuer="https://otp.example",
+            token_bytes=lambda n: next(chance).to_bytes(n, "big"),
+            sent=self.verify.check,
+            tell=self.verify.tell,
         )
 
     def start(self) -> object:
@@ -162,16 +173,20 @@ def test_starts_that_were_not_written_fill_no_budget(service: Service) -> None:
 
 
 def test_checks_that_were_not_judged_cost_a_person_no_try(service: Service) -> None:
-    """The number's shard lacks a replica; the subject's, where the tries are, has all."""
-    subject = new_subject(service.harness)
+    """The number's shard lacks a replica; the subject's, where a try is taken first, has all."""
+    text = "user-of-two-shards"
+    subject = Subjects(service.harness.ring).of("shop", text)
     ref = service.sent_to(subject)
     service.scripts.lack(service.harness.keys.run(service.harness.keys.shard(ref.number_hash)))
+    request = CheckRequest(CODE, subject=text, purpose="bind")
     for _ in range(6):
         with pytest.raises(StoreUnavailable, match="too few replicas"):
-            service.verify.check("shop", guess_of(ref, CODE))
+            service.factors("shop", text, request)
     assert tries(service.harness, subject) == 0
     service.scripts.wait_for_replicas(service.harness)
-    assert isinstance(service.verify.check("shop", guess_of(ref, CODE)), Approved)
+    answer = service.factors("shop", text, request)
+    assert not isinstance(answer, Refusal), answer
+    assert answer.status == "approved"
 
 
 def test_what_may_have_run_is_not_called_unwritten() -> None:
