@@ -1,5 +1,6 @@
 """Erasing a person from ledger and store, step by step; begun again, it does what is left."""
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -62,12 +63,14 @@ def erase_person(settings: Settings, number: str, progress: Progress, *, optouts
         return Erasure(stores.store, stores.keys, number_hash, erasing.tokens_of(database, number_hash))
 
     def erased() -> int:
-        told = erasing.count_of(database, number_hash)
-        _announce(settings, stores, number_hash, told)
-        done = erasing.erase(database, number_hash, tombstone, now_ms)
-        # Another exporter may have brought something in between.
-        _announce(settings, stores, number_hash, done - told)
-        return done
+        told = 0
+        while True:
+            found = erasing.count_of(database, number_hash)
+            _announce(settings, stores, number_hash, found - told)
+            told = max(told, found)
+            # Another exporter may have brought something in between: it is announced before it is erased, too.
+            with contextlib.suppress(erasing.MoreToErase):
+                return erasing.erase(database, number_hash, tombstone, now_ms, told)
 
     try:
         _require_free(stores, number_hash, optouts=optouts)

@@ -34,6 +34,7 @@ def begin_new_log(settings: Settings) -> "Begun":
         "key": begun.key,
         "ended_log": begun.ended,
         "ended_size": begun.size,
+        **begun.ends,
     }
     put_on_record(settings, EventType.LEDGER_ACCEPTED, told)
     return begun

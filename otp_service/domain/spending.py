@@ -10,6 +10,8 @@ LEVELS = (80, 100)
 """Percents of the limit: each is an event and an alert once a day."""
 NEARLY = 95
 """Of so many percents the rest is too little for usual messages: a refusal then means that the limit is reached."""
+MANY_REFUSED = 10
+"""So many messages of a day are not refused by chance: the limit is reached for those that the app sends."""
 
 
 @dataclass(slots=True)
@@ -44,11 +46,11 @@ class SpendState:
     def reached(self, limit: int) -> list[int]:
         """Which of `LEVELS` today has reached.
 
-        A refusal alone reaches none: a dear country needs more than is left for others, and starts at the same moment
-        hold prices that are given back.
+        A few refusals alone reach none: a dear country needs more than is left for others, and starts at the same
+        moment hold prices that are given back.
         """
-        percent = 100 * self.spent_today // limit
-        if percent >= NEARLY and self.refused.get(self.today):
+        percent, refused = 100 * self.spent_today // limit, self.refused.get(self.today, 0)
+        if refused >= MANY_REFUSED or (refused and percent >= NEARLY):
             percent = max(percent, 100)
         return [level for level in LEVELS if percent >= level]
 

@@ -36,13 +36,20 @@ def _count(connection: Connection, number_hash: str) -> int:
     return int(connection.execute(wanted).scalar_one())
 
 
-def erase(database: Database, number_hash: str, tombstone: str, at_ms: int) -> int:
+class MoreToErase(Exception):
+    """There are more records than may be erased: nothing was."""
+
+
+def erase(database: Database, number_hash: str, tombstone: str, at_ms: int, at_most: int | None = None) -> int:
     """Delete what identifies the number's owner; of how many records. Raises LedgerUnavailable.
 
-    Where that is raised, it may be that only the free space is left to write anew: erase again.
+    Where that is raised, it may be that only the free space is left to write anew: erase again. Raises MoreToErase
+    where it would be of more than `at_most` records.
     """
     with database.writing() as connection:
         count = _erase(connection, number_hash)
+        if at_most is not None and count > at_most:
+            raise MoreToErase
         _note(connection, tombstone, at_ms)
     database.forget_free_space()
     return count

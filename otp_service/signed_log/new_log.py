@@ -19,7 +19,7 @@ from .log_store import LogStore
 from .signing import Signers
 from .tables import CHECKPOINTS, LOG, OUTLETS, TILES, TIMESTAMPS, WITNESSES
 from .timestamps import all_timestamps
-from .told import ended_logs
+from .told import ENDS, end_of_log, ended_logs
 
 _OF_THE_LOG = (TILES, CHECKPOINTS, WITNESSES, TIMESTAMPS, OUTLETS)
 
@@ -30,13 +30,17 @@ class LogIsGood(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`origin` and `key` are those of the new log; `ended` names the old one, of which `size` records were signed."""
+    """`origin` and `key` are those of the new log; `ended` names the old one, of which `size` records were signed.
+
+    `ends`: for the record, by the names in `told.ENDS`: notes by which the old keys say that their logs have ended.
+    """
 
     origin: str
     key: str
     ended: str
     size: int
     aside: Path
+    ends: Mapping[str, str]
 
 
 def begin_new_log(database: Database, signers: Signers, kept_path: Path | None, origin: str, now_ms: int) -> Begun:
@@ -52,7 +56,7 @@ def begin_new_log(database: Database, signers: Signers, kept_path: Path | None, 
         known = kept.read()
         if known is None or kept_path is None or kept_fault(known, old, newest.size if newest else 0) is None:
             raise LogIsGood("the log was not rolled back as far as the data directory knows: it goes on as it is")
-        if known.origin != old and known.origin in ended_logs(connection):
+        if known.origin != old and known.origin in ended_logs(connection, signers):
             raise LogIsGood(
                 f"the data directory keeps a checkpoint of {known.origin}, which has ended: the log goes on as it is, "
                 "and a worker here puts that checkpoint aside by itself"
@@ -66,7 +70,10 @@ def begin_new_log(database: Database, signers: Signers, kept_path: Path | None, 
         _begin(connection, new, key)
     # Last: as long as it is there, nothing is signed, and this can be done again.
     kept_path.unlink()
-    return Begun(new, key, known.origin, known.size, aside)
+    # The restored log may be another one than the kept checkpoint's, where another machine was faster: both have ended.
+    ended = dict.fromkeys(one for one in (known.origin, old) if one is not None)
+    ends = {name: end_of_log(one, new, signers(one)[0]) for name, one in zip(ENDS, ended, strict=False)}
+    return Begun(new, key, known.origin, known.size, aside, ends)
 
 
 def _what_was_signed(log: LogStore) -> Mapping[str, bytes]:

@@ -31,7 +31,7 @@ class OwnLog:
     def has_ended(self, origin: str) -> bool:
         """Whether it is on record that the log with this name has ended."""
         with self.database.reading() as connection:
-            return origin in ended_logs(connection)
+            return origin in ended_logs(connection, self._signers)
 
     def checkpoint(self) -> str | None:
         """The newest checkpoint; None while there is none."""

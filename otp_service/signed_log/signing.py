@@ -88,7 +88,7 @@ class LogSigner:
 
     def _require_no_older(self, connection: Connection, origin: str, signed_size: int) -> None:
         kept = self._kept.read()
-        if kept is not None and kept.origin != origin and kept.origin in ended_logs(connection):
+        if kept is not None and kept.origin != origin and kept.origin in ended_logs(connection, self._signers):
             # Another machine began a new log, and told so in the ledger.
             self._put_aside(kept)
             return

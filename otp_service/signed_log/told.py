@@ -1,6 +1,6 @@
 """What records say of erasures and of ended logs: erasing is on record, and so is the end of a log."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -8,6 +8,12 @@ from sqlalchemy import Connection, select
 from ..domain.audit import EventType
 from ..ledger.records import detail_of
 from ..ledger.tables import RECORDS
+from ..transparency.notes import Note, Signer, signed
+
+ENDS = ("end", "end_of_restored")
+"""Members of `ledger.accepted`: the note of the log that the data directory knew, and of the one that was restored."""
+
+_ENDED = "this log has ended"
 
 
 def erased_at_most(connection: Connection) -> int | None:
@@ -20,10 +26,29 @@ def erased_at_most(connection: Connection) -> int | None:
     return sum(numbers) if len(numbers) == len(told) else None
 
 
-def ended_logs(connection: Connection) -> set[str]:
-    """The names of logs that ended, as the events `ledger.accepted` say."""
-    told = (detail.get("ended_log") for detail in _details(connection, EventType.LEDGER_ACCEPTED))
-    return {one for one in told if isinstance(one, str)}
+def end_of_log(ended: str, following: str, signer: Signer) -> str:
+    """The note by which a key of a log says that the log has ended, and which one follows."""
+    return str(signed(f"{ended}\n{_ENDED}\n{following}\n", signer))
+
+
+def ended_logs(connection: Connection, signers: Callable[[str], tuple[Signer, Sequence[Signer]]]) -> set[str]:
+    """The names of logs that ended: the events `ledger.accepted` hold notes of it.
+
+    A record alone says nothing: whoever writes the database could end a log by it. `signers`: the keyring's keys.
+    """
+    told = (one for detail in _details(connection, EventType.LEDGER_ACCEPTED) for one in map(detail.get, ENDS))
+    named = (_ended(one, signers) for one in told if isinstance(one, str))
+    return {one for one in named if one is not None}
+
+
+def _ended(raw: str, signers: Callable[[str], tuple[Signer, Sequence[Signer]]]) -> str | None:
+    try:
+        note = Note.parse(raw)
+        origin, word, *_ = note.text.split("\n")
+        known = any(note.signed_by(one.key) for one in signers(origin)[1])
+    except ValueError:
+        return None
+    return origin if known and word == _ENDED else None
 
 
 def _details(connection: Connection, kind: EventType) -> Iterator[Mapping[str, Any]]:

@@ -68,6 +68,7 @@ set --
 for file in * records/* rotations/* webhooks/*; do
   if [ -f "$file" ] && [ "$file" != SHA256SUMS ]; then set -- "$@" "$file"; fi
 done
+[ $# -gt 0 ] || refuse 'there are no files here'
 sha256sum "$@" > "$work/sums" || refuse 'the files cannot be read'
 same "$work/sums" SHA256SUMS || refuse 'the files are not those of SHA256SUMS'
 

@@ -284,6 +284,18 @@ def test_an_erasure_waits_for_readers(ledger: LedgerHarness, monkeypatch: pytest
     erases.close()
 
 
+def test_no_more_is_erased_than_was_announced(ledger: LedgerHarness) -> None:
+    """What an exporter brought in between is announced first: `audit verify` counts what is missing by that."""
+    number_hash = live(ledger.store, PERSON)
+    ledger.export_all()
+    count = ledger_erasing.count_of(ledger.database, number_hash)
+    with pytest.raises(ledger_erasing.MoreToErase):
+        ledger_erasing.erase(ledger.database, number_hash, "t", 1, count - 1)
+    assert ledger_erasing.count_of(ledger.database, number_hash) == count
+    assert "t" not in ledger_erasing.tombstones(ledger.database)
+    assert ledger_erasing.erase(ledger.database, number_hash, "t", 1, count) == count
+
+
 def test_an_opt_out_is_not_forgotten_in_passing(harness: StoreHarness, settings: Settings) -> None:
     """Without it, messages would reach the person again: that has to be asked for."""
     number_hash = harness.ring.ids.number_hash("+13125556655")

@@ -10,6 +10,7 @@ from otp_service.signed_log.kept_checkpoint import FILE
 from otp_service.signed_log.new_log import LogIsGood, begin_new_log
 from otp_service.signed_log.signers import signers_of
 from otp_service.signed_log.signing import LogDamaged, LogSigner
+from otp_service.signed_log.told import end_of_log
 from otp_service.transparency.checkpoints import LogKeys, read_checkpoint
 from otp_service.transparency.notes import VerifierKey
 from otp_service.transparency.witnessing import WitnessRefusal
@@ -32,6 +33,11 @@ def begin(log: SignedHarness, kept: Path, at_ms: int = 0) -> tuple[str, str, Pat
     """Begin a new log; its name and key, and where the old checkpoints are."""
     begun = begin_new_log(log.database, signers_of(lambda: log.ring), kept, ORIGIN, log.now_ms + at_ms)
     return begun.origin, begun.key, begun.aside
+
+
+def ended(log: SignedHarness, origin: str, following: str) -> str:
+    """What the log's key says of its end."""
+    return end_of_log(origin, following, signers_of(lambda: log.ring)(origin)[0])
 
 
 def test_after_a_restore_a_new_log_begins(signed: SignedHarness, tmp_path: Path) -> None:
@@ -107,7 +113,16 @@ def test_other_machines_put_their_checkpoint_aside(signed: SignedHarness, tmp_pa
     signer(signed, here).sign_if_due()
     with pytest.raises(LogDamaged, match="keeps a checkpoint of another log"):
         signer(signed, there).sign()
-    signed.append({"type": "ledger.accepted", "detail": {"ended_log": ORIGIN}})
+    # A record alone ends no log, nor does one that another key signed: whoever writes the database has no key.
+    other = SignedHarness(tmp_path / "other.db")
+    forged = end_of_log(ORIGIN, origin, signers_of(lambda: other.ring)(ORIGIN)[0])
+    signed.append(
+        {"type": "ledger.accepted", "detail": {"ended_log": ORIGIN, "end": "nonsense"}},
+        {"type": "ledger.accepted", "detail": {"ended_log": ORIGIN, "end": forged}},
+    )
+    with pytest.raises(LogDamaged, match="keeps a checkpoint of another log"):
+        signer(signed, there).sign()
+    signed.append({"type": "ledger.accepted", "detail": {"end": ended(signed, ORIGIN, origin)}})
     old = there.read_bytes()
     with pytest.raises(LogIsGood, match="which has ended"):
         begin(signed, there, 1_000)
@@ -150,7 +165,7 @@ def test_the_command(log: SignedHarness, capsys: pytest.CaptureFixture[str], tmp
     status, printed = run_command(capsys, "audit", "verify")
     words_of_it = "other_log: a checkpoint of otp.example/audit is kept here"
     assert (status, printed.startswith(words_of_it)) == (1, True), printed
-    log.append({"type": "ledger.accepted", "detail": {"ended_log": "otp.example/audit"}})
+    log.append({"type": "ledger.accepted", "detail": {"end": ended(log, "otp.example/audit", "next")}})
     log.signer.sign()
     status, printed = run_command(capsys, "audit", "verify")
     assert (status, "otp.example/audit, which has ended" in printed) == (0, True), printed

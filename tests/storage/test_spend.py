@@ -309,6 +309,14 @@ def test_a_refusal_alone_is_not_the_whole_limit(app: SpendingApp) -> None:
         assert app.state().reached(LIMIT) == reached
 
 
+def test_many_refusals_are_the_whole_limit(app: SpendingApp) -> None:
+    """Where one message is a large part of the limit, the rest stays too little for each of them."""
+    for count, reached in ((9, []), (10, [80, 100])):
+        while app.state().refused.get(app.state().today, 0) < count:
+            app.take(2 * LIMIT)
+        assert app.state().reached(LIMIT) == reached
+
+
 class Model:
     """Messages and what each of them counts, by the day of its start."""
 
