@@ -11,6 +11,7 @@ from .parser import Parser, add_command, add_group, json_option
 from .settings import known_app, load_settings
 
 if TYPE_CHECKING:
+    from ..domain.guard.policy import GuardPolicy
     from ..storage.guard_states import BudgetState, GuardState
 
 WIDTH = 30
@@ -57,7 +58,7 @@ def _status(args: argparse.Namespace) -> None:
         print_json([_as_json(one) for one in states])
         return
     for one in states:
-        _print(one, settings.policy.apps[one.app].guard.mode)
+        _print(one, settings.policy.apps[one.app].guard)
 
 
 def _as_json(state: "GuardState") -> dict[str, Any]:
@@ -74,9 +75,11 @@ def _as_json(state: "GuardState") -> dict[str, Any]:
     }
 
 
-def _print(state: "GuardState", mode: str) -> None:
-    kind = "only report yet" if state.only_reports else "refuse" if mode == "enforce" else "only report"
-    print_line(f"{state.app}: mode {mode}, {state.approvals} approvals; budgets of countries {kind}")
+def _print(state: "GuardState", policy: "GuardPolicy") -> None:
+    from ..usecases.guard.progress import told  # noqa: PLC0415
+
+    begun = {"started_ms": state.started_ms, "approvals": state.approvals}
+    print_line(f"{state.app}: {told(policy, only_reports=state.only_reports, **begun)}")
     if not state.budgets:
         note("no start of an unknown number was counted yet")
         return

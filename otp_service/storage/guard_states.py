@@ -1,7 +1,7 @@
 """The guard's budgets as they stand, for people and for metrics."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domain.guard.counters import Bucket, Country, Days, Probes, Total
 from ..domain.guard.places import Limits, Records, Way, places
@@ -57,18 +57,22 @@ class GuardStates:
             (reply,), _ = self._store.read_at([("HGETALL", self._keys.country(app, region))])
             for one in _states(region, total, _country(fields_of(reply)), now_ms, policy):
                 budgets[one.region, one.budget] = one
-        reports = total.only_reports(now_ms, policy)
-        return GuardState(app, reports, total.approvals, total.started_ms, list(budgets.values()))
+        return _state(app, total, now_ms, policy, list(budgets.values()))
 
     def progress(self, app: str, policy: GuardPolicy) -> GuardState:
         """The same without the budgets."""
         found, now_ms = self._of_total(app)
-        total = _total(found)
-        return GuardState(app, total.only_reports(now_ms, policy), total.approvals, total.started_ms, ())
+        return _state(app, _total(found), now_ms, policy, ())
 
     def _of_total(self, app: str) -> tuple[Mapping[str, str], int]:
         (reply,), now_ms = self._store.read_at([("HGETALL", self._keys.total(app))])
         return fields_of(reply), now_ms
+
+
+def _state(app: str, total: Total, now_ms: int, policy: GuardPolicy, budgets: Sequence[BudgetState]) -> GuardState:
+    # The time to monitor begins with the first start. Before that it is all left.
+    begun = replace(total, started_ms=total.started_ms or now_ms)
+    return GuardState(app, begun.only_reports(now_ms, policy), total.approvals, total.started_ms, budgets)
 
 
 def _states(region: str, total: Total, country: Country, now_ms: int, policy: GuardPolicy) -> list[BudgetState]:

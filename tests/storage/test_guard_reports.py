@@ -84,7 +84,9 @@ def test_new_people_at_one_address_wait_for_each_other(app: GuardedApp, known_us
 def test_progress_is_read_from_the_store(app: GuardedApp) -> None:
     """When the first start was, how many were approved, and whether budgets of countries refuse yet."""
     new, states = GuardedApp(app.harness, GuardPolicy()), GuardStates(app.harness.store, app.harness.keys)
-    assert states.progress("shop", GuardPolicy()).started_ms == 0
+    for policy, only_reports in ((GuardPolicy(), True), (GuardPolicy(monitor_approvals=0), False)):
+        unused = states.read("shop", policy)
+        assert (unused.started_ms, unused.only_reports) == (0, only_reports)
     assert isinstance(new.start("+12025551000"), Started)
     assert new.approve("+12025551000")
     found = states.progress("shop", GuardPolicy())
