@@ -14,6 +14,9 @@ import pytest
 
 from otp_service.sandbox.page import MAX_STREAMS
 from tests.sandbox.conftest import BACKUP, PERSON, chaos, eventually, inbox, long_code, reply
+from tests.web.browser import opened
+
+OTHER = "+13125550111"
 
 
 def test_the_page_is_self_contained(api: httpx.Client) -> None:
@@ -46,14 +49,14 @@ def test_every_field_has_a_name_for_everyone(api: httpx.Client) -> None:
 
 def test_the_overview_has_both_sides(http: httpx.Client) -> None:
     """Texts in and out of every phone are listed, the latest phone first."""
-    long_code(http, to="+13125550111")
-    eventually(lambda: inbox(http, "+13125550111"))
+    long_code(http, to=OTHER)
+    eventually(lambda: inbox(http, OTHER))
     chaos(http, delivery={"outcome": "delivery_unconfirmed", "delay_ms": 0})
     long_code(http, text="<b>7</b>")
     eventually(lambda: inbox(http))
     reply(http, "NO")
     first, second = http.get("/sandbox/phones").json()["phones"]
-    assert (first["number"], second["number"]) == (PERSON, "+13125550111")
+    assert (first["number"], second["number"]) == (PERSON, OTHER)
     assert first["arrived"] == 1
     bubbles = [(m["text"], m["with"], m["outgoing"], m["status"]) for m in first["messages"]]
     assert bubbles == [("<b>7</b>", BACKUP, False, "delivery_unconfirmed"), ("NO", BACKUP, True, "received")]
@@ -125,3 +128,29 @@ def test_no_script_of_a_text_runs(http: httpx.Client, tmp_path: Path) -> None:
     assert "<mark>482913</mark>" in dom
     assert "&lt;img src=x onerror=" in dom
     assert "<title>Phones" in dom
+
+
+@pytest.mark.browser
+def test_a_message_does_not_take_the_keyboard_away(http: httpx.Client, tmp_path: Path) -> None:
+    """On a phone of 360 pixels: who is on a phone of the list, or on a code, stays there when a message arrives."""
+    for number in (OTHER, PERSON):
+        long_code(http, to=number, text="482913 is your code")
+        eventually(lambda to=number: inbox(http, to))  # type: ignore[misc]
+    with opened(tmp_path) as page:
+        page.open(f"{str(http.base_url).rstrip('/')}/#{PERSON}", 360)
+
+        def shown() -> int:
+            count: int = page.see("document.querySelectorAll('#log article').length")
+            return count
+
+        eventually(lambda: shown() == 1)
+        for place in (f"#phones [data-number='{OTHER}']", "#log .copy"):
+            page.see(f'document.querySelector("{place}").focus()')
+            before = shown()
+            long_code(http, text="another text")
+            eventually(lambda more=before: shown() > more)  # type: ignore[misc]
+            assert page.see(f'document.activeElement === document.querySelector("{place}")'), place
+        page.see("document.getElementById('skip').focus()")
+        page.press("Enter")
+        assert page.see("document.activeElement.id") == "log"
+        assert page.see("document.documentElement.scrollWidth") == 360
