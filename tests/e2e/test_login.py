@@ -128,6 +128,10 @@ def test_the_guides_lines_verify_a_receipt(service_client: ServiceClient) -> Non
             names["verified"](receipt, **{"sub": started["sub"], **wanted})
     with pytest.raises(jwt.PyJWTError):
         names["verified"](receipt[:-4] + "AAAA", started["sub"])
+    # A change of factors is no approval, whoever it is of.
+    change = service_client.call("POST", "/factors/recovery-codes", {"subject": "user-1"}).json()["receipt"]
+    with pytest.raises(jwt.InvalidTokenError, match="no receipt of an approval"):
+        names["verified"](change, jwt.decode(change, options={"verify_signature": False})["sub"])
 
 
 def at_once(count: int, request: Any, connections: int = 16) -> list[httpx.Response]:

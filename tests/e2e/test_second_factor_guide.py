@@ -61,6 +61,14 @@ def test_a_phone_is_lost_and_the_person_recovers(
     browser = logged_in(app)
     assert browser.post("/login/sms").status_code == 201
     assert browser.post("/login/code", data={"code": service_client.code(old)}).get_json()["user"] == "ann"
+    # A session of an hour ago changes nothing before a code was typed again.
+    with browser.session_transaction() as session:
+        typed, session["at"] = session["at"], session["at"] - 3600
+    assert browser.post("/factors/app", data={"label": "Phone"}).status_code == 403
+    assert browser.post("/factors/recovery-codes").status_code == 403
+    assert browser.delete("/factors/fac_1").status_code == 403
+    with browser.session_transaction() as session:
+        session["at"] = typed
     made = browser.post("/factors/app", data={"label": "Phone"}).get_json()
     phone = pyotp.TOTP(made["secret"])
     with service_client.store() as store:
@@ -78,8 +86,11 @@ def test_a_phone_is_lost_and_the_person_recovers(
     assert browser.post("/login/code", data={"code": codes[0].lower()}).status_code == 200
     assert browser.post("/factors/phone", data={"number": new, "code": codes[0]}).status_code == 410
     assert browser.post("/factors/phone", data={"number": new, "code": codes[1]}).status_code == 201
-    confirmed = browser.post("/factors/phone/confirm", data={"number": new, "code": service_client.code(new)})
+    confirmed = browser.post("/factors/phone/confirm", data={"number": old, "code": service_client.code(new)})
     assert confirmed.status_code == 200, confirmed.data
+    assert accounts["ann"]["phone"] == new
+    # A code that is typed again renews a session, too.
+    assert browser.post("/login/code", data={"code": codes[2]}).get_json()["user"] == "ann"
     kept = [one for one in browser.get("/factors").get_json()["factors"] if one["kind"] != "recovery_code"]
     for one in kept:
         if one["kind"] == "totp" or one["to"][-4:] == old[-4:]:
@@ -98,11 +109,11 @@ def test_a_phone_is_lost_and_the_person_recovers(
     service_client.reply(new, "STOP")
     browser = logged_in(app)
     refused = within(30, lambda: refusal(browser), "the opt-out")
-    assert refused["alternatives"] == [{"kind": "recovery_code", "codes_left": 8}]
-    for number, code in enumerate(codes[2:], 1):
+    assert refused["alternatives"] == [{"kind": "recovery_code", "codes_left": 7}]
+    for number, code in enumerate(codes[3:], 1):
         browser = logged_in(app)
         answer = browser.post("/login/code", data={"code": code}).get_json()
-        assert bool(answer["warning"]) is (8 - number <= 3)
+        assert bool(answer["warning"]) is (7 - number <= 3)
     with service_client.store() as store:
         kept_text = "\n".join(everything_in(store))
     page = service_client.call("GET", "/audit/events?limit=1000", app="again").text
