@@ -5,21 +5,20 @@ messages would reach the person again. An entry that is taken out of a stream le
 it shares with others, until these are gone.
 """
 
-import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from ..domain.continuity import place
 from .answering import answering, answers
-from .schema import PREFIX, Keys
+from .schema import Keys
 from .schema.fields import AuditEntry, IdempotencyKey, Outbox, QueuedCallback
 from .schema.keys import word_of
 from .store import Store, fields_of
 from .waiting_webhooks import WaitingWebhooks
+from .whole_store import LOOK, key_batches, key_count
 
-LOOK = 1_000
 Progress = Callable[[int, int], object]
 """Called with how many keys were looked at, and about how many there are."""
 
@@ -38,7 +37,7 @@ class Erasure:
     def subjects(self) -> int:
         """How many subjects have this number as a factor. Raises StoreUnavailable."""
         found = 0
-        for keys in self._batches():
+        for keys in key_batches(self._client):
             wanted = [key for key in keys if word_of(key) == "subject"]
             for reply in answers(self._store.gather([("HVALS", key) for key in wanted])) if wanted else ():
                 found += self._number_hash in (reply or ())
@@ -85,8 +84,8 @@ class Erasure:
 
         Raises StoreUnavailable.
         """
-        done, gone, total = 0, 0, self._size()
-        for keys in self._batches():
+        done, gone, total = 0, 0, key_count(self._client)
+        for keys in key_batches(self._client):
             for key in keys:
                 with answering():
                     gone += self._forget_in(key)
@@ -98,16 +97,6 @@ class Erasure:
         """Remember that this was done, without naming anybody. Raises StoreUnavailable."""
         with answering():
             self._client.hset(self._keys.erased(), tombstone, at_ms)
-
-    def _size(self) -> int:
-        with answering():
-            return int(self._client.dbsize())
-
-    def _batches(self) -> Iterator[Sequence[str]]:
-        with answering():
-            every = iter(self._client.scan_iter(f"{PREFIX}:*", count=LOOK))
-            while keys := list(itertools.islice(every, LOOK)):
-                yield keys
 
     def _names(self, text: object) -> bool:
         return any(needle in str(text) for needle in self._needles)

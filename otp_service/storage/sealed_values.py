@@ -4,7 +4,6 @@ Everything here goes through all keys of the store while it is in use. What come
 by the key that was active then.
 """
 
-import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,17 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..domain.errors import KeyUnknown, SealBroken
-from .answering import answering, answers
+from .answering import answers
 from .pieces import joined, pack_sealed, unpack_sealed
-from .schema import PREFIX
 from .schema.encodings import RAW
 from .schema.keys import word_of
 from .schema.sealed import SEALED, SealedField
 from .scripts import Scripts
 from .store import Store, fields_of
-
-LOOK = 1_000
-"""Keys that one command of the search looks at."""
+from .whole_store import key_batches, key_count
 
 Progress = Callable[[int, int], None]
 """Called with how many keys were looked at, and about how many there are."""
@@ -80,21 +76,11 @@ class SealedValues:
 
     def all(self, progress: Progress) -> Iterator[SealedValue]:
         """Every sealed value."""
-        done, total = 0, self._size()
-        for keys in self._batches():
+        done, total = 0, key_count(self._client)
+        for keys in key_batches(self._client):
             yield from self._in(keys)
             done += len(keys)
             progress(done, max(done, total))
-
-    def _size(self) -> int:
-        with answering():
-            return int(self._client.dbsize())
-
-    def _batches(self) -> Iterator[Sequence[str]]:
-        with answering():
-            every = iter(self._client.scan_iter(f"{PREFIX}:*", count=LOOK))
-            while keys := list(itertools.islice(every, LOOK)):
-                yield keys
 
     def _in(self, keys: Sequence[str]) -> Iterator[SealedValue]:
         wanted = [key for key in keys if word_of(key) in _WORDS]

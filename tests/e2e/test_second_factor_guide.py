@@ -101,7 +101,7 @@ def test_a_phone_is_lost_and_the_person_recovers(
     assert "another phone number was added" in texts
     assert "this phone number was removed" in texts
     browser = logged_in(app)
-    assert browser.post("/login/code", data={"code": phone.at(moment[0] + 60)}).status_code == 410
+    assert browser.post("/login/code", data={"code": phone.at(moment[0] + 60)}).status_code == 404
     assert browser.post("/login/sms").status_code == 201
     within(30, lambda: len(service_client.inbox(new)) == 2, "the second SMS")
     assert browser.post("/login/code", data={"code": service_client.code(new)}).status_code == 200

@@ -1,11 +1,23 @@
 """A store on a real server and on a one-node cluster; every test that takes `harness` runs on both."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from .delivery_service import Service
 from .harness import StoreHarness
+
+
+@contextmanager
+def opened(url: str) -> Iterator[StoreHarness]:
+    """All stores over a server, with consumer groups made."""
+    made = StoreHarness.open(url)
+    made.outbox.open()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture(params=["server", pytest.param("cluster", marks=pytest.mark.cluster)])
@@ -19,23 +31,15 @@ def store_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def harness(store_url: str) -> Iterator[StoreHarness]:
     """All stores over it, with consumer groups made."""
-    made = StoreHarness.open(store_url)
-    made.outbox.open()
-    try:
+    with opened(store_url) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
 def server_harness(redis_server: object, redis_url: str) -> Iterator[StoreHarness]:
     """The same on the single server only, for what does not depend on the kind."""
-    made = StoreHarness.open(redis_url)
-    made.outbox.open()
-    try:
+    with opened(redis_url) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Subjects with factors in a store, as tests of the store make them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from otp_service.domain.factor_checking import (
     ApprovedCode,
@@ -20,6 +21,7 @@ from otp_service.storage.schema.fields import Subject as SubjectField
 if TYPE_CHECKING:
     from .harness import StoreHarness
 
+Answer = TypeVar("Answer")
 FORM = TotpForm()
 _made = iter(range(10**9))
 
@@ -44,6 +46,15 @@ def operation() -> str:
 def step_of(harness: "StoreHarness") -> int:
     """The time step of the store's clock."""
     return harness.now() // 30_000
+
+
+def in_one_step(harness: "StoreHarness", judge: Callable[[int], Answer]) -> Answer:
+    """The answer of a judgement whose time step did not end meanwhile."""
+    while True:
+        here = step_of(harness)
+        answer = judge(here)
+        if step_of(harness) == here:
+            return answer
 
 
 def enroll(harness: "StoreHarness", subject: Subject, ref: Reference | None = None) -> Reference:

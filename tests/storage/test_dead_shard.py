@@ -35,6 +35,7 @@ from ..e2e.in_process import Commands
 from ..ledger.harness import ledger_over
 from ..web.conftest import ApiHarness, make_settings
 from .api_keys import keys_of
+from .conftest import opened
 from .harness import ALL_EXPORTED, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 from .nodes import Nodes, three
 from .slots import Slots
@@ -54,12 +55,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 def harness(nodes: Nodes) -> Iterator[StoreHarness]:
     """All store classes over the empty Cluster."""
     nodes.empty()
-    made = StoreHarness.open(nodes.url)
-    made.outbox.open()
-    try:
+    with opened(nodes.url) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """Checks of factors to the last count: which steps are good, what a use after the first costs, what is on record."""
 
-from collections.abc import Callable
-
 import pytest
 
 from otp_service.domain.factor_checking import CodeUsed, FactorAnswer, FactorApproved, TriesSpent, TryTaken
 from otp_service.domain.factors import Subject
 from otp_service.storage.schema.fields import Factor, StoreRun
 
-from .factors import active, codes, guess, new_subject, set_tries, step_of, tries
+from .factors import active, codes, guess, in_one_step, new_subject, set_tries, step_of, tries
 from .harness import StoreHarness
 
 
@@ -16,15 +14,6 @@ def kinds(harness: StoreHarness, subject: Subject) -> list[str]:
     """The events of the subject in order."""
     found = harness.audited_in(harness.keys.shard(subject.hash))
     return [event["type"] for event in found if subject.sub in event["detail"]]
-
-
-def in_one_step(harness: StoreHarness, judge: Callable[[int], FactorAnswer]) -> FactorAnswer:
-    """The answer of a judgement whose time step did not end meanwhile."""
-    while True:
-        here = step_of(harness)
-        answer = judge(here)
-        if step_of(harness) == here:
-            return answer
 
 
 @pytest.mark.parametrize(("drift", "counts"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])

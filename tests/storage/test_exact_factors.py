@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -26,7 +25,19 @@ from otp_service.domain.factors import Subject
 from otp_service.domain.ids import Reference
 from otp_service.storage.schema.fields import Subject as SubjectField
 
-from .factors import active, codes, enroll, guess, new_reference, new_subject, operation, set_tries, step_of, tries
+from .factors import (
+    active,
+    codes,
+    enroll,
+    guess,
+    in_one_step,
+    new_reference,
+    new_subject,
+    operation,
+    set_tries,
+    step_of,
+    tries,
+)
 from .harness import StoreHarness
 
 
@@ -81,15 +92,6 @@ def test_each_factor_counts_once(server_harness: StoreHarness) -> None:
         "factor.approved": 2,
         "factor.removed": 4,
     }
-
-
-def in_one_step(harness: StoreHarness, judge: Callable[[int], ConfirmAnswer]) -> ConfirmAnswer:
-    """The answer of a judgement whose time step did not end meanwhile."""
-    while True:
-        here = step_of(harness)
-        answer = judge(here)
-        if step_of(harness) == here:
-            return answer
 
 
 @pytest.mark.parametrize(("drift", "counts"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])

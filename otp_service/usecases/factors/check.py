@@ -29,7 +29,6 @@ from ..verify.apps import configured_app
 from ..verify.check import CheckVerification, MakeCommand
 from ..verify.refusals import NOT_FOUND, tries_spent
 from ..verify.start_request import CountedRequest
-from ..verify.subjects import NOT_BOUND
 from ..verify.tell_numbers import TellNumbers
 from . import refusals
 from .guesses import Candidates, approved_steps, digit_candidates, recovery_candidates, shown_steps
@@ -98,8 +97,6 @@ class CheckFactors:
         found = self._candidates(app, subject, factors, request.code, purpose)
         if found.sent is not None and not everything.open_to(found.sent):
             found = replace(found, sent=None)
-            if not found.any:
-                return NOT_BOUND
         if not found.any:
             return refusals.NO_FACTOR
         operation_id, receipt_id = self._names(request_key)
