@@ -20,7 +20,7 @@ from ..domain.errors import ConfigError, ServiceError, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..runtime.periodic_tasks import PeriodicTask, start
 from ..storage.audit_log import AuditLog
-from ..storage.audit_source import AuditSource
+from ..storage.audit_source import ONCE_MS, AuditSource
 from ..usecases import ports
 from ..usecases.browse import as_seen
 from ..usecases.whole_record import WholeRecord
@@ -152,16 +152,24 @@ def back_up_ledger(settings: Settings, path: Path) -> int:
     return size
 
 
-def put_on_record(settings: Settings, kind: EventType, detail: Mapping[str, int | str]) -> None:
-    """What was done at a shell. A copy is also made where there is no store any more."""
+def put_on_record(settings: Settings, kind: EventType, detail: Mapping[str, int | str], once: str = "") -> bool:
+    """What was done at a shell; whether it is on record. A copy is also made where there is no store any more.
+
+    `once`: names an event that the exporter may record, too.
+    """
     try:
         stores = open_stores(settings)
         try:
-            stores.audit.record(kind, detail)
+            if once:
+                stores.audit.record(kind, detail, ONCE_MS, mark=once, shard=0)
+            else:
+                stores.audit.record(kind, detail)
         finally:
             stores.store.close()
     except ServiceError as error:
         _log.warning("done, but not on record: the store takes no event", extra={"reason": str(error)})
+        return False
+    return True
 
 
 def accept_gaps(settings: Settings) -> int:

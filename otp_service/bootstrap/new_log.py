@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def begin_new_log(settings: Settings) -> "Begun":
     """End the log that was rolled back, and name the next one. Raises ConfigError, LedgerUnavailable, LogIsGood."""
+    from ..ledger import log_ends  # noqa: PLC0415
     from ..signed_log import new_log  # noqa: PLC0415 - the database's library, only if it is asked for
     from ..signed_log.signers import origin_of, signers_of  # noqa: PLC0415
 
@@ -25,16 +26,11 @@ def begin_new_log(settings: Settings) -> "Begun":
         begun = new_log.begin_new_log(
             database, signers, kept_checkpoint(settings), origin_of(settings.public_url), clock_ms()
         )
+        # The exporter does the same where this is not done any more, or where the store takes no event now.
+        if put_on_record(settings, EventType.LEDGER_ACCEPTED, begun.told, once=begun.origin):
+            log_ends.mark_recorded(database, begun.origin)
     except OSError as error:
         raise ConfigError(f"the old checkpoints cannot be put aside: {error}") from error
     finally:
         database.close()
-    told: dict[str, int | str] = {
-        "new_log": begun.origin,
-        "key": begun.key,
-        "ended_log": begun.ended,
-        "ended_size": begun.size,
-        **begun.ends,
-    }
-    put_on_record(settings, EventType.LEDGER_ACCEPTED, told)
     return begun

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..domain.audit import Event, EventType, Position
 from ..domain.continuity import Portion, Reached, Step, next_step
-from . import digests, kept_webhooks, writing
+from . import digests, kept_webhooks, log_ends, writing
 from .database import Database
 from .records import RecordEncoder
 from .writing import Gap, State
@@ -163,6 +163,10 @@ class Exporter:
         for gap in writing.unrecorded(self._database):
             self._source.record(EventType.LEDGER_GAP, gap.detail, gap.id)
             writing.mark_recorded(self._database, gap)
+        for end in log_ends.unrecorded(self._database):
+            # The command that ended the log had no time for it, or the store took no event then.
+            self._source.record(EventType.LEDGER_ACCEPTED, end.detail, end.following)
+            log_ends.mark_recorded(self._database, end.following)
         self._measure(self.waiting, len(writing.open_gaps(self._database)))
         moved = {shard: one for shard, one in state.reached.items() if self._told.get(shard) != one}
         if moved:

@@ -1,6 +1,8 @@
 """The tables are made by numbered steps, each applied once, in order, forward only, one process at a time."""
 
+import logging
 import re
+import time
 from collections.abc import Iterator
 from importlib.resources import files
 from string import Template
@@ -13,6 +15,11 @@ from .tables import MIGRATION
 
 LOCK = 0x6F7470
 """Names the lock in PostgreSQL under which steps are applied. Any number that nobody else uses."""
+
+SLOW_S = 2.0
+"""A step that takes longer tells how far it is."""
+
+_log = logging.getLogger("otp.ledger")
 
 _TYPES = {
     "sqlite": {"bytes": "BLOB", "whole": "INTEGER", "serial": "INTEGER"},
@@ -63,7 +70,14 @@ def _applied(connection: Connection, database: Database) -> set[int]:
 
 
 def _apply(connection: Connection, database: Database, number: int, name: str, sql: str) -> None:
-    for statement in _statements(Template(sql).substitute(_TYPES[database.engine.dialect.name])):
+    statements = list(_statements(Template(sql).substitute(_TYPES[database.engine.dialect.name])))
+    began = time.monotonic()
+    for done, statement in enumerate(statements):
+        # An index over many records takes minutes: whoever waits is told how far it is.
+        if done and time.monotonic() - began >= SLOW_S:
+            told = f"{done} of {len(statements)} parts done in {time.monotonic() - began:.0f} s"
+            reason = f"step {number} ({name}), {told}"
+            _log.warning("the ledger's tables are being changed", extra={"reason": reason})
         connection.exec_driver_sql(statement)
     connection.execute(MIGRATION.insert().values(step=number, name=name, at_ms=clock_ms()))
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, and_, not_, or_, select, union_all
@@ -120,15 +120,25 @@ def page_query(
 
 
 def _walks(wanted: Mapping[str, frozenset[str]]) -> Iterator[list[ColumnElement[bool]]]:
-    """What each walk through an index looks for: one value of the most telling filter, or one of each app and type."""
+    """What each walk through an index looks for: one value of each filter that the index begins with."""
+    walked = _walked(wanted)
+    others = [_beside(_COLUMNS[name], values) for name, values in wanted.items() if name not in walked]
+    for values in product(*(sorted(wanted[name]) for name in walked)):
+        equal = (_of_one(name, value) for name, value in zip(walked, values, strict=True))
+        yield [*chain.from_iterable(equal), *others]
+
+
+def _walked(wanted: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """The filters that an index begins with: the most telling one, or app and type.
+
+    A number may have very many records: it has an index with the type, and one with the app.
+    """
     telling = next((name for name in _TELLING if name in wanted), None)
     if telling is None:
-        for values in product(*map(sorted, wanted.values())):
-            yield [_COLUMNS[name] == value for name, value in zip(wanted, values, strict=True)]
-        return
-    others = [_beside(_COLUMNS[name], values) for name, values in wanted.items() if name != telling]
-    for value in sorted(wanted[telling]):
-        yield [*_of_one(telling, value), *others]
+        return tuple(wanted)
+    if telling != EventField.NUMBER_HASH:
+        return (telling,)
+    return (telling, *[name for name in (EventField.TYPE, EventField.APP) if name in wanted][:1])
 
 
 def _of_one(name: str, value: str) -> list[ColumnElement[bool]]:

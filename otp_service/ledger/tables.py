@@ -71,6 +71,16 @@ GAPS = Table(
 )
 """Where the record has a gap. `recorded`: 1 once its event is in a stream."""
 
+LOG_ENDS = Table(
+    "log_ends",
+    METADATA,
+    Column("following", Text, primary_key=True),
+    Column("at_ms", BigInteger),
+    Column("detail", Text),
+    Column("recorded", Integer),
+)
+"""Where a signed log ended. `recorded`: 1 once its event is in a stream."""
+
 MIGRATION = Table(
     "migration", METADATA, Column("step", Integer, primary_key=True), Column("name", Text), Column("at_ms", BigInteger)
 )

@@ -13,7 +13,9 @@ from sqlalchemy import Connection, delete, update
 from ..clock import rfc3339
 from ..domain.errors import ServiceError
 from ..files import private_directory, write_private
+from ..ledger import log_ends
 from ..ledger.database import Database
+from ..ledger.log_ends import LogEnd
 from .kept_checkpoint import ASIDE, KeptCheckpoint, kept_fault
 from .log_store import LogStore
 from .signing import Signers
@@ -32,7 +34,7 @@ class LogIsGood(ServiceError):
 class Begun:
     """`origin` and `key` are those of the new log; `ended` names the old one, of which `size` records were signed.
 
-    `ends`: for the record, by the names in `told.ENDS`: notes by which the old keys say that their logs have ended.
+    `told`: for the record; by the names in `told.ENDS` notes by which the old keys say that their logs have ended.
     """
 
     origin: str
@@ -40,7 +42,7 @@ class Begun:
     ended: str
     size: int
     aside: Path
-    ends: Mapping[str, str]
+    told: Mapping[str, int | str]
 
 
 def begin_new_log(database: Database, signers: Signers, kept_path: Path | None, origin: str, now_ms: int) -> Begun:
@@ -68,12 +70,19 @@ def begin_new_log(database: Database, signers: Signers, kept_path: Path | None, 
         new = f"{origin}/{at}"
         key = str(signers(new)[0].key)
         _begin(connection, new, key)
-    # Last: as long as it is there, nothing is signed, and this can be done again.
+        named: Mapping[str, int | str] = {"ended_log": known.origin, "ended_size": known.size}
+        told = {"new_log": new, "key": key, **named, **_ends(known.origin, old, new, signers)}
+        # In the same transaction: a log that has ended without a word of it would keep other machines from signing.
+        log_ends.add(connection, LogEnd(new, now_ms, told))
+    # Where this is not done any more, the next one who signs here puts it aside.
     kept_path.unlink()
+    return Begun(new, key, known.origin, known.size, aside, told)
+
+
+def _ends(known: str, old: str | None, new: str, signers: Signers) -> Mapping[str, str]:
     # The restored log may be another one than the kept checkpoint's, where another machine was faster: both have ended.
-    ended = dict.fromkeys(one for one in (known.origin, old) if one is not None)
-    ends = {name: end_of_log(one, new, signers(one)[0]) for name, one in zip(ENDS, ended, strict=False)}
-    return Begun(new, key, known.origin, known.size, aside, ends)
+    ended = dict.fromkeys(one for one in (known, old) if one is not None)
+    return {name: end_of_log(one, new, signers(one)[0]) for name, one in zip(ENDS, ended, strict=False)}
 
 
 def _what_was_signed(log: LogStore) -> Mapping[str, bytes]:

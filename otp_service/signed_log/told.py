@@ -1,13 +1,16 @@
 """What records say of erasures and of ended logs: erasing is on record, and so is the end of a log."""
 
+import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from ..domain.audit import EventType
 from ..ledger.records import detail_of
-from ..ledger.tables import RECORDS
+from ..ledger.tables import LOG_ENDS, RECORDS
 from ..transparency.notes import Note, Signer, signed
 
 ENDS = ("end", "end_of_restored")
@@ -32,12 +35,12 @@ def end_of_log(ended: str, following: str, signer: Signer) -> str:
 
 
 def ended_logs(connection: Connection, signers: Callable[[str], tuple[Signer, Sequence[Signer]]]) -> set[str]:
-    """The names of logs that ended: the events `ledger.accepted` hold notes of it.
+    """The names of logs that ended: the table of ends and the events `ledger.accepted` hold notes of it.
 
-    A record alone says nothing: whoever writes the database could end a log by it. `signers`: the keyring's keys.
+    A row alone says nothing: whoever writes the database could end a log by it. `signers`: the keyring's keys.
     """
-    told = (one for detail in _details(connection, EventType.LEDGER_ACCEPTED) for one in map(detail.get, ENDS))
-    named = (_ended(one, signers) for one in told if isinstance(one, str))
+    details = chain(_details(connection, EventType.LEDGER_ACCEPTED), _ends(connection))
+    named = (_ended(one, signers) for detail in details for one in map(detail.get, ENDS) if isinstance(one, str))
     return {one for one in named if one is not None}
 
 
@@ -49,6 +52,13 @@ def _ended(raw: str, signers: Callable[[str], tuple[Signer, Sequence[Signer]]]) 
     except ValueError:
         return None
     return origin if known and word == _ENDED else None
+
+
+def _ends(connection: Connection) -> Iterator[Mapping[str, Any]]:
+    for text in connection.execute(select(LOG_ENDS.c.detail)).scalars():
+        with contextlib.suppress(ValueError):
+            detail = json.loads(text)
+            yield detail if isinstance(detail, dict) else {}
 
 
 def _details(connection: Connection, kind: EventType) -> Iterator[Mapping[str, Any]]:

@@ -12,8 +12,9 @@ from otp_service.domain.audit import EventType
 from otp_service.domain.canonical_json import canonical
 from otp_service.domain.continuity import Portion
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.ledger import writing
+from otp_service.ledger import log_ends, writing
 from otp_service.ledger.kept_webhooks import AT_ONCE, drop_webhooks
+from otp_service.ledger.log_ends import LogEnd
 from otp_service.ledger.tables import CONFIGURATIONS, WEBHOOKS
 from otp_service.storage.audit_source import AuditSource
 from otp_service.storage.callers import caused_by, set_policy
@@ -267,6 +268,18 @@ def test_no_record_is_longer_than_a_tile_holds(ledger: LedgerHarness) -> None:
     ledger.export_all()
     details = [json.loads(leaf)["detail"] for leaf in ledger.leaves()]
     assert details == [{"why": "a" * 100}, {"too_long": True}]
+
+
+def test_an_end_of_a_log_that_is_not_on_record_is_recorded(ledger: LedgerHarness) -> None:
+    """Once, by any exporter: the command that ended the log was killed, or the store took no event then."""
+    with ledger.database.writing() as connection:
+        log_ends.add(connection, LogEnd("otp.example/audit/later", 1, {"ended_log": "otp.example/audit"}))
+    for exporter in (ledger.another(), ledger.another(), ledger.exporter):
+        exporter.once()
+    ledger.export_all()
+    told = [json.loads(leaf) for leaf in ledger.leaves()]
+    assert [(one["type"], one["detail"]) for one in told] == [("ledger.accepted", {"ended_log": "otp.example/audit"})]
+    assert log_ends.unrecorded(ledger.database) == []
 
 
 def test_webhooks_go_after_their_time_and_the_record_says_so_first(ledger: LedgerHarness) -> None:

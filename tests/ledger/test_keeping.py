@@ -18,15 +18,15 @@ from otp_service.domain.guard.policy import Mode
 from otp_service.domain.guarding import GuardPlace
 from otp_service.domain.policy import Channel
 from otp_service.domain.signed_webhook import SignedWebhook
-from otp_service.ledger import exporter, writing
+from otp_service.ledger import exporter, migrations, writing
 from otp_service.ledger.backup import back_up
 from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
 from otp_service.ledger.erasing import erase
 from otp_service.ledger.exporting import records
 from otp_service.ledger.migrations import migrate, steps
-from otp_service.ledger.pages import page_query
+from otp_service.ledger.pages import LedgerPages, page_query
 from otp_service.ledger.records import detail_of
-from otp_service.ledger.tables import METADATA, PERSONS
+from otp_service.ledger.tables import METADATA, PERSONS, RECORDS
 from otp_service.signed_log.inspection import verify_ledger
 from otp_service.signed_log.own_keys import own_keys
 from otp_service.signed_log.signers import signers_of
@@ -57,6 +57,28 @@ def test_each_step_leads_to_the_next(tmp_path: Path) -> None:
                 assert columns == {column.name for column in table.columns}, table.name
         database.close()
     assert made[0] == made[1]
+
+
+def test_a_long_step_tells_how_far_it_is(
+    ledger: LedgerHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And an older ledger with records has the same pages behind it."""
+    old = open_database(f"sqlite:///{tmp_path}/old.db")
+    migrate(old, 30)
+    with ledger_over(ledger.store, tmp_path / "ledger.db") as made:
+        ref = ledger.store.start(fresh_number()).reference
+        made.export_all()
+        rows = [dict(row._mapping) for row in made.rows()]
+    with old.writing() as connection:
+        connection.execute(RECORDS.insert(), rows)
+    monkeypatch.setattr(migrations, "SLOW_S", 0.0)
+    migrate(old)
+    assert [line for line in caplog.messages if "being changed" in line]
+    pages = LedgerPages(old, ledger.store.ring.open)
+    wanted = {"number_hash": frozenset({ref.number_hash}), "type": frozenset({"verification.started"})}
+    page = pages.read([ZERO] * SHARDS, shards=range(SHARDS), until_ms=None, limit=9, wanted=wanted)
+    assert [event.type for event in page.events] == ["verification.started"]
+    old.close()
 
 
 def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -169,7 +191,9 @@ INDEX_OF = {
     "delivery": "records_verification",
     "verification": "records_verification",
     "message_id": "records_message",
-    "number_hash": "records_number",
+    "number_hash+type": "records_number_type",
+    "number_hash+app": "records_number_app",
+    "number_hash": "records_number_at",
     "app+type": "records_app",
     "app": "records_app_at",
     "type": "records_type",

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 
 from otp_service import keyring
 from otp_service.clock import rfc3339
@@ -16,7 +16,7 @@ from otp_service.domain.canonical_json import canonical
 from otp_service.keyring import Keyring
 from otp_service.ledger.database import Database, open_database
 from otp_service.ledger.migrations import migrate
-from otp_service.ledger.tables import LEDGER, PERSONS, RECORDS, WEBHOOKS
+from otp_service.ledger.tables import LEDGER, LOG_ENDS, PERSONS, RECORDS, WEBHOOKS
 from otp_service.signed_log.log_store import LogStore
 from otp_service.signed_log.reading import LogReader
 from otp_service.signed_log.signers import signers_of
@@ -147,6 +147,11 @@ class SignedHarness:
         """Change the database behind everybody's back."""
         with self.database.writing() as connection:
             connection.execute(text(sql), values)
+
+    def told_ends(self) -> list[str]:
+        """What the table of ends says, row by row."""
+        with self.database.reading() as connection:
+            return list(connection.execute(select(LOG_ENDS.c.detail)).scalars())
 
     def notes(self) -> list[str]:
         """Every checkpoint."""
