@@ -222,6 +222,7 @@ def verify_bundle_file(
         print_line(sentence(report))
         if stamped_at is not None:
             print_line(f"the first {report.stamped} records were there on {stamped_at}, as the timestamp says")
+        _note_last_events(report)
     _note_what_is_open(report, files)
     if report.stamped is not None and stamped_at is None:
         note(f"there is a timestamp of the first {report.stamped} records: verify it with --tsa-ca FILE")
@@ -240,16 +241,21 @@ def _has_own_script(files: Mapping[str, bytes]) -> bool:
     return files.get(SCRIPT) == own_script()
 
 
+def _note_last_events(report: "BundleReport") -> None:
+    """Where each verification ends in the bundle, if the log does not say what belongs there."""
+    if report.stated:
+        return
+    for verification, (n, seq) in islice(report.last_events.items(), SHOWN):
+        note(f"the last event of {verification} here is event {n}, record {seq}: later ones may have been left out")
+    if len(report.last_events) > SHOWN:
+        note(f"the same goes for {len(report.last_events) - SHOWN} other verifications (see --json)")
+
+
 def _note_what_is_open(report: "BundleReport", files: Mapping[str, bytes]) -> None:
     """What nobody verified, and what is not there."""
     if report.unverified:
         names = "".join(one for one in ", ".join(report.unverified) if one.isprintable())
         note(f"cosignatures: unverified names: {names} (verify with --witness VKEY)")
-    if not report.stated:
-        for verification, (n, seq) in islice(report.last_events.items(), SHOWN):
-            note(f"the last event of {verification} here is event {n}, record {seq}: later ones may have been left out")
-        if len(report.last_events) > SHOWN:
-            note(f"the same goes for {len(report.last_events) - SHOWN} other verifications (see --json)")
     if report.without_policy:
         note(f"configurations that the records name are not there: {', '.join(report.without_policy)}")
     if report.without_webhook:
