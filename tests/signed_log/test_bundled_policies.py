@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from otp_service.bootstrap.signed_log import own_log
+from otp_service.cli.settings import load_settings
 from otp_service.domain.canonical_json import canonical
 from otp_service.ledger.tables import CONFIGURATIONS
 from otp_service.signed_log.evidence import Gathering, Question, answering, gather, stated
@@ -18,6 +20,7 @@ from otp_service.transparency.notes import NoteError
 
 from .harness import SignedHarness
 from .test_evidence import without
+from .test_forged_evidence import Late
 from .verify_script import run
 
 CONTENTS = [canonical({"apps": {"default": {"max_checks": checks}}}).decode() for checks in (3, 5, 7)]
@@ -113,3 +116,26 @@ def test_the_ledger_may_not_have_it(signed: SignedHarness, login: dict[str, byte
     signed.run("DELETE FROM configurations WHERE hash = :hash", hash=HASHES[1])
     report = bundles.verify_bundle(packed(signed))
     assert (report.policies, report.without_policy) == ((HASHES[0],), (HASHES[1],))
+
+
+@pytest.mark.parametrize("configurations", [True, False])
+def test_the_command_packs_and_states_them(log: SignedHarness, *, configurations: bool) -> None:
+    """Unless it is told not to: then the bundle says what is missing."""
+    log.append({"type": "verification.started", "verification": "v3", "n": 1, "policy": HASHES[0]})
+    with log.database.writing() as connection:
+        connection.execute(insert(CONFIGURATIONS), [{"hash": HASHES[0], "content": CONTENTS[0]}])
+    settings = load_settings()
+    with own_log(settings) as own:
+        evidence = Late(settings, own)
+        evidence.log = log
+        files, fault = evidence.make(
+            Question(verification="v3"),
+            lambda _done, _total: None,
+            disclose=False,
+            configurations=configurations,
+        )
+    report = bundles.verify_bundle(files, may_be_open=True)
+    assert (fault, report.searched) == (None, 11)
+    expected = ((HASHES[0],), ()) if configurations else ((), (HASHES[0],))
+    assert (report.policies, report.without_policy) == expected
+    assert (b'"configurations":"sha256:' in files["statement.leaf"]) is configurations
