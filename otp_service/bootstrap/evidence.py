@@ -3,7 +3,8 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..clock import clock_ms
@@ -34,6 +35,15 @@ STATED_MAX = 40_000
 """Characters of a statement: a record of the log has at most 65,535 bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The records that answer, how many records of the log were searched, and the configurations that are packed."""
+
+    seqs: list[int]
+    searched: int
+    policies: Mapping[str, str]
+
+
 class Evidence:
     """What `audit evidence` works with."""
 
@@ -60,11 +70,13 @@ class Evidence:
         *,
         disclose: bool,
         webhooks: bool = False,
+        configurations: bool = True,
         kept: str = "",
     ) -> tuple[dict[str, bytes], str | None]:
         """The files of the bundle, and why the log says nothing of what belongs in it; None if it does.
 
-        `disclose`, `webhooks`: see `Gathering`. `kept`: the note of an older checkpoint that the log continues.
+        `disclose`, `webhooks`: see `Gathering`. `configurations`: whether those that the records name are packed, which
+        say the limits and names of all apps. `kept`: the note of an older checkpoint that the log continues.
 
         Raises LedgerUnavailable and NoEvidence.
         """
@@ -72,52 +84,59 @@ class Evidence:
 
         if question.until_ms > clock_ms():
             raise NoEvidence("the end of the time that is asked about has not passed")
-        seqs, statement, fault = self._answered(question)
+        answer, statement, fault = self._answered(question, configurations=configurations)
         build_signer(self._settings, self._keyring, self._database).sign()
         also = {"jwks.json": json.dumps(self._keyring.jwks(), indent=2).encode() + b"\n"}
         unseal = self._keyring.open if disclose else None
-        gathering = Gathering(self._own.keys(), unseal, also, clock_ms(), kept, webhooks)
-        return gather(self._database, seqs, statement, gathering, progress), fault
+        gathering = Gathering(self._own.keys(), unseal, also, clock_ms(), kept, webhooks, answer.policies)
+        return gather(self._database, answer.seqs, statement, gathering, progress), fault
 
-    def _answered(self, question: "Question") -> tuple[list[int], int | None, str | None]:
-        """The records that answer, the record that says so, and why there is none.
+    def _answered(self, question: "Question", *, configurations: bool) -> "tuple[Answer, int | None, str | None]":
+        """What answers, the record that says so, and why there is none.
 
         What was older than the statement and came into the ledger behind the search belongs to the answer: then it is
         stated again.
         """
         from ..signed_log.evidence import answering  # noqa: PLC0415
 
-        seqs = self._answering(question)
+        answer = self._search(question, configurations=configurations)
         for _ in range(STATED_TIMES):
-            statement, fault = self._state(question, seqs)
-            if statement is None or answering(self._database, question, statement) == seqs:
-                return seqs, statement, fault
-            seqs = answering(self._database, question)
-        return seqs, None, "records that answer still arrive in the ledger: try again"
+            statement, fault = self._state(question, answer)
+            if statement is None or answering(self._database, question, statement) == answer.seqs:
+                return answer, statement, fault
+            answer = self._search(question, configurations=configurations)
+        return answer, None, "records that answer still arrive in the ledger: try again"
 
-    def _answering(self, question: "Question") -> list[int]:
-        """The records that answer; what happened just now is in the ledger a second or two later."""
-        from ..signed_log.evidence import NoEvidence, answering  # noqa: PLC0415
+    def _search(self, question: "Question", *, configurations: bool) -> "Answer":
+        """What answers; what happened just now is in the ledger a second or two later."""
+        from ..signed_log.evidence import NoEvidence, search  # noqa: PLC0415
+        from ..signed_log.named_policies import named_policies  # noqa: PLC0415
 
         until = time.monotonic() + FIRST_S
         while True:
             try:
-                return answering(self._database, question)
+                seqs, size = search(self._database, question)
+                return Answer(seqs, size, named_policies(self._database, seqs) if configurations else {})
             except NoEvidence:
                 if time.monotonic() >= until:
                     raise
                 time.sleep(POLL_S)
 
-    def _state(self, question: "Question", seqs: Sequence[int]) -> tuple[int | None, str | None]:
+    def _state(self, question: "Question", answer: "Answer") -> tuple[int | None, str | None]:
         """Put on record which records answer, and wait until that is in the ledger."""
         from ..signed_log.evidence import stated  # noqa: PLC0415
+        from ..transparency.bundled_policies import CONFIGURATIONS, digest_of  # noqa: PLC0415
+        from ..transparency.bundled_range import SEARCHED, range_of  # noqa: PLC0415
         from ..transparency.bundles import ranges_of  # noqa: PLC0415
 
-        token, records = secrets.token_hex(8), ranges_of(seqs)
+        token, records = secrets.token_hex(8), ranges_of(answer.seqs)
         if len(records) > STATED_MAX:
             return None, "there are too many records for one statement"
         try:
-            told = {"token": token, "question": question.sentence, "records": records, "count": str(len(seqs))}
+            told = {"token": token, "question": question.sentence, "records": records, "count": str(len(answer.seqs))}
+            told[SEARCHED] = range_of(answer.searched)
+            if answer.policies:
+                told[CONFIGURATIONS] = digest_of(answer.policies)
             self._record(told, question)
         except ServiceError as error:
             return None, error.detail

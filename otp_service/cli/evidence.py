@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from ..transparency.bundles import BundleReport
     from ..transparency.checkpoints import Checkpoint
     from ..transparency.notes import VerifierKey
+
+SHOWN = 20
+"""So many verifications are named in words."""
 
 
 def register(audit: Any) -> None:
@@ -45,6 +49,11 @@ def register(audit: Any) -> None:
         help="with --disclose: add what the carrier signed, which has whole numbers, replies and the text of messages",
     )
     evidence.add_argument(
+        "--without-configurations",
+        action="store_true",
+        help="leave out the configurations that decided, which name all apps, senders and limits",
+    )
+    evidence.add_argument(
         "--checkpoint", metavar="FILE", type=file_path, help="show that the log continues this one, which was kept"
     )
     evidence.add_argument("--out", metavar="FILE", type=file_path, required=True, help="the zip file to write")
@@ -70,6 +79,7 @@ def _evidence(args: argparse.Namespace) -> None:
     with own_log(settings) as own, Progress("packing", "records") as progress:
         evidence = Evidence(settings, own)
         shown = {"disclose": args.disclose, "webhooks": args.webhooks}
+        shown["configurations"] = not args.without_configurations
         files, fault = evidence.make(_question(args, evidence), progress.advance, **shown, kept=kept)
         report = _verified(files, own)
     if fault is not None:
@@ -143,6 +153,11 @@ def described(report: "BundleReport") -> dict[str, Any]:
         "carrier_keys": carriers(report),
         "stamped": report.stamped,
         "continues": report.continues,
+        "complete": report.claim,
+        "searched": report.searched,
+        "last_events": {one: {"n": n, "seq": seq} for one, (n, seq) in report.last_events.items()},
+        "configurations": list(report.policies),
+        "without_configuration": list(report.without_policy),
     }
 
 
@@ -158,7 +173,8 @@ def sentence(report: "BundleReport") -> str:
     stated = "the log does not say what was asked, nor whether one is missing"
     if report.asked is not None:
         at, seq = report.asked
-        stated = f"the question was: {report.question}; asked: {at}, record {seq}; none is missing until then"
+        stated = f"the question was: {report.question}; asked: {at}, record {seq}"
+    stated += f"; complete: {report.claim}"
     stated += f"; without the end of {', '.join(report.unended)}" if report.unended else ""
     webhooks = len(report.carrier_keys)
     named = f"{webhooks} of {webhooks + len(report.without_webhook)} that the records name"
@@ -206,6 +222,7 @@ def verify_bundle_file(
         print_line(sentence(report))
         if stamped_at is not None:
             print_line(f"the first {report.stamped} records were there on {stamped_at}, as the timestamp says")
+        _note_last_events(report)
     _note_what_is_open(report, files)
     if report.stamped is not None and stamped_at is None:
         note(f"there is a timestamp of the first {report.stamped} records: verify it with --tsa-ca FILE")
@@ -224,11 +241,23 @@ def _has_own_script(files: Mapping[str, bytes]) -> bool:
     return files.get(SCRIPT) == own_script()
 
 
+def _note_last_events(report: "BundleReport") -> None:
+    """Where each verification ends in the bundle, if the log does not say what belongs there."""
+    if report.stated:
+        return
+    for verification, (n, seq) in islice(report.last_events.items(), SHOWN):
+        note(f"the last event of {verification} here is event {n}, record {seq}: later ones may have been left out")
+    if len(report.last_events) > SHOWN:
+        note(f"the same goes for {len(report.last_events) - SHOWN} other verifications (see --json)")
+
+
 def _note_what_is_open(report: "BundleReport", files: Mapping[str, bytes]) -> None:
     """What nobody verified, and what is not there."""
     if report.unverified:
         names = "".join(one for one in ", ".join(report.unverified) if one.isprintable())
         note(f"cosignatures: unverified names: {names} (verify with --witness VKEY)")
+    if report.without_policy:
+        note(f"configurations that the records name are not there: {', '.join(report.without_policy)}")
     if report.without_webhook:
         note(f"the webhooks of these records are not there: {', '.join(map(str, report.without_webhook))}")
     if not _has_own_script(files):

@@ -15,6 +15,7 @@ from ..ledger.tables import CONFIGURATIONS, RECORDS
 from .promises import ENDS, LIFETIME_MS, Breach, Judge, Promise, RulesOf, Told
 from .reading import UNREADABLE
 from .recorded_rules import Rules
+from .stated_answers import left_out
 
 PORTION = 2_000
 _ORDER = (RECORDS.c.at_ms, RECORDS.c.counter, RECORDS.c.shard)
@@ -65,7 +66,8 @@ def check_promises(
             breaches += _seen(judge, row, since_ms)
             if done % PORTION == 0:
                 progress(min(done, total), total)
-        return CheckReport(total, judge.started, [*breaches, *judge.end(until_ms)], judge.unjudged)
+        breaches += [*judge.end(until_ms), *left_out(connection, since_ms, until_ms)]
+        return CheckReport(total, judge.started, breaches, judge.unjudged)
 
 
 def _rows(connection: Connection, wanted: Select[Any]) -> Iterator[Any]:

@@ -4,10 +4,10 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from ..clock import rfc3339
 from ..domain.canonical_json import canonical
@@ -17,6 +17,7 @@ from ..ledger.database import Database
 from ..ledger.tables import PERSONS, RECORDS
 from ..transparency import bundles
 from ..transparency.bundled_older import kept_files, timestamp_files
+from ..transparency.bundled_policies import policy_files
 from ..transparency.bundled_webhooks import keys_file, webhook_files
 from ..transparency.bundles import record_name
 from ..transparency.checkpoints import LogKeys, read_checkpoint
@@ -70,15 +71,28 @@ class Question:
         return (RECORDS.c.at_ms >= self.since_ms) & (RECORDS.c.at_ms < self.until_ms)
 
 
+def search(database: Database, question: Question) -> tuple[list[int], int]:
+    """The numbers of the records that answer, and how many records of the log were searched: all that there are.
+
+    Raises LedgerUnavailable, NoEvidence.
+    """
+    with database.reading() as connection:
+        size = int(connection.execute(select(func.max(RECORDS.c.seq))).scalar() or 0)
+        return _found(connection, question.condition), size
+
+
 def answering(database: Database, question: Question, before: int | None = None) -> list[int]:
     """The numbers of the records that answer. Raises LedgerUnavailable, NoEvidence.
 
     `before`: only those that stand before this record or are older than it.
     """
-    condition = question.condition if before is None else question.condition & _older(before)
-    wanted = select(RECORDS.c.seq).where(condition).order_by(RECORDS.c.seq).limit(RECORDS_MAX + 1)
     with database.reading() as connection:
-        seqs = [int(seq) for seq in connection.execute(wanted).scalars()]
+        return _found(connection, question.condition if before is None else question.condition & _older(before))
+
+
+def _found(connection: Connection, condition: ColumnElement[bool]) -> list[int]:
+    wanted = select(RECORDS.c.seq).where(condition).order_by(RECORDS.c.seq).limit(RECORDS_MAX + 1)
+    seqs = [int(seq) for seq in connection.execute(wanted).scalars()]
     if not seqs:
         raise NoEvidence("the ledger has no record that answers this question")
     if len(seqs) > RECORDS_MAX:
@@ -105,7 +119,8 @@ class Gathering:
 
     `also`: further files by name, such as the keys of receipts. `now_ms`: Unix milliseconds. `kept`: the note of an
     older checkpoint, which who asks has kept; "" for none. `webhooks`: whether the carrier's are packed, too, with the
-    whole number and the message in them; not without `unseal`.
+    whole number and the message in them; not without `unseal`. `policies`: the configurations that the records name,
+    by their hashes.
     """
 
     keys: LogKeys
@@ -114,6 +129,7 @@ class Gathering:
     now_ms: int = 0
     kept: str = ""
     webhooks: bool = False
+    policies: Mapping[str, str] = field(default_factory=dict)
 
 
 def gather(
@@ -141,6 +157,7 @@ def gather(
         bundles.CHECKPOINT: note,
         bundles.KEY: f"{gathering.keys.keys[0]}\n".encode(),
         **rotations,
+        **policy_files(gathering.policies),
         **gathering.also,
         "timeline.txt": timeline_text(leaves).encode(),
         "timeline.html": timeline_html(leaves).encode(),

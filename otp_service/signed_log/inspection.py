@@ -12,15 +12,15 @@ from sqlalchemy import Connection, func, select
 from ..clock import rfc3339
 from ..ledger.database import Database
 from ..ledger.tables import CONFIGURATIONS, PERSONS, RECORDS, WEBHOOKS
-from ..transparency.checkpoints import Checkpoint, LogKeys, SignatureRefused, read_checkpoint
+from ..transparency.checkpoints import Checkpoint, LogKeys
 from ..transparency.findings import Finding, Tampering
 from ..transparency.inspecting import inspect, judge_older
-from ..transparency.notes import NoteError
 from ..transparency.published import within
 from ..transparency.ranges import inspect_range
 from ..transparency.signed_tiles import SignedTiles, TileRefused
 from ..transparency.tiles import hashes_of
 from ..transparency.tree import HASH_BYTES, TILE_WIDTH, Tree, leaf_hash
+from .judged_checkpoints import JudgedCheckpoints
 from .log_store import LogStore
 from .personal import Beside, Opening, PersonalParts, Webhook
 from .stored_tiles import StoredTiles
@@ -69,30 +69,29 @@ def verify_ledger(
     of `span` are not signed.
     """
     with database.reading() as connection:
-        notes = LogStore(connection).all_notes()
-        checkpoints, finding = _judged(notes, keys)
+        checkpoints = JudgedCheckpoints(LogStore(connection).notes, keys)
+        finding, signed = checkpoints.finding, checkpoints.size
         records = int(connection.execute(select(func.count()).select_from(RECORDS)).scalar_one())
         persons = PersonalParts(connection, opening)
         tiles = StoredTiles(connection)
-        signed = max((one.size for one in checkpoints), default=0)
-        asked = None if span is None or finding or not checkpoints else within(span, signed)
+        newest = checkpoints.newest
+        asked = None if span is None or finding or newest is None else within(span, signed)
         rows = _Rows(connection, persons, records, progress, asked)
-        if asked is None:
-            finding = finding or inspect(rows.leaves(), lambda number: _hashes(tiles, number), checkpoints)
-        else:
-            finding = finding or _in_range(rows, tiles, checkpoints, asked, progress)
-        finding = rows.sooner(finding) or _tiles_fault(Tree(tiles), checkpoints)
-        finding = finding or _judge_older(older, checkpoints, records, Tree(tiles))
-        finding = finding or _unsigned(records, checkpoints)
+        if finding is None and asked is None:
+            finding = inspect(rows.leaves(), lambda number: _hashes(tiles, number), checkpoints.by_size(), signed)
+        elif finding is None and newest is not None and asked is not None:
+            finding = _in_range(rows, tiles, newest, asked, progress)
+        finding = rows.sooner(finding) or _tiles_fault(Tree(tiles), newest)
+        finding = finding or _judge_older(older, newest, records, Tree(tiles))
+        finding = finding or _unsigned(records, newest)
         finding = finding or _too_many_erased(connection, persons.erased) or _edited_configuration(connection)
-        return Report(records, signed, len(notes), persons.erased, persons.unopened, finding, asked)
+        return Report(records, signed, checkpoints.count, persons.erased, persons.unopened, finding, asked)
 
 
 def _in_range(
-    rows: "_Rows", tiles: StoredTiles, own: Sequence[Checkpoint], asked: tuple[int, int], progress: Progress
+    rows: "_Rows", tiles: StoredTiles, newest: Checkpoint, asked: tuple[int, int], progress: Progress
 ) -> Finding | None:
     """Against the tiles, which the newest checkpoint proves: of all other records nothing is read."""
-    newest = max(own, key=lambda one: one.size)
 
     def fetch(level: int, number: int, width: int) -> bytes:
         return tiles.tile(level, number)[: width * HASH_BYTES]
@@ -103,33 +102,14 @@ def _in_range(
         return Finding(Tampering.EDITED, None, f"the stored tiles are not those that were signed: {error}")
 
 
-def _judged(notes: Sequence[str], keys: LogKeys) -> tuple[list[Checkpoint], Finding | None]:
-    """The checkpoints that count, and the first that nobody who counts signed."""
-    good: list[Checkpoint] = []
-    for note in notes:
-        try:
-            if read_checkpoint(note)[1].size >= keys.since:
-                good.append(keys.verify(note))
-        except SignatureRefused as error:
-            return good, Finding(Tampering(error.kind), None, f"{_named(note)}: {error}")
-        except NoteError as error:
-            return good, Finding(Tampering.UNREADABLE, None, f"a checkpoint cannot be read: {error}")
-    return good, None
-
-
-def _named(note: str) -> str:
-    return f"the checkpoint of {note.split(chr(10))[1]} records"
-
-
 def _hashes(tiles: StoredTiles, number: int) -> list[bytes]:
     """Those of a tile of leaves. Of one that ends within a hash, the whole ones: the next is missing then."""
     stored = tiles.tile(0, number)
     return hashes_of(stored[: len(stored) - len(stored) % HASH_BYTES])
 
 
-def _tiles_fault(tree: Tree, own: Sequence[Checkpoint]) -> Finding | None:
+def _tiles_fault(tree: Tree, newest: Checkpoint | None) -> Finding | None:
     """What is wrong with the tiles above the leaves: with them the newest checkpoint has another root, or none."""
-    newest = max(own, key=lambda one: one.size, default=None)
     try:
         if newest is None or tree.root(newest.size) == newest.root:
             return None
@@ -138,8 +118,8 @@ def _tiles_fault(tree: Tree, own: Sequence[Checkpoint]) -> Finding | None:
     return Finding(Tampering.EDITED, None, "the stored tiles are not those that were signed")
 
 
-def _judge_older(older: Sequence[Checkpoint], own: Sequence[Checkpoint], records: int, tree: Tree) -> Finding | None:
-    found = (judge_older(one, own, records, tree) for one in older)
+def _judge_older(older: Sequence[Checkpoint], newest: Checkpoint | None, records: int, tree: Tree) -> Finding | None:
+    found = (judge_older(one, newest, records, tree) for one in older)
     return next((one for one in found if one is not None), None)
 
 
@@ -261,9 +241,9 @@ def _raw(leaf: bytes | str) -> bytes:
     return leaf.encode() if isinstance(leaf, str) else leaf
 
 
-def _unsigned(records: int, checkpoints: Sequence[Checkpoint]) -> Finding | None:
+def _unsigned(records: int, newest: Checkpoint | None) -> Finding | None:
     """Without a checkpoint nothing was compared with anything: the tables may have been emptied."""
-    if checkpoints or not records:
+    if newest is not None or not records:
         return None
     return Finding(Tampering.UNSIGNED, None, f"{records} records are here, and no checkpoint that counts is of them")
 

@@ -1,6 +1,6 @@
 """Checkpoints and cosignatures in the database, within one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -8,6 +8,9 @@ from sqlalchemy import Connection, delete, func, insert, select
 from ..transparency.checkpoints import Checkpoint, read_checkpoint
 from ..transparency.notes import Note, SignatureLine
 from .tables import CHECKPOINTS, LOG, WITNESSES
+
+PORTION = 1_000
+"""So many checkpoints are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,13 @@ class LogStore:
         """The first checkpoint."""
         return self._connection.execute(select(CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.id).limit(1)).scalar()
 
-    def all_notes(self) -> Sequence[str]:
-        """Every checkpoint that was kept, oldest first."""
-        return self._connection.execute(select(CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.id)).scalars().all()
+    def notes(self) -> Iterator[str]:
+        """Every checkpoint that was kept, oldest first, a portion of them in memory at a time."""
+        query = select(CHECKPOINTS.c.id, CHECKPOINTS.c.note).order_by(CHECKPOINTS.c.id).limit(PORTION)
+        rows = self._connection.execute(query).all()
+        while rows:
+            yield from (note for _, note in rows)
+            rows = self._connection.execute(query.where(CHECKPOINTS.c.id > rows[-1][0])).all()
 
     def rotations(self) -> Sequence[str]:
         """The last checkpoints of old keys, oldest first."""

@@ -29,6 +29,7 @@ class Promise(StrEnum):
     ENDED = "every accepted start ended"
     READ = "every record can be read"
     RULES = "every decision by the rules"
+    EVIDENCE = "no evidence left a record out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,12 +64,24 @@ same() {
 
 # ---- 1. The files are those that were packed ------------------------------------------------------------------------
 
-set --
-for file in * records/* rotations/* webhooks/*; do
-  if [ -f "$file" ] && [ "$file" != SHA256SUMS ]; then set -- "$@" "$file"; fi
-done
-[ $# -gt 0 ] || refuse 'there are no files here'
-sha256sum "$@" > "$work/sums" || refuse 'the files cannot be read'
+# in_portions PROGRAM FILE...: gives it so many at a time as a command has room for; what is no file is passed over.
+in_portions() {
+  program=$1
+  shift
+  begun=
+  for file in "$@"; do
+    if [ -z "$begun" ]; then set --; begun=1; fi
+    if [ -f "$file" ]; then set -- "$@" "$file"; fi
+    if [ $# = 200 ]; then "$program" "$@" || return 1; set --; fi
+  done
+  [ -z "$begun" ] || [ $# = 0 ] || "$program" "$@"
+}
+sums() { sha256sum -- "$@"; }
+sizes() { wc -c -- "$@"; }
+
+in_portions sums * policies/* records/* rotations/* webhooks/* > "$work/all_sums" || refuse 'the files cannot be read'
+awk 'substr($0, 67) != "SHA256SUMS"' "$work/all_sums" > "$work/sums" || refuse 'the files cannot be read'
+[ -s "$work/sums" ] || refuse 'there are no files here'
 same "$work/sums" SHA256SUMS || refuse 'the files are not those of SHA256SUMS'
 
 # ---- 2. Keys and signatures: C2SP signed-note, Ed25519 --------------------------------------------------------------
@@ -174,83 +186,154 @@ same_checkpoint=$(sha256sum < checkpoint)
 
 # ---- 3. Each record is in the log: RFC 9162, section 2.1.3.2 ---------------------------------------------------------
 
+# An awk that finds a fault writes the sentence there, and ends with 1.
+faulty() { if [ -s "$work/fault" ]; then refuse "$(cat "$work/fault")"; else refuse "$1"; fi; }
+: > "$work/fault"
+
 # node LEFT RIGHT: sets `reached` to the hash of both.
 node() {
   reached=$(printf '01%s%s' "$1" "$2" | xxd -r -p | sha256sum)
   reached=${reached%% *}
 }
 
-# proved LEAF PROOF: the record is in the tree of the checkpoint; sets `index`.
-proved() {
-  awk 'NR == 1 { if ($0 != "c2sp.org/tlog-proof@v1") exit 1 } NR == 2 { exit !/^index (0|[1-9][0-9]*)$/ }' "$2" ||
-    refuse "$2 is no proof"
-  index=$(awk 'NR == 2 { print $2 }' "$2")
-  awk 'found { print } $0 == "" { found = 1 }' "$2" > "$work/its_checkpoint" &&
-    [ "$(sha256sum < "$work/its_checkpoint")" = "$same_checkpoint" ] || refuse "$2 has another checkpoint than the bundle"
-  awk '$0 == "" { exit } NR > 2 { print }' "$2" > "$work/path" || refuse "$2 cannot be read"
-  [ "$index" -lt "$size" ] || refuse "$2 is of another tree"
-  reached=$({ printf '\000'; cat "$1"; } | digest)
-  at=$index
-  last=$((size - 1))
-  while read -r line; do
-    [ "$last" != 0 ] || refuse "$2 has too many hashes"
-    decode "$line" "$work/sibling" || refuse "$2 has a hash that cannot be read"
-    sibling=$(xxd -p -c 64 "$work/sibling")
-    if [ $((at & 1)) = 1 ] || [ "$at" = "$last" ]; then
-      node "$sibling" "$reached"
-      while [ $((at & 1)) = 0 ] && [ "$at" != 0 ]; do at=$((at >> 1)) last=$((last >> 1)); done
-    else
-      node "$reached" "$sibling"
-    fi
-    at=$((at >> 1)) last=$((last >> 1))
-  done < "$work/path"
-  if [ "$last" != 0 ] || [ "$reached" != "$root" ]; then refuse "$1 is not in the log as it was signed"; fi
-}
-
-# Members of a record: number, n, verification, person, type, webhook, time, and of a statement its records and its question.
+# Of each record: name, number, n, verification, person, type, webhook, time and configuration; of a statement also its
+# records, the range that was searched, its configurations and its question.
 members() {
   awk '
-    function member(text, wanted,    i, c, depth, inside, escaped, begin, name, value) {
-      depth = 0; inside = 0; escaped = 0; begin = 0; name = ""
-      for (i = 1; i <= length(text); i++) {
+    # Sets `value` to the members of an object, and leaves texts in their quotes.
+    function members_of(text,    i, c, depth, begin, name, length_of_it, next_quote) {
+      split("", value)
+      length_of_it = length(text)
+      for (i = 1; i <= length_of_it; i++) {
         c = substr(text, i, 1)
-        if (inside) {
-          if (escaped) escaped = 0
-          else if (c == "\\") escaped = 1
-          else if (c == "\"") inside = 0
-          continue
+        if (c == "\"") {
+          for (i++; (c = substr(text, i, 1)) != "\"" && i <= length_of_it; i++)
+            if (c == "\\") i++
+            else if ((next_quote = match(substr(text, i, 64), /["\\]/)) > 1) i += next_quote - 2
         }
-        if (c == "\"") inside = 1
         else if (c == "{" || c == "[") { depth++; if (depth == 1) begin = i + 1 }
         else if (c == ":" && depth == 1) { name = substr(text, begin, i - begin); begin = i + 1 }
         else if ((c == "," && depth == 1) || ((c == "}" || c == "]") && depth-- == 1)) {
-          value = substr(text, begin, i - begin)
-          if (name == "\"" wanted "\"") return value
+          if (!(name in value)) value[name] = substr(text, begin, i - begin)
           begin = i + 1
         }
       }
-      return "null"
     }
-    function bare(value) { return value ~ /^".*"$/ ? substr(value, 2, length(value) - 2) : value }
+    function bare(name,    it) {
+      it = "\"" name "\"" in value ? value["\"" name "\""] : "null"
+      return it ~ /^".*"$/ ? substr(it, 2, length(it) - 2) : it
+    }
+    function word(name,    it) { it = bare(name); gsub(/[ \t]/, "_", it); return it == "" ? "_" : it }
+    function tell(    line) {
+      sub(/^records\//, "", its_name)
+      sub(/\.leaf$/, "", its_name)
+      members_of(whole)
+      line = its_name " " word("seq") " " word("n") " " word("verification_id") " " word("person") " " word("type") " " \
+        word("webhook") " " word("at") " " word("policy")
+      if (its_name == "statement") {
+        members_of("\"detail\"" in value ? value["\"detail\""] : "{}")
+        line = line " " word("records") " " word("searched") " " word("configurations") " " bare("question")
+      }
+      print line
+    }
+    FNR == 1 { if (NR > 1) tell(); whole = ""; its_name = FILENAME }
     { whole = whole $0 }
-    END {
-      print bare(member(whole, "seq")), bare(member(whole, "n")), bare(member(whole, "verification_id")), \
-        bare(member(whole, "person")), bare(member(whole, "type")), bare(member(whole, "webhook")), bare(member(whole, "at")), \
-        bare(member(member(whole, "detail"), "records")), bare(member(member(whole, "detail"), "question"))
+    END { if (NR) tell() }
+  ' "$@"
+}
+
+# Of each proof: name, its bytes, index and hashes in hexadecimal. Behind an empty line it has the checkpoint.
+proofs() {
+  awk -v fault="$work/fault" '
+    function refuse(sentence) { print its_name " " sentence > fault; failed = 1; exit 1 }
+    function decoded(text,    i, number, hexadecimal) {
+      if (text in known) return known[text]
+      if (length(text) != 44 || substr(text, 44) != "=") return ""
+      for (i = 1; i <= 44; i += 4) {
+        if (!(substr(text, i, 1) in at && substr(text, i + 1, 1) in at && substr(text, i + 2, 1) in at)) return ""
+        number = (at[substr(text, i, 1)] * 64 + at[substr(text, i + 1, 1)]) * 64 + at[substr(text, i + 2, 1)]
+        if (i == 41) { if (number % 4) return ""; hexadecimal = hexadecimal sprintf("%04x", number / 4) }
+        else if (!(substr(text, i + 3, 1) in at)) return ""
+        else hexadecimal = hexadecimal sprintf("%06x", number * 64 + at[substr(text, i + 3, 1)])
+      }
+      return known[text] = hexadecimal
     }
-  ' "$1"
+    function tell(    its) {
+      if (its_name == "checkpoint") return
+      if (!behind || lines != expected_lines) refuse("has another checkpoint than the bundle")
+      its = its_name
+      sub(/^records\//, "", its)
+      sub(/\.tlog-proof$/, "", its)
+      print its, bytes, place hashes
+    }
+    BEGIN {
+      alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+      for (i = 1; i <= 64; i++) at[substr(alphabet, i, 1)] = i - 1
+    }
+    FNR == 1 { if (NR > 1) tell(); its_name = FILENAME; behind = bytes = lines = 0; hashes = "" }
+    its_name == "checkpoint" { expected[++expected_lines] = $0; next }
+    { bytes += length($0) + 1 }
+    behind { if ($0 "" != expected[++lines] "") refuse("has another checkpoint than the bundle"); next }
+    FNR == 1 { if ($0 != "c2sp.org/tlog-proof@v1") refuse("is no proof"); next }
+    FNR == 2 { if ($0 !~ /^index (0|[1-9][0-9]*)$/) refuse("is no proof"); place = $2; next }
+    $0 == "" { behind = 1; next }
+    { if ((hash = decoded($0)) == "") refuse("has a hash that cannot be read"); hashes = hashes " " hash }
+    END { if (!failed && NR) tell() }
+  ' checkpoint "$@"
 }
 
-require_hexadecimal() {
-  [ "$(xxd -r -p "$1" | xxd -p -c 64)" = "$(cat "$1")" ] || refuse "$1 is not hexadecimal"
+# hashes_of FILE: of nodes in hexadecimal, a line each, all of 65 bytes.
+hashes_of() {
+  rm -rf "$work/nodes"
+  mkdir "$work/nodes" && xxd -r -p "$1" > "$work/binary" && split -a 4 -b 65 "$work/binary" "$work/nodes/" &&
+    in_portions sums "$work/nodes"/*
 }
 
-# disclosed_of NAME COMMITMENT: what is disclosed of this record has to be what it commits to; 1 if nothing is.
-disclosed_of() {
-  if [ ! -f "$1.person" ] && [ ! -f "$1.salt" ]; then return 1; fi
-  require_hexadecimal "$1.salt"
-  found=$({ xxd -r -p "$1.salt"; cat "$1.person"; } | digest)
-  [ "$2" = "sha256:$found" ] || refuse "$1.person is not what the record commits to"
+# Every record goes up the tree at the same time, a node in each step: so a step takes few programs, however many records
+# there are, and a node that several records share is hashed once. A line of `state` is a record on its way: its name, its
+# place on this level, the last place there, the number of its hash among `hashes`, and the rest of its path.
+climb() {
+  while [ -s "$work/state" ]; do
+    : > "$work/nodes_of_step"
+    awk -v root="$root" -v nodes="$work/nodes_of_step" -v proved="$work/proved_in_step" -v fault="$work/fault" '
+      function refuse(sentence) { print sentence > fault; failed = 1; exit 1 }
+      function file_of(name, kind) { return (name == "statement" ? name : "records/" name) kind }
+      NR == FNR { hash[FNR] = $1; next }
+      {
+        if (!($4 in hash) || length(hash[$4]) != 64) refuse("sha256sum failed: " file_of($1, ".leaf") " is not proved")
+        reached = hash[$4]
+        if (NF == 4) {
+          if ($3 != 0 || reached "" != root "") refuse(file_of($1, ".leaf") " is not in the log as it was signed")
+          print $1 > proved
+          next
+        }
+        if ($3 == 0) refuse(file_of($1, ".tlog-proof") " has too many hashes")
+        place = $2 + 0; last = $3 + 0
+        if (place % 2 == 1 || place == last) {
+          pair = $5 reached
+          while (place % 2 == 0 && place != 0) { place /= 2; last = int(last / 2) }
+        } else pair = reached $5
+        if (!(pair in number)) { number[pair] = ++count; print "01" pair > nodes }
+        print $1, int(place / 2), int(last / 2), number[pair] substr($0, length($1 $2 $3 $4 $5) + 5)
+      }
+    ' "$work/hashes" "$work/state" > "$work/next_state" || return 1
+    if [ -f "$work/proved_in_step" ]; then cat "$work/proved_in_step" >> "$work/proved"; rm "$work/proved_in_step"; fi
+    cat "$work/next_state" > "$work/state"
+    if [ -s "$work/state" ]; then hashes_of "$work/nodes_of_step" > "$work/hashes" || return 1; fi
+  done
+}
+
+# Hexadecimal digits and the end of the line.
+hexadecimal() {
+  awk -v fault="$work/fault" '
+    FNR > 1 || $0 !~ /^[0-9a-f]+$/ || length($0) % 2 { print FILENAME " is not hexadecimal" > fault; exit 1 }
+    { print length($0) + 1, FILENAME }
+  ' "$@"
+}
+
+# require_sizes FILE: lines of it have sizes and names. No file may have more than was read of it.
+require_sizes() {
+  awk '$2 != "total" { print $1, $2 }' "$work/sizes" > "$work/true_sizes" && same "$1" "$work/true_sizes"
 }
 
 # use_carrier_keys KEYS: each as the carrier shows it, base64 of 32 bytes.
@@ -265,10 +348,12 @@ use_carrier_keys() {
 
 # webhook_of NAME COMMITMENT: what the carrier signed has to be what the record commits to; 1 if nothing is there.
 webhook_of() {
-  webhook=webhooks/${1#records/}
+  webhook=webhooks/$1
   if [ ! -f "$webhook.signed" ] && [ ! -f "$webhook.signature" ] && [ ! -f "$webhook.salt" ]; then return 1; fi
-  require_hexadecimal "$webhook.salt"
-  require_hexadecimal "$webhook.signature"
+  for file in "$webhook.salt" "$webhook.signature"; do
+    if [ ! -f "$file" ] || ! hexadecimal "$file" > "$work/digits" || [ "$(bytes "$file") $file" != "$(cat "$work/digits")" ]
+    then refuse "$file is not hexadecimal"; fi
+  done
   found=$({ xxd -r -p "$webhook.salt"; cat "$webhook.signed"; } | digest)
   [ "$2" = "sha256:$found" ] || refuse "$webhook.signed is not what the record commits to"
   xxd -r -p "$webhook.signature" > "$work/signature"
@@ -285,32 +370,88 @@ brought=
 carriers=0
 if [ -f carrier.keys ]; then brought=$(cat carrier.keys); fi
 use_carrier_keys "${carrier_keys:-$brought}"
-webhooks=0
-named_webhooks=0
-missing_webhooks=
-count=0
-disclosed=0
-: > "$work/records"
-for leaf in records/*.leaf; do
+
+# The bytes that are hashed: of a record with a zero byte before it, of what is disclosed with its salt.
+mkdir "$work/leaves" "$work/salted" || exit 2
+printf '\000' > "$work/zero"
+for leaf in records/*.leaf statement.leaf; do
   [ -f "$leaf" ] || continue
   name_of=${leaf%.leaf}
-  proved "$leaf" "$name_of.tlog-proof"
-  told_of=$(members "$leaf") || refuse "$leaf cannot be read"
-  set -f
-  set -- $told_of
-  set +f
-  [ "$1" = $((index + 1)) ] || refuse "$leaf stands elsewhere in the log than it says"
-  [ "$name_of" = "records/$(printf '%09d' "$1")" ] || refuse "$leaf has the name of another record"
-  printf '%s\n' "$told_of" >> "$work/records"
-  if disclosed_of "$name_of" "$4"; then disclosed=$((disclosed + 1)); fi
-  if webhook_of "$name_of" "$6"; then
-    webhooks=$((webhooks + 1))
-  elif [ "$6" != null ]; then
-    missing_webhooks="$missing_webhooks, $1"
-  fi
-  if [ "$6" != null ]; then named_webhooks=$((named_webhooks + 1)); fi
-  count=$((count + 1))
+  bare_name=${name_of#records/}
+  case $leaf in records/*[!0-9]*.leaf | records/.leaf) refuse "$leaf has the name of another record" ;; esac
+  [ -f "$name_of.tlog-proof" ] || refuse "$name_of.tlog-proof is no proof"
+  cat "$work/zero" "$leaf" > "$work/leaves/$bare_name" || refuse "$leaf cannot be read"
+  if [ ! -f "$name_of.person" ] && [ ! -f "$name_of.salt" ]; then continue; fi
+  [ -f "$name_of.salt" ] || refuse "$name_of.salt is not hexadecimal"
+  [ -f "$name_of.person" ] || refuse "$name_of.person is not what the record commits to"
+  { xxd -r -p "$name_of.salt" && cat "$name_of.person"; } > "$work/salted/$bare_name" || refuse "$leaf cannot be read"
 done
+
+in_portions proofs records/*.tlog-proof statement.tlog-proof > "$work/proofs" || faulty 'the proofs cannot be read'
+in_portions sizes records/*.tlog-proof statement.tlog-proof > "$work/sizes" || refuse 'the proofs cannot be read'
+awk '{ print $2, ($1 == "statement" ? "" : "records/") $1 ".tlog-proof" }' "$work/proofs" > "$work/read_sizes" &&
+  require_sizes "$work/read_sizes" || refuse 'a proof has another checkpoint than the bundle'
+in_portions hexadecimal records/*.salt statement.salt > "$work/read_sizes" || faulty 'the salts cannot be read'
+in_portions sizes records/*.salt statement.salt > "$work/sizes" || refuse 'the salts cannot be read'
+require_sizes "$work/read_sizes" || refuse 'a salt is not hexadecimal'
+in_portions members records/*.leaf statement.leaf > "$work/members" || refuse 'the records cannot be read'
+in_portions sums "$work/leaves"/* > "$work/hashes" || refuse 'the records cannot be read'
+in_portions sums "$work/salted"/* > "$work/commitments" || refuse 'what is disclosed cannot be read'
+
+case $size in ????????????????*) refuse 'the checkpoint has a size that nothing here can count' ;; esac
+: > "$work/proved"
+awk -v size="$size" -v fault="$work/fault" '
+  function refuse(sentence) { print sentence > fault; failed = 1; exit 1 }
+  NR == FNR { name = $0; sub(/^.*\//, "", name); number_of[name] = FNR; next }
+  !($1 in number_of) { refuse($1 ".tlog-proof belongs to no record") }
+  $3 + 0 >= size + 0 { refuse($1 ".tlog-proof is of another tree") }
+  { print $1, $3, size - 1, number_of[$1] substr($0, length($1 $2 $3) + 3) }
+' "$work/hashes" "$work/proofs" > "$work/state" || faulty 'awk failed: no record is proved'
+climb || faulty 'a program failed: the records are not proved'
+
+# Each record is proved once, has the number and the name that it says, and commits to what is disclosed of it.
+awk -v fault="$work/fault" -v statement="$work/told_by_statement" -v disclosed="$work/disclosed" '
+  function refuse(sentence) { print sentence > fault; failed = 1; exit 1 }
+  FILENAME ~ /\/proved$/ { proved[$1] = 1; next }
+  FILENAME ~ /\/proofs$/ { place[$1] = $3; next }
+  FILENAME ~ /\/commitments$/ { name = $0; sub(/^.*\//, "", name); found[name] = $1; next }
+  {
+    name = $1 == "statement" ? $1 : "records/" $1
+    if (!($1 in proved)) refuse(name ".leaf is not in the log as it was signed")
+    if (place[$1] + 1 "" != $2 "") {
+      refuse(($1 == "statement" ? "the statement" : name ".leaf") " stands elsewhere in the log than it says")
+    }
+    if ($1 != "statement" && $1 "" != sprintf("%09d", $2)) refuse(name ".leaf has the name of another record")
+    if ($1 in found && $5 != "sha256:" found[$1]) refuse(name ".person is not what the record commits to")
+    rest = substr($0, length($1) + 2)
+    if ($1 == "statement") { print rest > statement; next }
+    if ($1 in found) disclosures++
+    print rest
+  }
+  END { if (!failed) print disclosures + 0 > disclosed }
+' "$work/proved" "$work/proofs" "$work/commitments" "$work/members" > "$work/records" ||
+  faulty 'awk failed: no record is proved'
+disclosed=$(cat "$work/disclosed") || refuse 'awk failed: no record is proved'
+set -- records/*.leaf
+if [ ! -f "$1" ]; then shift; fi
+count=$#
+[ "$(wc -l < "$work/records" | tr -d ' ')" = "$count" ] || refuse 'some records are not proved'
+
+webhooks=0
+named_webhooks=0
+: > "$work/missing_webhooks"
+printf '%s\n' webhooks/* | awk '
+  NR == FNR { sub(/^webhooks\//, ""); sub(/\.[a-z]*$/, ""); there[$0] = 1; next }
+  $6 != "null" || (sprintf("%09d", $1) in there) { print $1, sprintf("%09d", $1), $6 }
+' - "$work/records" > "$work/named_webhooks" || refuse 'awk failed: no webhook is verified'
+while read -r seq bare_name commitment; do
+  if webhook_of "$bare_name" "$commitment"; then
+    webhooks=$((webhooks + 1))
+  elif [ "$commitment" != null ]; then
+    printf '%s\n' "$seq" >> "$work/missing_webhooks"
+  fi
+  if [ "$commitment" != null ]; then named_webhooks=$((named_webhooks + 1)); fi
+done < "$work/named_webhooks"
 
 for file in records/*; do
   [ -f "$file" ] || continue
@@ -324,11 +465,39 @@ for file in webhooks/*; do
   [ -f "records/${name_of%.*}.leaf" ] || refuse "$file belongs to no record"
 done
 
+# Each configuration has the hash by which a record names it; a record may name the first 16 digits alone.
+awk -v fault="$work/fault" -v missing="$work/missing_policies" '
+  function refuse(sentence) { print sentence > fault; failed = 1; exit 1 }
+  FILENAME ~ /\/sums$/ {
+    if (substr($0, 67, 9) != "policies/") next
+    hash = substr($0, 1, 64)
+    if (substr($0, 67) != "policies/" hash ".json") refuse(substr($0, 67) " has not the hash by which records name it")
+    there[++count] = hash
+    named["sha256:" hash] = named["sha256:" substr(hash, 1, 16)] = 1
+    next
+  }
+  $8 != "null" { wanted[$8] = 1 }
+  END {
+    if (failed) exit 1
+    for (i = 1; i <= count; i++) {
+      if (!("sha256:" there[i] in wanted) && !("sha256:" substr(there[i], 1, 16) in wanted)) {
+        refuse("policies/" there[i] ".json belongs to no record")
+      }
+      print there[i]
+    }
+    for (one in wanted) if (!(one in named)) print one > missing
+  }
+' "$work/sums" "$work/records" > "$work/policies" || faulty 'awk failed: no configuration is verified'
+policies=$(wc -l < "$work/policies" | tr -d ' ')
+[ "$(awk 'substr($0, 67, 9) == "policies/"' "$work/sums" | wc -l | tr -d ' ')" = "$policies" ] ||
+  refuse 'awk failed: no configuration is verified'
+
 # ---- 4. None was left out --------------------------------------------------------------------------------------------
 
 question=
 asked_at=
 asked_as=
+searched=
 # is_moment TEXT: a time as records have it.
 is_moment() {
   case $1 in
@@ -347,28 +516,39 @@ require_past() {
 }
 
 if [ -f statement.leaf ]; then
-  proved statement.leaf statement.tlog-proof
+  [ -s "$work/told_by_statement" ] || refuse 'the statement cannot be read'
+  told_of=$(cat "$work/told_by_statement")
   set -f
-  told_of=$(members statement.leaf) || refuse 'the statement cannot be read'
   set -- $told_of
   set +f
-  [ "$1" = $((index + 1)) ] || refuse 'the statement stands elsewhere in the log than it says'
   [ "$5" = evidence.made ] || refuse 'the statement is no record of evidence that was made'
   asked_as=$1
   asked_at=$7
   is_moment "$asked_at" || refuse 'the statement does not say when it was asked'
-  printf '%s\n' "$8" > "$work/stated"
-  number_of=$4
-  shift 8
+  printf '%s\n' "$9" > "$work/stated"
+  shift 9
+  case $1 in
+    null) ;;
+    1-0* | 1-*[!0-9]* | 1- | 1-????????????????*) refuse 'the statement does not say which records were searched' ;;
+    1-?*) searched=${1#1-} ;;
+    *) refuse 'the statement does not say which records were searched' ;;
+  esac
+  if [ -n "$searched" ] && [ "$searched" -ge "$asked_as" ]; then
+    refuse 'the statement does not say which records were searched'
+  fi
+  if [ "$2" != null ] && [ "$2" != "sha256:$(digest < "$work/policies")" ]; then
+    refuse 'the configurations are not those that the log says belong here'
+  fi
+  shift 2
   question=$*
   case $question in '' | null | *[!\ -~]*) refuse 'the statement does not say what was asked' ;; esac
   case $question in from\ *) require_past "$@" ;; esac
-  if disclosed_of statement "$number_of"; then question="$question $(tr -cd '[:print:]' < statement.person)"; fi
+  if [ -f statement.person ]; then question="$question $(tr -cd '[:print:]' < statement.person)"; fi
 else
   : > "$work/stated"
 fi
 # The last line is `whole`, so that an awk that ends early judges nothing.
-missing=$(awk -v stated="$work/stated" -v asked="$asked_as" '
+missing=$(awk -v stated="$work/stated" -v asked="$asked_as" -v searched="$searched" '
   { there[$1] = 1; if ($2 != "null" && $3 != "null") { seen[$3, $2] = 1; if ($2 > last[$3]) last[$3] = $2 } }
   END {
     if (asked != "") {
@@ -381,6 +561,11 @@ missing=$(awk -v stated="$work/stated" -v asked="$asked_as" '
           if (!((number + 0) in there)) { print "record " number " was left out: the log says that it belongs here"; exit }
         }
       }
+      for (number in belongs)
+        if (searched != "" && number + 0 > searched + 0) {
+          print "record " number " belongs to the answer, and stands behind the records that were searched"
+          exit
+        }
       for (number in there)
         if (!(number in belongs)) { print "record " number " is not of those that the log says belong here"; exit }
     }
@@ -527,8 +712,25 @@ printf 'disclosed: %s; Ed25519 by %s\n' "$disclosed" "$(openssl version)"
 if [ -n "$question" ]; then
   printf 'question: %s\n' "$question"
   printf 'asked: %s, record %s: it says nothing of later records\n' "$asked_at" "$asked_as"
+  if [ -n "$searched" ]; then
+    printf 'complete: records 1 to %s of the log, as record %s says; nothing after record %s is claimed\n' \
+      "$searched" "$asked_as" "$searched"
+  else
+    printf 'complete: up to record %s, as that record says; nothing after it is claimed\n' "$asked_as"
+  fi
 else
   echo 'The log does not say what was asked, nor which records belong here: only gaps within a verification would be seen.'
+  echo 'complete: each verification up to its last event here; nothing after that is claimed'
+  awk '
+    $2 == "null" || $3 == "null" { next }
+    !($3 in n) { order[++count] = $3 }
+    $2 + 0 > n[$3] + 0 { n[$3] = $2; record[$3] = $1 }
+    END {
+      for (i = 1; i <= count && i <= 20; i++)
+        print "  the last event of " order[i] " here is event " n[order[i]] ", record " record[order[i]]
+      if (count > 20) print "  the same goes for " count - 20 " other verifications"
+    }
+  ' "$work/records" || refuse 'awk failed'
 fi
 if [ -z "$key" ]; then
   printf 'The bundle brings its own key, which proves nothing: compare it with one that you learnt elsewhere.\n'
@@ -551,9 +753,17 @@ if [ -s "$work/unverified" ]; then
     "$(while read -r line; do printf ' %s' "$line"; done < "$work/unverified" | tr -cd '[:print:]')"
 fi
 while read -r line; do printf 'The end of %s is missing.\n' "$line"; done < "$work/unended"
+if [ "$policies" != 0 ]; then
+  printf 'configurations: %s, each with the hash by which records name it\n' "$policies"
+fi
+if [ -f "$work/missing_policies" ]; then
+  sort "$work/missing_policies" | while read -r line; do printf '  missing: the configuration %s\n' "$line"; done
+fi
 if [ "$named_webhooks" != 0 ]; then
   printf 'webhooks: %s of %s that the records name, as the carrier signed them\n' "$webhooks" "$named_webhooks"
-  if [ -n "$missing_webhooks" ]; then printf '  missing: of records %s\n' "${missing_webhooks#, }"; fi
+  if [ -s "$work/missing_webhooks" ]; then
+    printf '  missing: of records %s\n' "$(awk '{ printf "%s%s", (NR > 1 ? ", " : ""), $1 }' "$work/missing_webhooks")"
+  fi
   if [ "$webhooks" != 0 ] && [ -z "$carrier_keys" ]; then
     printf "The bundle brings the carrier's key: compare it with the one that the carrier shows.\n"
     for carrier_key in $brought; do

@@ -8,12 +8,14 @@ the numbers of all records that belong to the answer. `verify.sh` in the bundle 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from .bundled_ends import unended
 from .bundled_older import kept_size, stamped_size
+from .bundled_policies import verify_policies
+from .bundled_range import claim, last_events, searched
 from .bundled_webhooks import verify_webhooks, without_webhook
 from .checkpoints import Checkpoint, LogKeys
 from .cosignatures import cosigned_by
@@ -53,6 +55,9 @@ class BundleReport:
     `asked`: when that was put on record, and as which record: the answer says nothing of later ones.
     `cosigned_by`: the witnesses whose keys were given, each of which cosigned. `unverified`: the names of other
     cosignatures, which nobody verified. `without_webhook`: the records that name a webhook which is not there.
+    `claim`: for which part of the log it says to be complete. `searched`: how many records were, None if the log does
+    not say it. `last_events`: of each verification the position in it and the record of the last event that is there.
+    `policies`: the configurations that are there. `without_policy`: those that records name and that are not.
     """
 
     records: int
@@ -68,6 +73,11 @@ class BundleReport:
     carrier_keys: tuple[bytes, ...] = ()
     stamped: int | None = None
     continues: int | None = None
+    claim: str = ""
+    searched: int | None = None
+    last_events: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    policies: tuple[str, ...] = ()
+    without_policy: tuple[str, ...] = ()
 
     @property
     def stated(self) -> bool:
@@ -136,13 +146,15 @@ def verify_bundle(
     leaves = [_leaf(name, raw, files, keys) for name, raw in sorted(records.items())]
     proved = [leaf for leaf in leaves if leaf["name"] != STATEMENT]
     statement = next((leaf for leaf in leaves if leaf["name"] == STATEMENT), None)
-    require_complete(proved, statement)
+    stated = require_complete(proved, statement)
+    size = None if statement is None else searched(statement, stated)
     missing = unended(proved, statement)
     is_good = may_be_open or statement is None or not missing
     _require(is_good, f"the end of {', '.join(missing[:1])} was left out, or it never came")
     question = None if statement is None else _question(statement, files)
     disclosed = sum(_is_disclosed(leaf, files) for leaf in proved)
     cosigned, unverified = cosigned_by(files[CHECKPOINT], witnesses)
+    policies, without_policy = verify_policies(proved, files, statement)
     return BundleReport(
         records=len(proved),
         size=checkpoint.size,
@@ -157,6 +169,11 @@ def verify_bundle(
         carrier_keys=verify_webhooks(proved, files, carrier_keys),
         stamped=stamped_size(files, checkpoint),
         continues=kept_size(files, checkpoint, kept),
+        claim=claim(None if statement is None else statement["seq"], size),
+        searched=size,
+        last_events=last_events(proved),
+        policies=policies,
+        without_policy=without_policy,
     )
 
 
@@ -207,8 +224,8 @@ def _leaf(name: str, raw: bytes, files: Files, keys: LogKeys) -> dict[str, Any]:
     return leaf
 
 
-def require_complete(proved: Sequence[Mapping[str, Any]], statement: Mapping[str, Any] | None) -> None:
-    """Raise BundleRefused with the first record that was left out, or that does not belong there.
+def require_complete(proved: Sequence[Mapping[str, Any]], statement: Mapping[str, Any] | None) -> list[int]:
+    """The records that belong there, in order. Raises BundleRefused with the first that was left out, or does not.
 
     `proved` are the records, `statement` the one that says which belong there, if the log has one.
     """
@@ -226,6 +243,7 @@ def require_complete(proved: Sequence[Mapping[str, Any]], statement: Mapping[str
         last = max(counted)
         gap = next((number for number in range(1, last) if number not in counted), None)
         _require(gap is None, f"event {gap} of {verification} was left out: there are later ones")
+    return sorted(seqs)
 
 
 def _counted(proved: Sequence[Mapping[str, Any]]) -> dict[str, set[int]]:

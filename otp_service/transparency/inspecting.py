@@ -18,11 +18,11 @@ ReadTile = Callable[[int], Sequence[bytes]]
 
 
 class _Reached:
-    """Builds a tree and compares its root with each checkpoint's."""
+    """Builds a tree and compares its root with each checkpoint's. `size`: that of the last of them."""
 
-    def __init__(self, checkpoints: Sequence[Checkpoint]) -> None:
-        self.size = max((one.size for one in checkpoints), default=0)
-        self._waiting = iter(sorted(checkpoints, key=lambda one: one.size))
+    def __init__(self, checkpoints: Iterable[Checkpoint], size: int) -> None:
+        self.size = size
+        self._waiting = iter(checkpoints)
         self._frontier = Frontier()
         self.good_size = 0
         self.refuted: Checkpoint | None = None
@@ -51,15 +51,16 @@ class _Reached:
 def inspect(
     leaves: Iterable[bytes],
     read_tile: ReadTile,
-    checkpoints: Sequence[Checkpoint],
+    checkpoints: Iterable[Checkpoint],
+    size: int,
 ) -> Finding | None:
     """The first record that is not as it was signed, and what was done to it; None if there is none.
 
-    `leaves` are all records in order, `checkpoints` those whose signatures count. Records behind the newest checkpoint
-    were not signed yet, and are not judged.
+    `leaves` are all records in order, `checkpoints` those whose signatures count, in order of their sizes: each is read
+    when the tree has reached the one before it. `size`: that of the last, 0 without any. Records behind it were not
+    signed yet, and are not judged.
     """
-    reached, blocks = _Reached(checkpoints), _blocks(leaves)
-    size = reached.size
+    reached, blocks = _Reached(checkpoints, size), _blocks(leaves)
     unproved: list[bytes] = []
     for number in range(-(-size // TILE_WIDTH)):
         block = next(blocks, [])
@@ -110,12 +111,12 @@ def _between(unproved: Sequence[bytes], end: int, reached: _Reached) -> Finding:
     return Finding(Tampering.EDITED, first, f"{where} a record and its stored hash were edited")
 
 
-def judge_older(older: Checkpoint, own: Sequence[Checkpoint], size: int, tree: Tree) -> Finding | None:
-    """Whether the log continues a checkpoint that somebody kept elsewhere. `size`: how many records there are.
+def judge_older(older: Checkpoint, newest: Checkpoint | None, size: int, tree: Tree) -> Finding | None:
+    """Whether the log, whose newest checkpoint this is, continues one that somebody kept elsewhere.
 
-    By a proof: the root of so many records, as stored tiles have it, need not be that of the log that was signed.
+    `size`: how many records there are. By a proof: the root of so many records, as stored tiles have it, need not be
+    that of the log that was signed.
     """
-    newest = max(own, key=lambda one: one.size, default=None)
     signed = newest.size if newest else 0
     if newest is None or older.size > min(size, signed):
         kept = f"a checkpoint of {older.size} records is known, and here are {min(size, signed)}"

@@ -156,4 +156,4 @@ class SignedHarness:
     def notes(self) -> list[str]:
         """Every checkpoint."""
         with self.database.reading() as connection:
-            return list(LogStore(connection).all_notes())
+            return list(LogStore(connection).notes())

@@ -122,7 +122,7 @@ def test_a_bundle_of_either_kind(log: SignedHarness, capsys: pytest.CaptureFixtu
 def test_check(log: SignedHarness, capsys: pytest.CaptureFixture[str]) -> None:
     """Kept; and not kept."""
     status, printed = run(capsys, "audit", "check")
-    assert (status, printed.count("ok")) == (0, 6)
+    assert (status, printed.count("ok")) == (0, 7)
     log.append({"type": "verification.started", "verification": "v2", "n": 1})
     log.append({"type": "verification.approved", "verification": "v2", "n": 2})
     status, printed = run(capsys, "audit", "check", "--from", "2026-01-01T00:00:00Z")

@@ -9,7 +9,10 @@ from tests.conftest import needs_program
 
 SCRIPT_TIMEOUT_S = 120
 
-COREUTILS = ("base64", "cat", "cut", "dirname", "head", "mktemp", "rm", "sha256sum", "sort", "tail", "tr", "wc")
+COREUTILS = (
+    *("base64", "cat", "cut", "dirname", "head", "mkdir", "mktemp", "rm", "sha256sum", "sort", "split", "tail", "tr"),
+    "wc",
+)
 """What of the coreutils the script uses."""
 
 SHELLS = ("dash", "bash", "busybox sh")
