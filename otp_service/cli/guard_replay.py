@@ -2,7 +2,7 @@
 
 import argparse
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .arguments import app_name, file_path
@@ -22,6 +22,22 @@ DURATIONS = frozenset({"known_for", "monitor"})
 """Settings that the configuration writes as durations, such as "90d"."""
 
 COLUMNS = ("app", "starts", "judged", "refused then", "refused now", "newly refused", "of those approved", "newly sent")
+
+
+NOT_WHOLE = (
+    "A part of the store does not respond, so the record is not whole and nothing is compared. "
+    "Run `otp-service doctor` to see which server is down, and this command again when all respond."
+)
+"""The budgets depend on all that was before: a comparison over a part would be of something else."""
+
+WHY_UNREAD = {
+    "unknown_event": "the events have an unknown form; whether they are starts, nobody can say",
+    "unreadable_detail": "the details of the events cannot be read",
+    "unknown_form": "what the guard noted of them has a form that this version does not know",
+    "lost": "what the guard noted of them is not on record",
+    "erased": "the persons are erased from the record",
+}
+"""Words for each `Unread`."""
 
 
 def register(guard: Any) -> None:
@@ -53,7 +69,7 @@ def _replay(args: argparse.Namespace) -> None:
     set_caller("", "", at_shell(settings))
     apps = [known_app(settings, name) for name in args.app] if args.app else sorted(settings.policy.apps)
     policy, now_ms = read_policy(args), clock_ms()
-    first = first_starts(settings)
+    first = _first(lambda: first_starts(settings))
     since_ms = now_ms - duration_ms(args.since, "--since")
     with Progress("Replaying", "events") as progress:
         events = _events(build_record(settings, {"command": "guard replay"}), now_ms, progress)
@@ -62,6 +78,15 @@ def _replay(args: argparse.Namespace) -> None:
         print_json({app: as_json(one) for app, one in found.items()})
     else:
         _print(found)
+
+
+def _first(ask: Callable[[], Mapping[str, int]]) -> Mapping[str, int]:
+    from ..domain.errors import StoreUnavailable  # noqa: PLC0415
+
+    try:
+        return ask()
+    except StoreUnavailable as error:
+        raise StoreUnavailable(NOT_WHOLE) from error
 
 
 def read_policy(args: argparse.Namespace) -> "GuardPolicy":
@@ -91,8 +116,8 @@ def _events(record: "AuditReader", until_ms: int, progress: Progress) -> Iterato
         positions, done = page.positions, done + len(page.events)
         yield from page.events
         progress.advance(done)
-        if page.at_end and page.unread:
-            raise StoreUnavailable("A shard of the store does not respond, so the record is not whole.")
+        if page.unread:
+            raise StoreUnavailable(NOT_WHOLE)
         if page.at_end:
             return
 
@@ -108,6 +133,7 @@ def as_json(one: "Comparison") -> Mapping[str, Any]:
         "newly_refused_and_approved": one.approved_of_those,
         "newly_sent": one.newly_sent,
         "refused_now_by": {str(budget): count for budget, count in one.by_budget.most_common()},
+        "unread": {str(why): count for why, count in one.unread.most_common()},
     }
 
 
@@ -120,3 +146,6 @@ def _print(found: Mapping[str, "Comparison"]) -> None:
     for app, one in found.items():
         if one.by_budget:
             print_line(f"{app}: refused now by {', '.join(f'{name} {n:,}' for name, n in one.by_budget.most_common())}")
+        for why, count in one.unread.most_common():
+            verb = "start was" if count == 1 else "starts were"
+            print_line(f"{app}: {count:,} {verb} not read, because {WHY_UNREAD[why]}")

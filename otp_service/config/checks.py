@@ -12,6 +12,7 @@ from ..domain.numbering import Kind
 from ..domain.phone import REGIONS, is_e164
 from ..domain.phone import parse as parse_phone
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
+from ..domain.prices import MICROS
 from ..domain.retention import DAY_MS
 from ..domain.territories import GROUPS
 from .duration import Duration
@@ -92,6 +93,12 @@ def priced(values: Mapping[str, object]) -> None:
     for value in values:
         if value not in REGIONS:
             raise ValueError(f"{value!r} is no country by ISO 3166 that has numbers")
+
+
+def spend_limit(value: float) -> None:
+    """What an app may spend in a day, in whole millionths."""
+    if value * MICROS < 1:
+        raise ValueError("must be at least 0.000001: amounts are counted in millionths; leave it out for no limit")
 
 
 def number_types(values: Sequence[str]) -> None:

@@ -92,6 +92,7 @@ class AppSection(Section):
         "starts_per_client_ip": checks.windows,
         "starts_per_app": checks.windows,
         "factors": checks.purposes,
+        "daily_spend_limit": checks.spend_limit,
     }
 
     brand: Annotated[str, Meta(min_length=1, max_length=40)] | None = None

@@ -13,7 +13,7 @@ from ..domain.audit import Event, EventType
 from ..domain.guard import rules, updates
 from ..domain.guard.counters import Counters, Number, Taken, WarmBlock
 from ..domain.guard.policy import Budget, GuardPolicy
-from ..domain.guard.record import JudgedStart
+from ..domain.guard.record import JudgedStart, Unread, detail_of
 from ..domain.guard.rules import Start
 from .replay_order import in_order
 from .replay_waiting import Change, Waiting
@@ -28,7 +28,8 @@ class Comparison:
 
     `judged`: starts that the budgets were asked about. `refused_before`, `refused_now`: of those. `newly_refused`: they
     were sent; `approved_of_those`: of them, those whose code was entered or whose login was completed, so people whom
-    the policy would have refused. `newly_sent`: they were refused. `by_budget`: what refuses now.
+    the policy would have refused. `newly_sent`: they were refused. `by_budget`: what refuses now. `unread`:
+    starts of the whole record that could not be judged again, and fill no budget.
     """
 
     starts: int = 0
@@ -39,6 +40,7 @@ class Comparison:
     newly_sent: int = 0
     approved_of_those: int = 0
     by_budget: Counter[Budget] = field(default_factory=Counter)
+    unread: Counter[Unread] = field(default_factory=Counter)
 
 
 class Replay:
@@ -61,9 +63,13 @@ class Replay:
         self._to_give_back: dict[str, tuple[Start, Taken]] = {}
         self.comparison = Comparison()
 
-    def feed(self, event: Event, number: str, judged: JudgedStart | None) -> None:
+    def feed(self, event: Event, number: str, judged: JudgedStart | Unread | None) -> None:
         """The next event of the record. `number`: of whom it is about. `judged`: what it keeps of a start."""
-        if event.type in SENT:
+        if isinstance(judged, Unread):
+            self.comparison.unread[judged] += 1
+            if event.type in SENT:
+                self._note(event, sent=True)
+        elif event.type in SENT:
             self._start(event, number, judged, refused=False)
         elif event.type == EventType.REFUSED and judged is not None:
             # Only the guard's own: the risk hook refuses with the same code.
@@ -130,7 +136,7 @@ class Replay:
     def _returned(self, event: Event, number: str) -> None:
         """No carrier accepted a send: it counts no more, and a moment later the budgets get back what it took."""
         sent = event.delivery_id or ""
-        if "given_back" in event.detail:
+        if "given_back" in (detail_of(event) or {}):
             if (waiting := self._to_give_back.pop(sent, None)) is not None:
                 back = partial(updates.give_back_unsent, self.counters, *waiting, policy=self._policy)
                 self._waiting.add(Change.UNSENT, event.at_ms, back)
@@ -192,7 +198,7 @@ def replay(
 def feed(runs: Mapping[str, Replay], events: Iterable[Event]) -> None:
     """Let each app's replay have its events, in the order in which the budgets met them."""
     for event, number, judged in in_order(events):
-        for app in _apps_of(event):
+        for app in runs if judged is Unread.EVENT else _apps_of(event):
             if app in runs:
                 runs[app].feed(event, number, judged)
     for run in runs.values():
@@ -202,5 +208,5 @@ def feed(runs: Mapping[str, Replay], events: Iterable[Event]) -> None:
 def _apps_of(event: Event) -> Iterable[str]:
     """A lift by an operator is of no app, and says in which the guard lets the number pass."""
     if event.type == EventType.LOCK_LIFTED:
-        return [str(app) for app in event.detail.get("guard", [])]
+        return [str(app) for app in (detail_of(event) or {}).get("guard", [])]
     return [event.app or ""]

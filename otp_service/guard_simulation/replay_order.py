@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from ..domain.audit import Event, EventType
 from ..domain.guard import record
-from ..domain.guard.record import JudgedStart
+from ..domain.guard.record import JudgedStart, Unread
 
 LATE_MS = 60_000
 """A start is on record within this time after it was judged."""
@@ -19,12 +19,13 @@ READ = frozenset(
     {
         *(EventType.STARTED, EventType.RESENT, EventType.REFUSED, EventType.APPROVED, EventType.COMPLETED),
         *(EventType.GUARD_FACTOR, EventType.GUARD_RETURNED, EventType.LOCK_LIFTED),
+        "",
     }
 )
-"""The events that change what the guard counts."""
+"""The events that change what the guard counts. One without a type may be any of them."""
 
-Read = tuple[Event, str, JudgedStart | None]
-"""An event, of whom it is about, and what it keeps of a start."""
+Read = tuple[Event, str, JudgedStart | Unread | None]
+"""An event, of whom it is about, and what it keeps of a start, or why that cannot be read."""
 
 
 def in_order(events: Iterable[Event]) -> Iterator[Read]:
@@ -34,8 +35,10 @@ def in_order(events: Iterable[Event]) -> Iterator[Read]:
         if event.type not in READ:
             continue
         number = person_of(event)
-        judged = record.read(number, event.detail) if event.type in _STARTS else None
-        when = (judged.at_ms, judged.turns.starts) if judged is not None and judged.is_judged else (event.at_ms, 0)
+        judged = _kept(event, number)
+        when = event.at_ms, 0
+        if isinstance(judged, JudgedStart) and judged.is_judged:
+            when = judged.at_ms, judged.turns.starts
         heapq.heappush(waiting, (*when, place, (event, number, judged)))
         while waiting[0][0] < event.at_ms - LATE_MS:
             yield heapq.heappop(waiting)[3]
@@ -44,6 +47,12 @@ def in_order(events: Iterable[Event]) -> Iterator[Read]:
 
 
 _STARTS = (EventType.STARTED, EventType.RESENT, EventType.REFUSED)
+
+
+def _kept(event: Event, number: str) -> JudgedStart | Unread | None:
+    if not event.type:
+        return Unread.EVENT
+    return record.of_event(event, number) if event.type in _STARTS else None
 
 
 def person_of(event: Event) -> str:

@@ -7,9 +7,12 @@ from ..domain.ids import Reference
 from ..domain.person import Also, Remembered, Sent, WrongCodes
 from . import schema
 from .schema import encodings
-from .schema.fields import Number, Record
+from .schema.fields import Number, Record, Refused
 from .scripts import Scripts
 from .store import Store, fields_of
+
+LATELY_MS = 3_600_000
+"""For so long after a refusal by the guard a lift lets the number pass."""
 
 _WRONG_IN_APP = f"{Number.WRONG}:"
 
@@ -41,10 +44,13 @@ class People:
         return {str(found) for found in (self._store.read_at(commands)[0] if commands else ()) if found}
 
     def guard_refused(self, number_hash: str, app: str) -> bool:
-        """Whether the app's guard refused the number within the hour. Raises StoreUnavailable."""
-        command = ("HGET", self._keys.start_refusals(number_hash, app), "guard_refused")
-        (found,), _ = self._store.read_at([command])
-        return found is not None
+        """Whether the app's guard refused the number within the hour. Raises StoreUnavailable.
+
+        Other refusals of the number keep the key for longer than that, so the time is compared.
+        """
+        command = ("HGET", self._keys.start_refusals(number_hash, app), f"guard_refused{Refused.LAST}")
+        (found,), now_ms = self._store.read_at([command])
+        return found is not None and now_ms < int(found) + LATELY_MS
 
     def lift_lock(self, number_hash: str, mask: str, app: str | None, reason: str, also: Also) -> list[str]:
         """Clear budget, ladder and caps of an app or of all; what had counted something, `also.names` among it.

@@ -57,6 +57,19 @@ def test_a_limit_needs_a_price_for_each_country(tmp_path: Path, countries: str, 
     assert f"apps.shop.daily_spend_limit: {fault}" in refused.value.detail
 
 
+@pytest.mark.parametrize(("limit", "micros"), [("1e-6", 1), ("0.000_001_2", 2), ("9.99e-7", 0), ("1e-10", 0)])
+def test_a_limit_of_less_than_is_counted_is_refused(tmp_path: Path, limit: str, micros: int) -> None:
+    """It would be another limit than the one that is written, or none that anything can be compared with."""
+    path = tmp_path / "c.toml"
+    path.write_text(APP.replace("= 50", f"= {limit}") + "[prices]\ndefault = 0.1\n")
+    if micros:
+        assert config.load({"OTP_CONFIG": str(path)}).policy.apps["shop"].spend_limit == micros
+        return
+    with pytest.raises(ConfigError) as refused:
+        config.load({"OTP_CONFIG": str(path)})
+    assert "apps.shop.daily_spend_limit: must be at least 0.000001" in refused.value.detail
+
+
 def test_the_expected_price_of_a_message() -> None:
     """Of each part of an SMS; of a message by WhatsApp, or else of a part; a number of no country costs the most."""
     prices = Prices("USD", {"US": 0.0079, "CA": 0.0085}, {"US": 0.015})

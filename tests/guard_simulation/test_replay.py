@@ -129,3 +129,51 @@ def test_a_number_that_was_approved_before_the_record_is_known(events: list[Even
 def test_what_has_another_form_is_no_start_that_was_judged(text: str) -> None:
     """Events of before, or of a later version."""
     assert record.read("n", {"guard": text}) is None
+
+
+def changed(event: Event, **fields: str) -> Event:
+    """An event as another version, a broken record or an erasure left it."""
+    return Event(event.shard, event.position, fields.get("type", event.type), {**event.fields, **fields})
+
+
+def test_starts_that_cannot_be_read_are_counted(events: list[Event]) -> None:
+    """By why they cannot; without them the rest is compared as before, and nothing else is taken for unread."""
+    refused = [n for n, event in enumerate(events) if event.type == EventType.REFUSED]
+    started = [n for n, event in enumerate(events) if event.type == EventType.STARTED and "guard" in event.detail]
+    assert not compared(events, OLD).unread
+    broken = list(events)
+    for n in refused[:3]:
+        broken[n] = changed(broken[n], detail='{"code":"guard_refused","limit":"block_1k"}')
+    for n in refused[3:5]:
+        broken[n] = changed(broken[n], detail='{"code":"guard_refused","limit":"block_1k","guard":"2|US|x"}')
+    for n in started[:4]:
+        broken[n] = changed(broken[n], number_hash="", detail='{"purpose":"login"}')
+    broken[started[5]] = changed(broken[started[5]], detail='{"unreadable":true}')
+    broken[started[6]] = changed(broken[started[6]], detail="[")
+    broken[started[7]] = Event(0, broken[started[7]].position, "", {})
+    one = compared(broken, OLD)
+    assert one.unread == {"lost": 3, "unknown_form": 2, "erased": 4, "unreadable_detail": 2, "unknown_event": 1}
+    assert one.judged == compared(events, OLD).judged - 12
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"code": "guard_refused", "limit": "spend_limit"},
+        {"code": "guard_refused", "reason": "risk_denied", "risk": "deny"},
+        {"code": "rate_limited", "limit": "starts_per_number"},
+    ],
+)
+def test_refusals_by_others_are_no_unread_starts(detail: dict[str, str]) -> None:
+    """The guard has nothing to note of them; an erasure of their person changes that not."""
+    fields = {EventField.TYPE: str(EventType.REFUSED), EventField.APP: "default", EventField.DETAIL: json.dumps(detail)}
+    event = Event(0, Position(1, 0), str(EventType.REFUSED), fields)
+    assert not compared([event, changed(event, number_hash="n")], OLD).unread
+
+
+def test_other_events_with_an_unreadable_detail_stop_no_replay(events: list[Event]) -> None:
+    """They change nothing."""
+    odd = [
+        changed(events[-1], type=str(kind), detail="[") for kind in (EventType.LOCK_LIFTED, EventType.GUARD_RETURNED)
+    ]
+    assert compared([*events, *odd], OLD).judged == compared(events, OLD).judged

@@ -1,17 +1,40 @@
 """A daily spend limit at the edge: what a refused caller is told, and what the carrier's webhooks change."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from otp_service import bootstrap
 from otp_service.cli.main import main
+from otp_service.domain.spending import DAY_MS
 
 from .conftest import ApiHarness
 from .webhook_events import finalized
 
 PRICE, LIMIT = 10_000, 125_000
+LONGEST_MS = 30_000
+"""No test here takes longer."""
+
+
+def wait_ms(now_ms: int) -> int:
+    """Until a test may begin that must end on the day on which it begins: its sums are of one day."""
+    left = DAY_MS - now_ms % DAY_MS
+    return left if left < LONGEST_MS else 0
+
+
+@pytest.fixture(autouse=True)
+def within_a_day(api: ApiHarness) -> None:
+    """Just before midnight by the store's clock a test begins after it."""
+    seconds, micros = api.store.time()
+    time.sleep(wait_ms(seconds * 1_000 + micros // 1_000) / 1_000)
+
+
+def test_tests_of_a_day_begin_and_end_on_it() -> None:
+    """Those that might not wait for the next one."""
+    begins = [at + wait_ms(at) for at in (0, DAY_MS - LONGEST_MS, DAY_MS - LONGEST_MS + 1, DAY_MS - 1)]
+    assert begins == [0, DAY_MS - LONGEST_MS, DAY_MS, DAY_MS]
 
 
 def spent(api: ApiHarness) -> int:

@@ -12,8 +12,11 @@ same day, paid for by an earlier count, or left alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ..audit import Event, EventType
+from ..prices import SPEND_LIMIT
 from .rules import Start
 
 FIELD, ALONE = "guard", "-"
@@ -78,6 +81,44 @@ def read(number: str, detail: Mapping[str, Any]) -> JudgedStart | None:
     if len(counts) != len(Turns._fields) or not all(one.isdecimal() for one in (at_ms, *counts)):
         return None
     return JudgedStart(start, "w" in flags, at_ms=int(at_ms), turns=Turns(*map(int, counts)))
+
+
+class Unread(StrEnum):
+    """Why a start on record cannot be judged again."""
+
+    EVENT = "unknown_event"
+    DETAIL = "unreadable_detail"
+    FORM = "unknown_form"
+    LOST = "lost"
+    ERASED = "erased"
+
+
+def of_event(event: Event, number: str) -> JudgedStart | Unread | None:
+    """What a start's event keeps, or why it cannot be read; None where the guard had nothing to note."""
+    detail = detail_of(event)
+    if detail is None:
+        return Unread.DETAIL
+    if detail.get(FIELD):
+        return read(number, detail) or Unread.FORM
+    if event.type != EventType.REFUSED:
+        return Unread.ERASED if event.number_hash is None else None
+    if not _is_by_guard(detail):
+        return None
+    return Unread.ERASED if event.number_hash is None else Unread.LOST
+
+
+def detail_of(event: Event) -> Mapping[str, Any] | None:
+    """An event's detail; None where it is no JSON object, or the ledger has none."""
+    try:
+        detail = event.detail
+    except ValueError:
+        return None
+    return detail if isinstance(detail, dict) and not {"unreadable", "too_long"} & set(detail) else None
+
+
+def _is_by_guard(detail: Mapping[str, Any]) -> bool:
+    """Whether a budget of the guard refused: the risk hook and the daily spend limit refuse with the same code."""
+    return detail.get("code") == "guard_refused" and detail.get("limit") not in (None, SPEND_LIMIT)
 
 
 def _three(taken: str) -> tuple[str, str, str]:

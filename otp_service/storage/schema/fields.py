@@ -341,6 +341,8 @@ class Refused:
 
     SKIPPED: Final = ":skipped"
     """Refusals that were not recorded since the last that was."""
+    LAST: Final = ":last"
+    """When the pumping guard refused last (ms), on record or not."""
 
 
 class ApiKey:

@@ -7,13 +7,15 @@ local function day_of(now)
   return int(math.floor(now / DAY))
 end
 
--- Before the first change of a day the days are dropped that are no longer shown.
+-- Before the first change of a day the days are dropped that are no longer shown. The key has its time to live from its
+-- first field on: Redis gives none to a key that is not there yet.
 local function begin_change(today)
-  redis.call('PEXPIRE', spend_key, SPEND_KEPT_MS)
-  if redis.call('HGET', spend_key, Spend.TODAY) == today then return end
-  for _, name in ipairs(redis.call('HKEYS', spend_key)) do
-    local day = tonumber(string.match(name, ':(%d+)'))
-    if day and day <= today - KEPT_DAYS then redis.call('HDEL', spend_key, name) end
+  if redis.call('HGET', spend_key, Spend.TODAY) ~= today then
+    for _, name in ipairs(redis.call('HKEYS', spend_key)) do
+      local day = tonumber(string.match(name, ':(%d+)'))
+      if day and day <= today - KEPT_DAYS then redis.call('HDEL', spend_key, name) end
+    end
+    redis.call('HSET', spend_key, Spend.TODAY, today)
   end
-  redis.call('HSET', spend_key, Spend.TODAY, today)
+  redis.call('PEXPIRE', spend_key, SPEND_KEPT_MS)
 end

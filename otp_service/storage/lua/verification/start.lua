@@ -145,6 +145,7 @@ local function refuse(code, retry_ms, left, limit)
     else
       redis.call('HINCRBY', start_refusals_key, kind .. Refused.SKIPPED, 1)
     end
+    if kind == 'guard_refused' then redis.call('HSET', start_refusals_key, kind .. Refused.LAST, int(now)) end
     redis.call('PEXPIRE', start_refusals_key, 3600000)
   end
   return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or '',
