@@ -22,6 +22,9 @@ REFUSED_SHARE = 0.25
 """Of calls that touch nothing on the dead shard none needs to be refused. The rest is a margin for a busy machine, on
 which a replica of another shard is late."""
 
+PAUSED_S = 1.0
+"""A machine that ran nothing for longer shortly before or during a call may have made it be refused."""
+
 ELECTED_S = 2.0
 """How long another shard may refuse after an election of its own, which a busy machine causes."""
 
@@ -101,7 +104,7 @@ def _is_elsewhere(case: Case, fault: Fault, call: Call) -> bool:
     if any(first <= slot <= last for first, last in fault.slots for slot in touched) or not fault.slots:
         return False
     disturbed = case.during(ELECTED, call.began - ELECTED_S, call.ended) or case.is_excused(call)
-    return not (disturbed or case.paused_s(call.began - LOOK_BACK_S, call.ended) > ACKNOWLEDGED_WITHIN_S)
+    return not (disturbed or case.paused_s(call.began - LOOK_BACK_S, call.ended) > PAUSED_S)
 
 
 def _subject(call: Call) -> str:
