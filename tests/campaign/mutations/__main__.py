@@ -101,7 +101,7 @@ async def _original() -> tuple[bool | None, str]:
     runs = [
         Run(list(scenarios)),
         Run([log_in_while_the_store_hangs], callbacks=False),
-        Run([log_in_while_a_shard_is_down], to_the_end=False, callbacks=False, judged_twice=False, store="cluster"),
+        Run([log_in_while_a_shard_is_down], callbacks=False, judged_twice=False, store="cluster"),
     ]
     verdicts = [await run.verdict() for run in runs]
     words = "".join(map(_others, verdicts))
