@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -35,15 +36,28 @@ Facts = Mapping[str, object]
 
 
 def configuration_parts(settings: Settings, ids: Ids) -> dict[str, str]:
-    """Names each part that must be the same in every process, by a keyed hash: no secret can be guessed from it."""
-    policy = settings.policy
+    """Names each setting that must be the same in every process, by a keyed hash: no secret can be guessed from it."""
+    policy, prices = settings.policy, settings.prices
     parts: dict[str, object] = {
-        "apps": dict(policy.apps),
-        "senders": dict(policy.senders),
-        "numbers": (policy.per_number, policy.limits, str(policy.audit_addresses), str(policy.audit_client_ips)),
+        **_columns("apps", policy.apps),
+        **_columns("senders", policy.senders),
+        "limits": (policy.per_number, policy.limits),
         "retention": policy.retention,
-        "service": (settings.shards, settings.queue_max, settings.optout_sync_ms),
-        "audit": (settings.audit_retention_ms, settings.audit_backlog_max),
+        "service.shards": settings.shards,
+        "service.queue_max": settings.queue_max,
+        "service.optout_sync": settings.optout_sync_ms,
+        "store.replicas": settings.expected_replicas,
+        "store.after_restart": settings.after_restart,
+        "prices.currency": prices.currency,
+        "prices.segments": dict(prices.segments),
+        "prices.whatsapp": dict(prices.whatsapp),
+        "prices.default": prices.default,
+        "audit.addresses": str(policy.audit_addresses),
+        "audit.client_ips": str(policy.audit_client_ips),
+        "audit.retention": settings.audit_retention_ms,
+        "audit.backlog_max": settings.audit_backlog_max,
+        "audit.keep_webhooks": settings.keep_webhooks,
+        "audit.webhook_retention": settings.webhook_retention_ms,
         "alerts": settings.on_call,
         PUBLIC_URL: (settings.public_url, settings.issuer),
         "carrier's address": settings.telnyx_base_url,
@@ -51,6 +65,13 @@ def configuration_parts(settings: Settings, ids: Ids) -> dict[str, str]:
     if settings.telnyx_api_key:
         parts["carrier's key"] = settings.telnyx_api_key
     return {part: _named(ids, value) for part, value in parts.items()}
+
+
+def _columns(table: str, entries: Mapping[str, Any]) -> dict[str, object]:
+    """Which entries a table has, and each setting of all of them."""
+    names = sorted({name for one in entries.values() for name in one.__dataclass_fields__})
+    columns = {name: {entry: getattr(one, name) for entry, one in entries.items()} for name in names}
+    return {table: sorted(entries)} | {f"{table}.{name.removesuffix('_ms')}": columns[name] for name in names}
 
 
 def _named(ids: Ids, value: object) -> str:

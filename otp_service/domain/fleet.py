@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 KEPT_MS = 30_000
 """A process that has said nothing for so long is gone."""
 
+MOST_NAMED = 12
+"""So many settings that differ are named in one line."""
+
 EVERY_S = 10.0
 """How often a process says what it is."""
 
@@ -18,7 +21,7 @@ API, WORKER = "api", "worker"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRecord:
-    """What one process says. `configuration` has a keyed hash of each part; `keyring` names the index key.
+    """What one process says. `configuration` has a keyed hash of each setting; `keyring` names the index key.
 
     `ahead_ms`: how far its clock is ahead of the store's. Of the API alone: `webhook_keys` names the keys that it
     expects the carrier to sign with; `webhooks_good`, `webhooks_stale` (good ones of another time) and
@@ -86,21 +89,45 @@ _RESTART = "give all the same and restart those that are behind"
 
 def differences(processes: Sequence[ProcessRecord]) -> Iterator[Difference]:
     """What differs, a sentence each."""
-    parts = sorted({part for one in processes for part in one.configuration})
-    configured = (_Compared(f"configuration, {part}", _RESTART, _part(part)) for part in parts)
-    for compared in (*_SAME[:1], *configured, *_SAME[1:]):
+    yield from _differ(_SAME[0], processes)
+    yield from _configurations(processes)
+    for compared in _SAME[1:]:
         yield from _differ(compared, processes)
 
 
-def _part(part: str) -> Callable[[ProcessRecord], str]:
-    return lambda one: one.configuration.get(part, "")
+def _configurations(processes: Sequence[ProcessRecord]) -> Iterator[Difference]:
+    """The settings that differ, in one sentence where the same processes stand on each side."""
+    differing: dict[tuple[str, ...], list[str]] = {}
+    whole = set[str]()
+    for setting in sorted({setting for one in processes for setting in one.configuration}):
+        groups = _groups(_setting(setting), processes)
+        # Where one has an app that another has not, nothing more is said of the settings of apps.
+        if len(groups) > 1 and setting.partition(".")[0] not in whole:
+            whole.add(setting)
+            sides = tuple(sorted(", ".join(sorted(names)) for names in groups.values()))
+            differing.setdefault(sides, []).append(setting)
+    for sides, settings in differing.items():
+        more = f" and {len(settings) - MOST_NAMED} more" if len(settings) > MOST_NAMED else ""
+        named = ", ".join(settings[:MOST_NAMED]) + more
+        detail = f"{named}: not the same everywhere ({' · as opposed to · '.join(sides)}); {_RESTART}"
+        yield Difference("configuration", detail)
+
+
+def _setting(name: str) -> Callable[[ProcessRecord], str]:
+    return lambda one: one.configuration.get(name, "")
+
+
+def _groups(value_of: Callable[[ProcessRecord], str], processes: Sequence[ProcessRecord]) -> dict[str, list[str]]:
+    """The names of the processes by their value; a process without one is left out."""
+    groups: dict[str, list[str]] = {}
+    for one in processes:
+        if value_of(one):
+            groups.setdefault(value_of(one), []).append(one.name)
+    return groups
 
 
 def _differ(compared: _Compared, processes: Sequence[ProcessRecord]) -> Iterator[Difference]:
-    groups: dict[str, list[str]] = {}
-    for one in processes:
-        if compared.value_of(one):
-            groups.setdefault(compared.value_of(one), []).append(one.name)
+    groups = _groups(compared.value_of, processes)
     if len(groups) > 1:
         listed = "; ".join(f"{value}: {', '.join(sorted(names))}" for value, names in sorted(groups.items()))
         yield Difference(compared.subject, f"not the same everywhere ({listed}); {compared.what_to_do}")

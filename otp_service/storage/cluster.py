@@ -65,6 +65,13 @@ class GuardedCluster(RedisCluster):
             self._noticed(node, error)
             raise
 
+    def get_redis_connection(self, node: Any) -> Any:
+        """The client of one node. Raises RedisClusterException where a slot moves to a node that is not known yet."""
+        if node is None:
+            self._look_up_soon()
+            raise RedisClusterException("A slot moves to a node that is not known yet.")
+        return super().get_redis_connection(node)
+
     def node_at(self, host: str, port: int) -> Any:
         """The node at this address. Raises RedisClusterException if it is not known yet."""
         node: Any = self.get_node(host=host, port=port)  # type: ignore[no-untyped-call]

@@ -8,15 +8,17 @@ from functools import partial
 from typing import Any, cast
 
 import redis
-from redis.exceptions import AskError, MovedError, RedisError, ResponseError
+from redis.exceptions import AskError, MovedError, ReadOnlyError, RedisError, ResponseError, TryAgainError
 
 from .cluster import GuardedCluster
 from .packing import as_bytes
 from .primary import noticed
-from .replica_guard import NO_REPLICAS, UnconfirmedError
+from .replica_guard import NO_REPLICAS, ElsewhereError, UnconfirmedError
 
 Command = Sequence[str | int | bytes]
 _Ask = Callable[..., tuple[Any, int]]
+_OF_ANOTHER_SERVER = (AskError, TryAgainError, ReadOnlyError)
+"""MovedError is an AskError."""
 
 
 def run_confirmed(
@@ -25,6 +27,9 @@ def run_confirmed(
     """As `Store.run_confirmed`, on one server."""
     try:
         return _ask(client, command=command, mark=mark, wait=(replicas, timeout_ms))
+    except ElsewhereError as error:
+        noticed(client, error.__cause__ if isinstance(error.__cause__, RedisError) else error)
+        raise
     except ResponseError as error:
         noticed(client, error)
         raise
@@ -39,6 +44,9 @@ def run_confirmed_in(
         return cluster.on_node(cluster.get_node_from_key(key), ask)
     except AskError as error:
         return _redirected(cluster, ask, error)
+    except ElsewhereError:
+        cluster.look_up_again()
+        raise
 
 
 def _redirected(cluster: GuardedCluster, ask: _Ask, error: AskError) -> tuple[Any, int]:
@@ -62,10 +70,13 @@ def _ask(
             raise reply
     for reply in replies[len(before) + 1 :]:
         if isinstance(reply, RedisError):
-            raise of_mark(reply)
+            raise of_mark(reply) from reply
     return replies[len(before)], int(replies[-1])
 
 
 def of_mark(error: RedisError) -> RedisError:
-    """The error of what came behind a command that ran. That too few replicas follow by then refused no write of it."""
+    """The error of what came behind a command that ran. What another server, or more replicas, would have taken was
+    refused only here: the command's own write stands."""
+    if isinstance(error, _OF_ANOTHER_SERVER):
+        return ElsewhereError(f"The command ran, and what follows belongs elsewhere: {error}")
     return UnconfirmedError(str(error)) if str(error).startswith(NO_REPLICAS) else error

@@ -22,6 +22,10 @@ class UnconfirmedError(ResponseError):
     """The write was made, and not acknowledged in time."""
 
 
+class ElsewhereError(UnconfirmedError):
+    """The write was made on a server that is not, or no longer, the one for it: what it sent next was refused."""
+
+
 class ReplicaGuard:
     """For how many replicas each shard's writes wait: for all that have to follow. Safe for many threads.
 

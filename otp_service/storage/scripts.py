@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
 from .answering import STORE_ERRORS, unavailable
-from .replica_guard import NO_REPLICAS, WAIT_MS, ReplicaGuard, UnconfirmedError
+from .replica_guard import NO_REPLICAS, WAIT_MS, ElsewhereError, ReplicaGuard, UnconfirmedError
 from .schema.fields import StoreRun
 from .script_files import Script, Value, load
 from .store import Store
@@ -87,15 +87,20 @@ class Scripts:
         again = (NoScriptError, ReadOnlyError, *(_LOST if repeat else ()))
         for at, reply in enumerate(replies):
             if isinstance(reply, again):
-                replies[at] = self._reply_or_error(*calls[at], repeat=False)
+                may_have_run = isinstance(reply, _LOST) and not wrote_nothing(reply)
+                replies[at] = self._reply_or_error(*calls[at], repeat=False, may_have_run=may_have_run)
             elif isinstance(reply, STORE_ERRORS):
                 replies[at] = unavailable(reply)
         return replies
 
-    def _reply_or_error(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+    def _reply_or_error(
+        self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool, may_have_run: bool = False
+    ) -> Any:
         try:
             return self._run(script, keys, args, repeat=repeat)
         except StoreUnavailable as error:
+            # What this try did not write, the one before it may have written.
+            error.nothing_written = error.nothing_written and not may_have_run
             return error
 
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
@@ -108,6 +113,12 @@ class Scripts:
                     raise
                 # The reply may be lost and the script have run: it will know its own operation id.
                 may_have_run = not wrote_nothing(error)
+                return self._once(script, keys, args)
+            except ElsewhereError:
+                if not repeat:
+                    raise
+                # It has run: on the right server it will know its own operation id.
+                may_have_run = True
                 return self._once(script, keys, args)
             except ReadOnlyError:
                 # Nothing has run. The pool has dropped the demoted server and looks for the primary.

@@ -18,6 +18,7 @@ API_FAULTS = frozenset({"kill_api", "kill_api_child", "stop_api"})
 ELECTIONS = frozenset({"planned_failover", "kill_primary", "hang_primary", "partition", "shard_down", "elected"})
 """Faults after which another server may be the primary, and that it became one."""
 
+ELECTED = frozenset({"elected"})
 STORE_FAULTS = frozenset({"kill_store", "stop_store", "kill_connections", "flush_scripts"}) | ELECTIONS
 WORKER_FAULTS = STORE_FAULTS | {"kill_worker", "stop_worker", "kill_api"}
 STARTUP_S = 10.0

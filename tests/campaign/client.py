@@ -91,7 +91,8 @@ class ApiClient:
             to=str(sent.get("to", "")),
             by_number=kind == "check" and "verification_id" not in sent,
             context=sent.get("context", {}),
-            subject=subject,
+            subject=subject or str(sent.get("subject", "")),
+            keyed=bool(key),
             factor_id=factor_id,
             tried=tried,
         )

@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from redis.crc import key_slot
 
 from otp_service import bootstrap, config, keyring
 from otp_service.files import private_directory
 from otp_service.runtime import ports, processes
 from otp_service.runtime.processes import Child
+from otp_service.storage.schema import Keys
 
 from ..conftest import clean_environ
 from ..e2e.processes import alive, descendants
@@ -159,6 +161,18 @@ class Cluster:
         await self.ready()
         keys = [await asyncio.to_thread(self._make_key, app) for app in ("default", "other")]
         return Endpoints(self.apis, self.sandbox_url, *keys)
+
+    def slots(self, numbers: Sequence[str]) -> dict[str, Sequence[int]]:
+        """In which slots of a Cluster each number's data are, and what each call of a kind touches beside them.
+
+        A check by number and one by id touch the same; what needs a key or a subject touches more, and is not here.
+        """
+        settings = config.load(self._environ())
+        ids, keys = config.load_keyring(settings).ids, Keys(settings.shards)
+        shared = (key_slot(keys.api_keys().encode()),)
+        started = (*shared, key_slot(keys.spend("default").encode()))
+        found = {number: (key_slot(keys.number(ids.number_hash(number)).encode()),) for number in numbers}
+        return {**found, "start": started, "check": shared, "cancel": shared}
 
     @property
     def carrier_key(self) -> str:

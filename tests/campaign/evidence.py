@@ -44,6 +44,9 @@ class Call:
     factor_id: str = ""
     """The factor that a request names."""
 
+    keyed: bool = False
+    """Whether it had an Idempotency-Key."""
+
     tried: Sequence[str] = ()
     """The API processes that the request was sent to, in order: one that refuses the connection is followed by another.
     """
@@ -107,6 +110,8 @@ class Fault:
     began: float
     ended: float
     target: str = ""
+    slots: Sequence[tuple[int, int]] = ()
+    """The slots of a Cluster that nobody served meanwhile: the first and the last of each range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +155,10 @@ class Evidence:
     `accidents` has one line for each process that ended by itself, and the like, `troubles` one for each caller that
     the campaign itself let down: they say nothing about the service. `pauses` are the times in which the
     campaign's own process did not run: (from, to). `probes` are requests to `/healthz`. `wrong_codes_per_number` is the
-    configured limit, 0 for none. `slow_disk`: a server of the store says that it was late in writing its file.
-    `callbacks` is None if the app has no endpoint. `second_judge`: what the service's own judge says of its record.
+    configured limit, 0 for none. `slow_disk`: a server of the store says that it was late in writing its file. `slots`:
+    in which slot of a Cluster the data of each number is, and under the kind of a call, what each call of that kind
+    touches beside its number's. `callbacks` is None if the app has no endpoint. `second_judge`: what the service's own
+    judge says of its record.
     """
 
     max_checks: int
@@ -173,6 +180,7 @@ class Evidence:
     second_judge: Sequence[str] = ()
     pauses: Sequence[tuple[float, float]] = ()
     probes: Sequence[Call] = ()
+    slots: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 def moment(text: str) -> float:

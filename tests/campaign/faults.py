@@ -194,7 +194,8 @@ class FaultInjector:
             await self._store.ready_for(fault.kind)
             at = time.time()
             target = await self._carry_out(fault)
-            done = Fault(fault.kind, at, time.time(), target)
+            slots = self._store.unserved if fault.kind == "shard_down" else ()
+            done = Fault(fault.kind, at, time.time(), target, slots)
             self.faults.append(done)
             self._on_fault(done)
 

@@ -50,4 +50,5 @@ async def gather(
         slow_disk=bool(cluster.log_lines(("fsync is taking too long",))),
         replies=tuple(api.replies),
         callbacks=callbacks,
+        slots=await asyncio.to_thread(cluster.slots, [*numbers, *{call.number for call in api.calls if call.number}]),
     )

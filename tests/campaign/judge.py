@@ -60,6 +60,7 @@ RULES: Sequence[Callable[[Case], Iterable[Breach]]] = (
     answer_rules.slow_response,
     answer_rules.refused_without_cause,
     answer_rules.other_shards_refused,
+    answer_rules.other_numbers_refused,
     other_rules.accident,
 )
 

@@ -7,7 +7,7 @@ primary appears by a fault of ours, or because a busy machine looked dead to the
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import redis
 
@@ -29,6 +29,8 @@ class StoreFaults:
         self._cluster = cluster
         self._store = cluster.store
         self._elections: list[str] = []
+        self.unserved: Sequence[tuple[int, int]] = ()
+        """The slots of the shard that was killed last."""
         self.actions: Mapping[str, Action] = {
             "kill_store": self._kill,
             "kill_primary": self._kill,
@@ -66,10 +68,10 @@ class StoreFaults:
     async def _is_silent(self, name: str) -> bool:
         return await asyncio.to_thread(self._store.ask, name, "PING") is None
 
-    async def _primary(self) -> str:
-        """One of the primaries, another one each time."""
+    async def _primary(self, *, last: bool = False) -> str:
+        """One of the primaries, another one each time. `last`: of several the last one."""
         found = await self._primaries()
-        chosen = min(found, key=self._elections.count, default=self._store.data[0])
+        chosen = min(found[::-1] if last else found, key=self._elections.count, default=self._store.data[0])
         self._elections.append(chosen)
         return chosen
 
@@ -104,7 +106,9 @@ class StoreFaults:
         return name
 
     async def _kill_shard(self, lasts: float) -> str:
-        name = await self._primary()
+        # The first has the API keys, which every request needs.
+        name = await self._primary(last=True)
+        self.unserved = await asyncio.to_thread(self._store.slots_of, name)
         replica = await asyncio.to_thread(self._store.replica_of, name)
         names = [each for each in (replica, name) if each]
         for each in names:

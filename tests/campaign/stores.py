@@ -82,6 +82,10 @@ class Store:
         """A replica of a primary; empty if there is none."""
         return ""
 
+    def slots_of(self, _primary: str) -> Sequence[tuple[int, int]]:
+        """The slots that a node of a Cluster serves: the first and the last of each range."""
+        return ()
+
     def is_whole(self) -> bool:
         """Whether every server responds and plays its part."""
         return bool(self.primaries())
@@ -214,6 +218,10 @@ class ClusterStore(_Servers):
         port = self.ports[primary]
         roles = {name: self.ask(name, "ROLE") for name in self.data if name != primary}
         return next((name for name, role in roles.items() if role and role[0] == "slave" and role[2] == port), "")
+
+    def slots_of(self, primary: str) -> Sequence[tuple[int, int]]:
+        served = self.ask(primary, "CLUSTER", "SLOTS") or []
+        return [(first, last) for first, last, node, *_ in served if node[1] == self.ports[primary]]
 
     def begin_failover(self, primary: str) -> bool:
         replica = self.replica_of(primary)

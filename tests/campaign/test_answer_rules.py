@@ -76,6 +76,33 @@ def test_a_dead_shard_costs_its_own_numbers() -> None:
     assert breaches.SHARDS in kinds(1)
 
 
+def test_calls_about_other_shards_are_not_refused() -> None:
+    """Only those are judged that touch nothing on the dead one. A quarter may be refused, and few prove nothing."""
+    slots = {"here": (5,), "there": (900,), "start": (800, 850), "check": (800,)}
+    down = Fault("shard_down", T0 + 29, T0 + 31, "server1", ((0, 99),))
+
+    def is_seen(count: int, refused: int, *faults: Fault, fault: Fault = down, **other: Any) -> bool:
+        one = replace(call("check", 30, 404), **({"number": "there"} | other))
+        calls = [replace(one, status=503 if turn < refused else 404) for turn in range(count)]
+        evidence = replace(sample(), calls=(*CALLS, *calls), faults=(fault, *faults), slots=slots)
+        return any("on other shards" in breach.detail for breach in judge(evidence).breaches)
+
+    assert is_seen(12, 4)
+    assert is_seen(12, 12, kind="start")
+    assert not is_seen(12, 3)
+    assert not is_seen(11, 11)
+    for touched in ({"number": "here"}, {"number": "unknown"}, {"keyed": True}, {"subject": "s"}, {"to": "here"}):
+        assert not is_seen(12, 12, **touched)
+    for kind in ("redeem", "factor check"):
+        assert not is_seen(12, 12, kind=kind)
+    for first in (800, 850):
+        assert not is_seen(12, 12, fault=replace(down, slots=((first, first),)), kind="start")
+    assert is_seen(12, 12, fault=replace(down, slots=((850, 850),)))
+    assert not is_seen(12, 12, Fault("elected", T0 + 28.5, T0 + 28.6, "server5"))
+    assert not is_seen(12, 12, Fault("stop_api", T0 + 29, T0 + 30, "api1"))
+    assert not is_seen(12, 12, began=T0 + 28)
+
+
 def test_a_process_may_end_while_it_starts_without_a_store() -> None:
     """And at no other time."""
     starts = (FailedStart("worker1", T0 + 1, T0 + 3, "no store"),)

@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_no_process(harness: StoreHarness, fleet: Fleet, 
     ("change", "subject"),
     [
         ({"version": "2.0"}, "version"),
-        ({"configuration": {"apps": "c2", "senders": "s1"}}, "configuration, apps"),
+        ({"configuration": {"apps": "c2", "senders": "s1"}}, "configuration"),
         ({"keyring": "k2"}, "keyring"),
         ({"key_ids": ("x", "y")}, "keys"),
         ({"webhook_keys": "w2"}, "webhook key"),
@@ -89,6 +89,26 @@ def test_what_differs_is_named(change: dict[str, Any], subject: str) -> None:
     (found,) = differences([record(), record(pid=2, host="b", **change)])
     assert found.subject == subject
     assert all(name in found.detail for name in ("api 1 on a", "api 2 on b"))
+
+
+def test_settings_that_differ_are_named_together() -> None:
+    """One line where the same processes stand on each side, another line for other sides."""
+    same = {"prices.default": "1", "store.replicas": "1", "apps.brand": "1"}
+    second, third = record(pid=2, configuration=same | {"apps.brand": "2"}), record(pid=3, configuration=same)
+    first = record(pid=1, configuration=same | {"prices.default": "2", "store.replicas": "2"})
+    brand, both = sorted((one.detail for one in differences([first, second, third])), key=len)
+    assert brand.startswith("apps.brand: not the same everywhere (api 1 on a, api 3 on a · as opposed to · api 2 on a)")
+    assert both.startswith(
+        "prices.default, store.replicas: not the same everywhere (api 1 on a · as opposed to · api 2"
+    )
+    more = {"apps": "2", "apps.brand": "2", "appsx.y": "2"}
+    (found,) = differences(
+        [record(configuration={"apps": "1", "apps.brand": "1", "appsx.y": "1"}), record(pid=2, configuration=more)]
+    )
+    assert found.detail.startswith("apps, appsx.y: ")
+    many = [record(pid=pid, configuration={f"s{n:02}": str(pid) for n in range(20)}) for pid in (1, 2)]
+    (found,) = differences(many)
+    assert "s11 and 8 more" in found.detail
 
 
 def test_what_a_process_is_stands_in_one_line() -> None:

@@ -16,6 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ...greenlets import off_loop, wait
 from ..answering import STORE_ERRORS
+from ..cluster import GuardedCluster
 from ..confirmed import of_mark, run_confirmed_in
 from ..packing import packed
 from ..primary import is_doubtful
@@ -61,24 +62,29 @@ class PipelinedClient:
         reply, confirmed = wait(
             partial(_send_confirmed, links, packed(command), packed(mark) if mark else b"", (replicas, timeout_ms))
         )
-        if isinstance(reply, _REDIRECTIONS) or isinstance(confirmed, _REDIRECTIONS):
+        if isinstance(reply, _REDIRECTIONS) and isinstance(self._elsewhere, GuardedCluster):
             self._routes.refresh()
             again = partial(run_confirmed_in, self._elsewhere, key_of(command), command, (replicas, timeout_ms), mark)
             return off_loop(self._loop, again)
         if isinstance(reply, RedisError):
             self._failed(command, reply, links.noticed)
         if isinstance(confirmed, RedisError):
-            self._failed(command, of_mark(confirmed), links.noticed)
+            # Not run elsewhere here: the command has run already.
+            self._look_again(confirmed, links.noticed)
+            raise of_mark(confirmed) from confirmed
         return reply, int(confirmed)
 
     def _failed(self, command: Sequence[Any], error: RedisError, noticed: Callable[[Exception], None]) -> Any:
         if isinstance(error, _REDIRECTIONS):
             self._routes.refresh()
             return self._redirected(command)
-        noticed(error)
-        if isinstance(error, _LOST) or is_doubtful(error):
-            self._routes.refresh()
+        self._look_again(error, noticed)
         raise error
+
+    def _look_again(self, error: RedisError, noticed: Callable[[Exception], None]) -> None:
+        noticed(error)
+        if isinstance(error, (*_LOST, *_REDIRECTIONS)) or is_doubtful(error):
+            self._routes.refresh()
 
     def _redirected(self, command: Sequence[Any]) -> Any:
         return off_loop(self._loop, partial(self._elsewhere.execute_command, *command))

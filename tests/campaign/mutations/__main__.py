@@ -16,7 +16,7 @@ from ..judge import Verdict
 from .changes import MUTATIONS, Mutation
 from .failovers import FAILOVER_MUTATIONS, FailoverMutation, failed_over
 from .run import Run, run_of
-from .scenarios import log_in_while_the_store_hangs
+from .scenarios import log_in_while_a_shard_is_down, log_in_while_the_store_hangs
 
 AnyMutation = Mutation | FailoverMutation
 EVERY: Sequence[AnyMutation] = (*FAILOVER_MUTATIONS, *MUTATIONS)
@@ -96,8 +96,13 @@ async def _mutated(mutation: AnyMutation) -> tuple[bool | None, str]:
 async def _original() -> tuple[bool | None, str]:
     scenarios = dict.fromkeys(mutation.scenario for mutation in MUTATIONS)
     scenarios.pop(log_in_while_the_store_hangs)
+    scenarios.pop(log_in_while_a_shard_is_down)
     # A store that hangs may delay a callback by the half minute that its worker has for it: not waited for here.
-    runs = [Run(list(scenarios)), Run([log_in_while_the_store_hangs], callbacks=False)]
+    runs = [
+        Run(list(scenarios)),
+        Run([log_in_while_the_store_hangs], callbacks=False),
+        Run([log_in_while_a_shard_is_down], callbacks=False, judged_twice=False, store="cluster"),
+    ]
     verdicts = [await run.verdict() for run in runs]
     words = "".join(map(_others, verdicts))
     return not any(verdict.breaches for verdict in verdicts), words or "every promise held"

@@ -25,6 +25,7 @@ from .scenarios import (
     guess_after_a_resend,
     guess_often,
     log_in_after_four_wrong_codes,
+    log_in_while_a_shard_is_down,
     log_in_while_the_store_hangs,
     resend_at_once,
     resend_once,
@@ -51,6 +52,8 @@ class Mutation:
     falls: Sequence[str]
     scenario: Scenario
     changes: Sequence[Change]
+    store: str = "server"
+    """The kind of store."""
 
 
 def _one(name: str, falls: str | Sequence[str], scenario: Scenario, path: str, old: str, new: str = "") -> Mutation:
@@ -321,6 +324,22 @@ MUTATIONS: Sequence[Mutation] = (
         f"{LUA}/factor/check.lua",
         "local events = {factor_event('factor.approved', token,",
         "local events = {factor_event('factor.renamed', token,",
+    ),
+    Mutation(
+        "a dead shard stops all shards",
+        (breaches.SHARDS,),
+        log_in_while_a_shard_is_down,
+        (
+            Change(
+                "storage/pipelined/routes.py",
+                "        if found.refuses:\n",
+                "        if any(each.refuses for each in (*self._links.values(), *self._confirmed.values())):\n"
+                "            from ..unsent import UnsentError\n\n"
+                '            raise UnsentError("A node cannot be reached.")\n'
+                "        if found.refuses:\n",
+            ),
+        ),
+        "cluster",
     ),
     _one(
         "starts are refused without need",

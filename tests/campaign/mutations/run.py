@@ -21,8 +21,9 @@ from ..gather import gather
 from ..judge import Verdict, judge
 from ..load import number_of
 from ..observers import Observers
+from ..store_faults import StoreFaults
 from .changes import Change, Mutation, Scenario
-from .scenarios import HANG_S, log_in_while_the_store_hangs
+from .scenarios import HANG_S, SHARD_DOWN_S, log_in_while_a_shard_is_down, log_in_while_the_store_hangs
 
 PACE = Pace(code_ttl_s=5, sent_within_s=3, resend_s=(1, 2))
 QUIET_S = 5.0
@@ -67,12 +68,15 @@ class Run:
     judged_twice: bool = True
     """Whether the service's own judge is asked, too."""
 
+    store: str = "server"
+    """The kind of store."""
+
     async def verdict(self) -> Verdict:
         """What the judge says of it. Raises whatever keeps the campaign itself from running."""
         directory = Path(tempfile.mkdtemp(prefix="m", dir="/tmp"))
         try:
             code = await asyncio.to_thread(copy_of_source, directory, self.changes)
-            cluster = Cluster(directory, copies=1, pace=PACE, code=code)
+            cluster = Cluster(directory, self.store, copies=1, pace=PACE, code=code)
             try:
                 return judge(await self._observe(cluster))
             finally:
@@ -101,6 +105,8 @@ class Run:
     async def _call(self, cluster: Cluster, api: ApiClient, faults: list[Fault], turn: int) -> None:
         scenario, rng = self.scenarios[turn], random.Random(turn)
         caller = Caller(api, number_of(turn), f"m{turn}", rng, resend_s=PACE.resend_s)
+        if scenario is log_in_while_a_shard_is_down:
+            return await self._call_without_a_shard(cluster, caller, faults)
         if scenario is not log_in_while_the_store_hangs:
             return await scenario(caller)
         began, calls = time.time(), asyncio.ensure_future(scenario(caller))
@@ -110,6 +116,16 @@ class Run:
         await calls
         faults.append(Fault("stop_store", began, time.time(), "store"))
 
+    async def _call_without_a_shard(self, cluster: Cluster, caller: Caller, faults: list[Fault]) -> None:
+        calls, hurt = asyncio.ensure_future(log_in_while_a_shard_is_down(caller)), StoreFaults(cluster)
+        await asyncio.sleep(0.6)
+        began = time.time()
+        name = await hurt.actions["shard_down"](SHARD_DOWN_S)
+        faults.append(Fault("shard_down", began, time.time(), name, hurt.unserved))
+        await calls
+        # What the evidence is collected from must be there.
+        await hurt.ready_for("shard_down")
+
     async def _evidence(
         self, cluster: Cluster, api: ApiClient, collector: Collector, observers: Observers, faults: list[Fault]
     ) -> Evidence:
@@ -117,7 +133,7 @@ class Run:
             cluster,
             api,
             collector,
-            numbers=[number_of(turn) for turn in range(len(self.scenarios))],
+            numbers=sorted({call.number for call in api.calls if call.number}),
             faults=faults,
             callbacks_s=(QUIET_S, WITHIN_S) if self.callbacks else None,
             judged_twice=self.judged_twice,
@@ -136,4 +152,5 @@ def run_of(mutation: Mutation) -> Run:
         to_the_end=about_callbacks or breaches.DUPLICATE in mutation.falls,
         callbacks=about_callbacks,
         judged_twice=breaches.RECORD in mutation.falls,
+        store=mutation.store,
     )

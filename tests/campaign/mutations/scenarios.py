@@ -1,11 +1,17 @@
 """Short scenarios for broken services, beside those of the campaign."""
 
 import asyncio
+from dataclasses import replace
 
 from ..caller import Caller
+from ..load import number_of
 
 HANG_S = 6.0
 """Longer than a refusal may take."""
+
+SHARD_DOWN_S = 4.0
+PEOPLE = 24
+"""Of whom two thirds have their data on the shards that live."""
 
 
 async def check_again(caller: Caller) -> None:
@@ -54,6 +60,15 @@ async def resend_at_once(caller: Caller) -> None:
     """Start again before the wait is over."""
     if await caller.begin():
         await caller.start()
+
+
+async def log_in_while_a_shard_is_down(caller: Caller) -> None:
+    """Many people start and check again and again. `Run` kills a shard meanwhile."""
+    others = [replace(caller, number=number_of(turn), name=f"{caller.name}-{turn}") for turn in range(PEOPLE)]
+    for _ in range(8):
+        await asyncio.gather(*(each.start_once(each.random_api(), "") for each in others))
+        await asyncio.gather(*(each.guess_by_number("000000") for each in others))
+        await asyncio.sleep(0.5)
 
 
 async def log_in_while_the_store_hangs(caller: Caller) -> None:

@@ -40,10 +40,11 @@ def test_the_doctor_knows_who_runs(site: Site) -> None:
     ring = site.copy_of_the_ring()
     ring.write_bytes(keyring.rotate(ring.read_bytes(), secrets.token_bytes, "2026-02-01T00:00:00Z"))
     site.another_api(OTP_CONFIG=str(other), OTP_KEYRING=str(ring), TELNYX_PUBLIC_KEY=PUBLIC_KEY)
-    wanted = {f"processes: {subject}" for subject in ("configuration, apps", "keys", "webhook key")}
+    wanted = {f"processes: {subject}" for subject in ("configuration", "keys", "webhook key")}
     wanted |= {"worker processes"}
     wait_until(lambda: failures(site) == wanted, 60, "the other API's record")
     said = findings(site)
+    assert said["processes: configuration"].detail.startswith("apps: not the same everywhere")
     assert all("this command" in said[name].detail for name in wanted - {"worker processes"})
     every = list(diagnose(config.load(site.env)))
     assert PUBLIC_KEY not in str(every)
