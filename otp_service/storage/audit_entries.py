@@ -9,8 +9,18 @@ from collections.abc import Iterator, Mapping
 
 from ..domain.audit import Event, EventField, EventType, Position
 from ..domain.record_page import EVENTS_PER_ENTRY
-from .schema.encodings import AuditCaller, AuditEvent, AuditEvents, AuditSubject, QueuedDetail, StartDetail
-from .schema.fields import AuditEntry, PublicId
+from .schema.encodings import (
+    AuditCaller,
+    AuditEvent,
+    AuditEvents,
+    AuditSubject,
+    GuardedStartDetail,
+    QueuedDetail,
+    StartDetail,
+)
+from .schema.fields import AuditEntry, PublicId, ShortType
+
+_LONG_TYPES = {ShortType.STARTED: EventType.STARTED, ShortType.QUEUED: EventType.QUEUED}
 
 
 def events_of(shard: int, entry: str, fields: Mapping[str, str] | None) -> list[Event]:
@@ -45,6 +55,7 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
     policy, key_id, request_id, address = AuditCaller.parse(caller)
     for index, text in enumerate(events.split(AuditEvents.separator)):
         kind, ordinal, detail = AuditEvent.parse(text)
+        kind = _LONG_TYPES.get(kind, kind)
         yield {
             EventField.TYPE: kind,
             EventField.VERIFICATION: verification,
@@ -66,4 +77,7 @@ def _detail(kind: str, stored: str) -> str:
     """An event's detail as JSON. Raises ValueError for a text of another form."""
     if not stored or stored.startswith("{"):
         return stored or "{}"
-    return json.dumps((QueuedDetail if kind == EventType.QUEUED else StartDetail).named(stored))
+    if kind == EventType.QUEUED:
+        return json.dumps(QueuedDetail.named(stored))
+    is_guarded = stored.count(GuardedStartDetail.separator) >= len(GuardedStartDetail.parts) - 1
+    return json.dumps((GuardedStartDetail if is_guarded else StartDetail).named(stored))

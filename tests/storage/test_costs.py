@@ -1,13 +1,17 @@
 """What one step costs in the store: commands, so that nobody adds one without noticing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from otp_service.domain.checking import Wrong
+from otp_service.domain.guard.policy import Mode
+from otp_service.domain.guarding import Places
+from otp_service.domain.phone import Phone
 from otp_service.domain.policy import App, Limit, Slot
-from otp_service.storage.callers import caused_by
+from otp_service.storage.callers import acting_for, caused_by
 
 from .harness import CODE, POOL, WRONG, StoreHarness, fresh_number
 
@@ -115,6 +119,30 @@ def test_a_pending_verification_is_small(loaded: StoreHarness) -> None:
     assert not [name for name in loaded.raw.hkeys(own[0]) if name.startswith(("timeline:", "detail:"))]
     assert sum(loaded.raw.memory_usage(key, samples=0) for key in own) <= 1_050
     assert loaded.raw.zcard(keys.timers(shard)) - before[shard] == 1
+
+
+def test_a_pending_verification_takes_1500_bytes_with_its_share(loaded: StoreHarness) -> None:
+    """With all of it: counted by the pumping guard, its share of timers, outbox and audit record, and who caused it."""
+    places, counted = Places(loaded.ring.ids.digest), replace(ALONE, name="default")
+    caused = f"{0:016x}|{0:012x}|req_{0:024x}|"
+
+    def start(count: int) -> None:
+        for _ in range(count):
+            number = fresh_number()
+            place = places.of(counted.name, Phone(number, "US", 1), Mode.MONITOR)
+            loaded.start(number, counted, operation_id=f"{int(number[1:]):016x}", guard_place=place, guard="ask")
+
+    with acting_for(caused):
+        start(100)  # so that what all of them share is there
+        before, count = usage(loaded), 400
+        start(count)
+    took = (usage(loaded) - before) / count
+    assert took <= 1_500, took
+
+
+def usage(harness: StoreHarness) -> int:
+    """The bytes of all keys."""
+    return sum(harness.raw.memory_usage(key, samples=0) or 0 for key in harness.all_keys())
 
 
 def test_a_delivered_code_stays_small(loaded: StoreHarness) -> None:

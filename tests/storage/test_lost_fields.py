@@ -46,9 +46,9 @@ def test_an_approval_forgets_no_sends_whose_end_is_unknown(
     key = harness.keys.number(ref.number_hash)
     for guess in guesses:
         if end is None:
-            harness.raw.hdel(key, "ends_ms")
+            harness.raw.hdel(key, "ends")
         else:
-            harness.raw.hset(key, "ends_ms", end)
+            harness.raw.hset(key, "ends", end)
         answer = harness.check(ref, guess)
     assert isinstance(answer, Approved)
     assert len(harness.sends(ref.number_hash)) == 1

@@ -89,7 +89,7 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
     string.format(DeliveryFacts.PACK, sender, kind, send, channel, locale, queued, within, next_senders)}) do
     fields[#fields + 1] = part
   end
-  events = events .. AuditEvents.SEPARATOR .. audit_event('delivery.queued', n,
+  events = events .. AuditEvents.SEPARATOR .. audit_event(ShortType.QUEUED, n,
     string.format(QueuedDetail.PACK, sender, kind))
   if c.test then
     local detail = cjson.encode({reason = TEST_REASON, title = TEST_TITLE})

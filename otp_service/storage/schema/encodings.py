@@ -126,13 +126,18 @@ AuditEvents = Encoding(RECORD_SEPARATOR, ("event", "more"))
 """The events of one entry of the audit record, any number of them one after the other."""
 
 AuditEvent = Encoding(UNIT_SEPARATOR, ("type", "delivery", "detail"))
-"""One event of the audit record. Delivery: its ordinal, or empty. Detail: a JSON object, or empty.
+"""One event of the audit record. Type: its name, or a `ShortType`. Delivery: its ordinal, or empty. Detail: a JSON
+object, or empty.
 
-Two events come with every verification. Their usual details are packed as `StartDetail` and `QueuedDetail`.
+Two events come with every verification. Their usual details are packed as `StartDetail`, `GuardedStartDetail` and
+`QueuedDetail`.
 """
 
 StartDetail = Encoding("|", ("purpose", "channel"))
 """The detail of `verification.started` and `verification.resent` that says no more than this."""
+
+GuardedStartDetail = Encoding("|", ("purpose", "channel", "guard"))
+"""The same with what the pumping guard judged, as `GuardJudged`, or `-` where it was not to judge."""
 
 QueuedDetail = Encoding("|", ("sender", "kind"))
 """The detail of `delivery.queued`."""

@@ -161,11 +161,11 @@ class Secrets:
 
 
 class Number:
-    """Hash: what belongs to a number, whatever verification it is about."""
+    """Hash: what belongs to a number, whatever verification it is about. Every number has one: names are short."""
 
     LATEST: Final = "latest:"
     """Followed by an app and a purpose: the number's latest verification, and when its code ends."""
-    OPERATIONS: Final = "started:"
+    OPERATIONS: Final = "done:"
     """Followed by an app and a purpose: what the operations did that started a verification lately, newest first."""
     SENDS: Final = "sends"
     """The number's sends over all apps, for the caps and the ladders."""
@@ -177,11 +177,11 @@ class Number:
     """How many messages of the number the carrier has accepted."""
     MESSAGE: Final = "message:"
     """Followed by a digit: the delivery that became one of its last messages at the carrier."""
-    GUARDED: Final = "guard_mark:"
+    GUARDED: Final = "met:"
     """Followed by an app: what the pumping guard knows of the number there, as `GuardedNumber`."""
-    GUARD_TAKEN: Final = "guard_taken:"
+    GUARD_TAKEN: Final = "taken:"
     """Followed by an app: what its sends took of the guard's budgets, as `GuardTakes`; empty after an approval."""
-    ENDS: Final = "ends_ms"
+    ENDS: Final = "ends"
     """When the hash ends by itself, and when it may end if no wrong codes in a row are to be remembered."""
 
 
@@ -260,6 +260,13 @@ class AuditEntry:
     """The events, one after the other."""
     WEBHOOK: Final = "webhook"
     """The commitment to the webhook of the carrier that caused the first of them; not there if none did."""
+
+
+class ShortType:
+    """The types of the two events that come with every verification, as entries of the audit record have them."""
+
+    STARTED: Final = "s"
+    QUEUED: Final = "q"
 
 
 class Outbox:

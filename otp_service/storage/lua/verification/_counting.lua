@@ -14,7 +14,7 @@ local function pack_ends(key_ends, needed)
 end
 
 -- Write fields of the hash, and let it live for `needed_ms`, and for `in_a_row_ms` where wrong codes in a row are to be
--- remembered. `ends`: its field `ends_ms` as it was read. Returns whether the end was moved.
+-- remembered. `ends`: its field `ends` as it was read. Returns whether the end was moved.
 local function write_number(number, fields, ends, now, needed_ms, in_a_row_ms)
   local key_ends, needed = read_ends(ends)
   local until_ms = now + math.max(needed_ms, in_a_row_ms or 0)

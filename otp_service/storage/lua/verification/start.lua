@@ -250,8 +250,8 @@ if number.guarded ~= '' or (guard == '' and guarded_text) then
     local flags = number.guarded == 'known' and 'k' or 'v'
     judged = string.format(GuardJudged.PACK, guard_place, string.format(GuardTaken.PACK, '-', '0', flags), '')
   end
-  judged = cjson.encode({guard = judged})
-  short_detail = string.sub(detail, 1, -2) .. ', ' .. string.sub(judged, 2)
+  short_detail = own_detail == '' and string.format(GuardedStartDetail.PACK, purpose, channel, judged)
+    or string.sub(detail, 1, -2) .. ', ' .. string.sub(cjson.encode({guard = judged}), 2)
 end
 local timers = {int(expires), TimerKind.EXPIRY .. token}
 if pending then
@@ -304,7 +304,7 @@ if metadata ~= '{}' then
 end
 if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, fields, 2,
-  timers, audit_event('verification.started', nil, short_detail))
+  timers, audit_event(ShortType.STARTED, nil, short_detail))
 local secrets = {Secrets.DIGEST, digest .. digest_by_number}
 add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
