@@ -22,7 +22,15 @@ def rfc3339(ms: int, timespec: str = "milliseconds") -> str:
 
     `timespec` as in `datetime.isoformat`. Raises OverflowError beyond the year 9999.
     """
+    if timespec == "milliseconds":
+        return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
     return utc(ms).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+# Every line of the log and every response names a moment of the same few seconds.
+@lru_cache(maxsize=128)
+def _second(seconds: int) -> str:
+    return utc(seconds * 1000).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 def utc(ms: int) -> datetime:

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -18,6 +18,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from . import metric_values
 from .clock import rfc3339
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
@@ -61,6 +62,8 @@ FIELDS = (
     "where",
     "checkpoint",
 )
+
+metric_values.use()
 
 REGISTRY = CollectorRegistry()
 """Our own, so that every name begins with `otp_`."""
@@ -289,11 +292,18 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         fields = record.__dict__
-        line |= {name: fields[name] for name in FIELDS if name in fields}
+        for name in _shown(tuple(fields)):
+            line[name] = fields[name]
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["where"] = _where(record)
         return as_json(line)
+
+
+@lru_cache(maxsize=256)
+def _shown(names: tuple[str, ...]) -> list[str]:
+    """Which of a record's names a line shows, in their order. Few sets of names occur."""
+    return [name for name in FIELDS if name in names]
 
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode

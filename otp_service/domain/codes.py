@@ -13,6 +13,7 @@ from .keyed_hash import KeyedHash
 
 MIN_LENGTH, MAX_LENGTH = 6, 10
 DIGEST_BYTES = 16
+_LENGTHS = [size.to_bytes(4, "big") for size in range(256)]
 _TYPED = re.compile(r"[0-9]{4,10}", re.ASCII)
 
 
@@ -63,8 +64,10 @@ def digest_by_number(pepper: KeyedHash, *, app: str, purpose: str, number_hash: 
 
 def length_prefixed(*parts: str) -> bytes:
     """Join parts so that no two different lists give the same bytes: each is led by its length, four bytes."""
-    out = bytearray()
+    out = []
     for part in parts:
         raw = part.encode()
-        out += len(raw).to_bytes(4, "big") + raw
-    return bytes(out)
+        size = len(raw)
+        out.append(_LENGTHS[size] if size < 256 else size.to_bytes(4, "big"))
+        out.append(raw)
+    return b"".join(out)

@@ -6,12 +6,12 @@ at an id names the shard and the budgets of its number without a look-up. To eve
 person have nothing in common.
 """
 
-import base64
 import hmac
 import re
 
 import msgspec
 
+from . import base32
 from .codes import length_prefixed
 from .keyed_hash import KeyedHash
 from .numbering import identity
@@ -84,7 +84,7 @@ class Ids:
             raise ValueError(f"an id needs {NUMBER_HASH_BYTES} random bytes")
         blinded = int(number_hash, 16) ^ self._pad(random)
         raw = random + blinded.to_bytes(NUMBER_HASH_BYTES, "big")
-        return Reference(base64.b32encode(raw).decode().lower(), number_hash)
+        return Reference(base32.encoded(raw), number_hash)
 
     def read(self, verification_id: str) -> Reference | None:
         """Read a verification id; None if it cannot be one of ours."""

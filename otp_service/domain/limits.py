@@ -114,10 +114,12 @@ def _values(by: CountedBy, counted: Counted) -> Sequence[str]:
             return [] if counted.device is None else [counted.device]
         case LimitKey.PREFIX:
             return [counted.e164[:-_BLOCK_DIGITS]] if counted.e164 else []
-    value = {
-        LimitKey.APP: counted.app,
-        LimitKey.NUMBER: counted.number,
-        LimitKey.COUNTRY: counted.country,
-        LimitKey.SENDER: counted.sender,
-    }[by.key]
+        case LimitKey.APP:
+            value = counted.app
+        case LimitKey.NUMBER:
+            value = counted.number
+        case LimitKey.COUNTRY:
+            value = counted.country
+        case LimitKey.SENDER:
+            value = counted.sender
     return [value] if value else []

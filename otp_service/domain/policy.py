@@ -20,6 +20,9 @@ from .numbering import EITHER, USUAL_KINDS, Kind
 from .retention import DAY_MS, Retention
 from .risk import RiskHook
 
+_EVERY_KIND = frozenset(FactorKind)
+_FIXED_LINE_OR_MOBILE = EITHER | {Kind.FIXED_LINE_OR_MOBILE}
+
 MAX_LIFETIME_MS = 600_000
 """No code is accepted later than ten minutes after issue (NIST SP 800-63B-4, section 3.1.3.2)."""
 
@@ -248,7 +251,7 @@ class App:
 
     def counts(self, purpose: str) -> frozenset[FactorKind]:
         """The kinds of factors that count for a purpose: all, where nothing is said of it."""
-        return self.factors.get(purpose, frozenset(FactorKind))
+        return self.factors.get(purpose, _EVERY_KIND)
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""
@@ -269,7 +272,7 @@ class App:
     def takes(self, kind: Kind) -> bool:
         """Whether the app sends to numbers of this kind. What may be one of two kinds is taken as either of them."""
         if kind is Kind.FIXED_LINE_OR_MOBILE:
-            return not self.number_types.isdisjoint({kind, *EITHER})
+            return not self.number_types.isdisjoint(_FIXED_LINE_OR_MOBILE)
         return kind in self.number_types
 
 

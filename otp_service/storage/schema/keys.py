@@ -34,16 +34,22 @@ class Keys:
     def __init__(self, shards: int) -> None:
         self.shards = shards
         self._tags = [f"{PREFIX}:{{s{shard:02x}}}" for shard in range(shards)]
+        self._last = ("", 0)
 
     def shard(self, number_hash: str) -> int:
-        """The shard of a number's keyed hash."""
-        return shard_of(number_hash, self.shards)
+        """The shard of a number's keyed hash. A request asks for several keys of one number after another."""
+        last, shard = self._last
+        if last == number_hash:
+            return shard
+        shard = shard_of(number_hash, self.shards)
+        self._last = number_hash, shard
+        return shard
 
     def _tag(self, shard: int) -> str:
         return self._tags[shard]
 
     def _of(self, number_hash: str) -> str:
-        return self._tags[shard_of(number_hash, self.shards)]
+        return self._tags[self.shard(number_hash)]
 
     # ---- one verification ------------------------------------------------------------------------------------------
 

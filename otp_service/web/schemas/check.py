@@ -64,18 +64,22 @@ class CheckRequest(Request):
 
     def __post_init__(self) -> None:
         """Raise InvalidRequest for what the types alone do not refuse."""
-        require_context(self.context)
-        _ = self.client_ip
-        require_counted(self.device_id, self.limit_keys)
+        # Members that are not there are passed over one by one: every check of a code comes here.
+        if self.context:
+            require_context(self.context)
+        if self.given_client_ip is not UNSET or self.given_device_id is not UNSET or self.limit_keys:
+            _ = self.client_ip
+            require_counted(self.device_id, self.limit_keys)
         if self.code_verifier is not None:
             binding.require_verifier(self.code_verifier)
-        if self.verification_id is None and self.to is None:
+        if self.given_id is UNSET and self.given_to is UNSET:
             self._require_subject()
             return
         codes.require_typed(self.code)
-        require_ascii(self.to or "")
-        if self.subject is not None:
-            require_subject(self.subject)
+        if not isinstance(self.given_to, UnsetType):
+            require_ascii(self.given_to)
+        if not isinstance(self.given_subject, UnsetType):
+            require_subject(self.given_subject)
 
     def _require_subject(self) -> None:
         # Which form the code must have depends on the subject's factors.

@@ -1,0 +1,55 @@
+"""What processes count, as the others read it from the files that they share."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import os, threading
+from otp_service import metric_values, telemetry
+from prometheus_client import values
+
+assert values.ValueClass is metric_values.SharedValue
+
+def count():
+    for _ in range(500):
+        telemetry.child(telemetry.CHECKS, "a", "b").inc()
+        telemetry.child(telemetry.LATENCY, "/r").observe(0.25)
+
+threads = [threading.Thread(target=count) for _ in range(4)]
+[one.start() for one in threads]
+[one.join() for one in threads]
+telemetry.WORKER_BUSY.set(7)
+telemetry.WORKER_BUSY.dec()
+# A file that grows moves in memory, and what was counted before must go on in the new place.
+for number in range(2_000):
+    telemetry.child(telemetry.CHECKS, f"app{number}", "x").inc()
+count()
+child = os.fork()
+if not child:
+    count()
+    telemetry.WORKER_BUSY.inc(2)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+count()
+print(telemetry.metrics_text().decode())
+"""
+
+
+def test_nothing_is_lost_by_threads_growing_files_and_forks(tmp_path: Path) -> None:
+    """Four threads, one that goes on, one in a child, and one in the parent after it."""
+    told = _run(tmp_path)
+    assert 'otp_checks_total{answer="b",app="a"} 3500.0' in told
+    assert 'otp_http_request_seconds_count{route="/r"} 3500.0' in told
+    assert 'otp_http_request_seconds_sum{route="/r"} 875.0' in told
+    assert 'otp_checks_total{answer="x",app="app1999"} 1.0' in told
+    # The child has ended without saying so; a sum over processes counts it until then.
+    assert "otp_worker_jobs 8.0" in told
+
+
+def _run(folder: Path) -> list[str]:
+    environ = {"PATH": os.environ["PATH"], "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
