@@ -153,6 +153,14 @@ class Factors:
         going = sent is not None and sent.may_bind and sent.number_hash == number_hash
         return bound or going or not any(one.status is FactorStatus.ACTIVE for one in self.all)
 
+    def open_to(self, sent: Reference) -> bool:
+        """Whether the code of this verification may open the subject's account: as `factor/settle` decides it.
+
+        The number is bound, or will be by it, or there is no factor yet.
+        """
+        going = any(one.token == sent.token and one.may_bind for one in self.sent.values())
+        return going or self.binds(sent.number_hash) or not any(one.status is FactorStatus.ACTIVE for one in self.all)
+
     def binds(self, number_hash: str) -> bool:
         """Whether the number is bound."""
         return any(one.number_hash == number_hash for one in self.all)

@@ -181,6 +181,14 @@ def test_every_link_leads_somewhere(document: Path) -> None:
             assert heading in {anchor(line) for line in read(linked).splitlines() if line.startswith("#")}, target
 
 
+def test_the_guide_for_operators_begins_with_its_contents() -> None:
+    """Every heading is linked before the first one, in the order in which they stand."""
+    head, _, body = read(OPERATION).partition("\n## ")
+    linked = re.findall(r"\[([^\]]+)\]\(#([^)]+)\)", head)
+    assert [title for title, _ in linked] == re.findall(r"^##+ (.*)$", "## " + body, re.MULTILINE)
+    assert all(fragment == anchor(title) for title, fragment in linked)
+
+
 def anchor(line: str) -> str:
     """The fragment that names a heading."""
     return re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")

@@ -142,8 +142,30 @@ def test_a_code_that_went_to_a_number_before_it_was_refused_opens_nothing(ann: P
     other_number, own = ann.api.number(), ann.api.number()
     early = start(ann, other_number, purpose="early")
     bound(ann, own)
-    ann.api.check(early, ann.api.code(early)).problem(403, "number_not_bound")
+    code = ann.api.code(early)
+    for refused in (
+        ann.api.check(early, code),
+        ann.call("POST", "/verify/check", {"to": other_number, "purpose": "early", "code": code}),
+        ann.check(code, purpose="early"),
+        ann.api.check(early, ann.api.wrong(early)),
+    ):
+        refused.problem(403, "number_not_bound")
     assert [one["to"][-4:] for one in ann.factors()] == [own[-4:]]
+    # Nobody is told that it was approved: not who reads it, nor the audit record, which callbacks are made of.
+    assert ann.call("GET", f"/verify/{early}").json["status"] == "pending"
+    events = ann.call("GET", f"/audit/events?verification={early}").json["events"]
+    assert not {"verification.approved", "check.failed"} & {one["type"] for one in events}
+
+
+def test_a_code_of_before_is_compared_with_no_more_than_the_app(ann: Person) -> None:
+    """Its number is not bound: beside an authenticator app its code is a wrong one, and costs a try."""
+    early = start(ann, ann.api.number())
+    factor_id = ann.enrolled()
+    code = ann.api.code(early)
+    if code != ann.shown(factor_id):
+        assert ann.check(code).problem(422, "code_incorrect")["checks_left"] == 4
+    assert ann.call("GET", f"/verify/{early}").json["status"] == "pending"
+    assert ann.check(ann.shown(factor_id)).json["kind"] == "totp"
 
 
 def test_two_people_share_a_phone(ann: Person) -> None:

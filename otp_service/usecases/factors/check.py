@@ -1,6 +1,7 @@
 """One door for all factors: a code is judged at every factor of the subject that it can be of, under one budget."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from ...clock import rfc3339
@@ -28,6 +29,7 @@ from ..verify.apps import configured_app
 from ..verify.check import CheckVerification, MakeCommand
 from ..verify.refusals import NOT_FOUND, tries_spent
 from ..verify.start_request import CountedRequest
+from ..verify.subjects import NOT_BOUND
 from ..verify.tell_numbers import TellNumbers
 from . import refusals
 from .guesses import Candidates, approved_steps, digit_candidates, recovery_candidates, shown_steps
@@ -94,6 +96,10 @@ class CheckFactors:
         self._tell.finish(app, subject, everything)
         factors = _only(everything, only)
         found = self._candidates(app, subject, factors, request.code, purpose)
+        if found.sent is not None and not everything.open_to(found.sent):
+            found = replace(found, sent=None)
+            if not found.any:
+                return NOT_BOUND
         if not found.any:
             return refusals.NO_FACTOR
         operation_id, receipt_id = self._names(request_key)

@@ -166,7 +166,7 @@ class CheckVerification:
     def _verdict(self, app: App, ref: Reference, answer: CheckAnswer, make: MakeCommand) -> Approved | Refusal:
         if isinstance(answer, OfSubject):
             subject = self._tries.named(app.name, answer.subject)
-            taken = self._tries.take(subject)
+            taken = self._tries.take(subject, ref)
             return taken if isinstance(taken, Refusal) else self.judge_taken(app, subject, taken, make)
         if isinstance(answer, Approved):
             return self._settled(app, answer, ref) if answer.subject else self._signed(app, answer)

@@ -57,8 +57,14 @@ class SubjectTries:
         """Remember the code that was sent. Raises StoreUnavailable."""
         self._store.note_sent(sent)
 
-    def take(self, subject: Subject) -> TryTaken | Refusal:
-        """Take a try before a code is judged. Raises StoreUnavailable."""
+    def take(self, subject: Subject, ref: Reference) -> TryTaken | Refusal:
+        """Take a try before the code of this verification is judged. Raises StoreUnavailable.
+
+        A code that may not open the account is not judged: its verification would be approved, and say so in events,
+        callbacks and to whoever reads it.
+        """
+        if not self._store.read(subject).open_to(ref):
+            return NOT_BOUND
         guess = FactorGuess(self._operation(), subject, "", self._operation(), more=True)
         answer = self._store.check(guess)
         if isinstance(answer, TriesSpent):
