@@ -1466,6 +1466,8 @@ class FakeStreams:
         self.down_for_timers = False
         self.together = together
         self.lock = threading.Lock()
+        self.found = 0
+        """Reads that found something."""
 
     def open(self) -> None:
         """Nothing to make."""
@@ -1482,7 +1484,9 @@ class FakeStreams:
             taken = [job for shard in shards for job in self.streams[shard][:count]]
             for shard in shards:
                 del self.streams[shard][:count]
-        if not taken:
+        if taken:
+            self.found += 1
+        else:
             time.sleep(min(block_s, 0.02))
         return taken
 

@@ -33,7 +33,7 @@ class Reading:
         """Whether more came than the response."""
 
         self.keeps_alive = False
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
         self._fed = 0
 
@@ -53,6 +53,7 @@ class Reading:
             raise httpcore.RemoteProtocolError("the head of the response is too large")
 
     def _parse(self, data: bytes) -> None:
+        assert self._parser is not None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -73,6 +74,10 @@ class Reading:
         pieces, self._body = self._body, []
         return pieces
 
+    def end(self) -> None:
+        """Nothing more will be fed. Else parser and reading would hold each other until the next collection."""
+        self._parser = None
+
     # ---- the parser's callbacks ------------------------------------------------------------------------------------
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -82,7 +87,7 @@ class Reading:
 
     def on_headers_complete(self) -> None:
         """The head is here."""
-        if self.is_whole:
+        if self.is_whole or self._parser is None:
             return
         self.status = self._parser.get_status_code()
         self.is_begun = self.status >= 200 or self.status == _SWITCHING
@@ -143,6 +148,7 @@ class Http1:
 
     def end(self, reading: Reading) -> None:
         """The response is needed no longer."""
+        reading.end()
         if reading.is_whole and reading.keeps_alive and not reading.has_leftover:
             self._reading = None
         else:

@@ -1,17 +1,20 @@
 """How httpcore reaches the carrier from work in an event loop: its steps suspend the work instead of a thread.
 
-httpcore itself is the same as in threads. Names are resolved in a thread, since the system's resolver blocks.
+httpcore itself is the same as in threads. Names are resolved in a thread, since the system's resolver blocks:
+one for all who ask for the same name at that time, since many connections are opened at once when traffic grows.
 """
 
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import os
 import select
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,26 +28,42 @@ T = TypeVar("T")
 _Resume = Callable[[Sequence[str] | Exception | None], Any]
 _BLOCKED = (BlockingIOError, ssl.SSLWantReadError)
 
+JOINED_S = 0.5
+"""How long those who ask for the same name wait for one answer. After that the question itself may be lost."""
+
+
+@dataclass(slots=True)
+class _Question:
+    """A name that the system's resolver was asked for, and who waits for its addresses."""
+
+    asked_at: float
+    waiting: list[Callable[[Sequence[str] | Exception], None]] = field(default_factory=list)
+
 
 class LoopNetwork(httpcore.NetworkBackend):
     """Connects and resolves names for work that `greenlets.start` began in this loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, ask: Callable[[str, int], Sequence[str]] = addresses_of
+    ) -> None:
+        """`ask` gives the addresses of a host. It may block, and runs in a thread."""
         self._loop = loop
+        self._ask_system = ask
+        self._questions: dict[tuple[str, int], _Question] = {}
 
     def resolve(self, host: str, port: int, deadline: Deadline, timeout: float | None) -> Sequence[str]:
         """The host's addresses. Raises OSError, and httpcore.ConnectTimeout if it takes too long."""
+        if _is_address(host):
+            return [host]
         left = deadline.left(timeout, httpcore.ConnectTimeout)
-        found: Sequence[str] | Exception | None = greenlets.wait(
-            partial(self._begin_resolve, partial(addresses_of, host, port), left)
-        )
+        found: Sequence[str] | Exception | None = greenlets.wait(partial(self._begin_resolve, (host, port), left))
         if found is None:
             raise httpcore.ConnectTimeout("the name server is too slow")
         if isinstance(found, Exception):
             raise found
         return found
 
-    def _begin_resolve(self, ask: Callable[[], Sequence[str]], left: float, resume: "_Resume") -> None:
+    def _begin_resolve(self, name: tuple[str, int], left: float, resume: "_Resume") -> None:
         is_settled = False
 
         def settle(found: Sequence[str] | Exception | None) -> None:
@@ -54,13 +73,23 @@ class LoopNetwork(httpcore.NetworkBackend):
                 late.cancel()
                 resume(found)
 
-        def run() -> None:
-            found = _asked(ask)
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                self._loop.call_soon_threadsafe(settle, found)
-
         late = self._loop.call_later(left, settle, None)
-        threading.Thread(target=run, name="resolve", daemon=True).start()
+        question = self._questions.get(name)
+        if question is None or self._loop.time() - question.asked_at > JOINED_S:
+            self._questions[name] = question = _Question(self._loop.time())
+            threading.Thread(target=self._ask, args=(name, question), name="resolve", daemon=True).start()
+        question.waiting.append(settle)
+
+    def _ask(self, name: tuple[str, int], question: "_Question") -> None:
+        found = _asked(partial(self._ask_system, *name))
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(self._answered, name, question, found)
+
+    def _answered(self, name: tuple[str, int], question: "_Question", found: Sequence[str] | Exception) -> None:
+        if self._questions.get(name) is question:
+            del self._questions[name]
+        for settle in question.waiting:
+            settle(found)
 
     def connect_tcp(
         self,
@@ -178,6 +207,15 @@ class _LoopStream(httpcore.NetworkStream):
         if info == "socket":
             return self._sock
         return _is_readable(self._sock) if info == "is_readable" else None
+
+
+def _is_address(host: str) -> bool:
+    """Whether there is nothing to resolve."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _asked(ask: Callable[[], Sequence[str]]) -> Sequence[str] | Exception:

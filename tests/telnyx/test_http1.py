@@ -1,5 +1,7 @@
 """Reading a response: the same however it comes in pieces, nothing that leaves a doubt, and nothing beyond its end."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 
 import httpcore
@@ -95,6 +97,20 @@ def test_an_end_within_the_response_is_a_fault(name: str) -> None:
         reading, _ = read([data[:length]])
         with pytest.raises(httpcore.RemoteProtocolError):
             reading.feed(b"")
+
+
+def test_a_response_that_was_read_leaves_nothing_to_the_collector() -> None:
+    """Reading and parser know each other. At hundreds of sends a second what they hold would stop all sends for it."""
+    gc.collect()
+    gc.disable()
+    try:
+        reading, _ = read([WHOLE["with a length"][0]])
+        known = weakref.ref(reading)
+        reading.end()
+        del reading
+        assert known() is None
+    finally:
+        gc.enable()
 
 
 def test_without_a_length_the_end_of_the_connection_ends_it() -> None:

@@ -2,13 +2,17 @@
 
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from otp_service.connections import Deadline
 from otp_service.domain.delivery import Accepted, NotSent, SendOutcome, Unknown
+from otp_service.telnyx import loop_network
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.loop_network import LoopNetwork
 from otp_service.telnyx.requests import GENERIC, SendRequest
@@ -70,6 +74,58 @@ def test_a_greenlet_keeps_its_connection(looping: LoopThread) -> None:
         assert {type(outcome) for outcome in outcomes} == {Accepted}
         assert server.connections == 2
         client.close()
+
+
+def test_many_connections_at_once_ask_for_their_name_once(looping: LoopThread) -> None:
+    """A burst opens dozens of connections; a thread for each of them would hold up the sends that go on."""
+    asked, may_answer = [], threading.Event()
+
+    def ask(host: str, port: int) -> list[str]:
+        asked.append((host, port))
+        may_answer.wait(10)
+        return ["127.0.0.1"]
+
+    network = LoopNetwork(looping.loop, ask)
+
+    def resolve(host: str) -> list[str]:
+        return list(network.resolve(host, 443, Deadline(time.monotonic() + 10), None))
+
+    begun = [looping.begin(partial(resolve, "carrier.example")) for _ in range(20)]
+    wait_until(lambda: asked)
+    may_answer.set()
+    assert [future.result(10) for future in begun] == [["127.0.0.1"]] * 20
+    assert asked == [("carrier.example", 443)]
+    assert looping.begin(partial(resolve, "::1")).result(10) == ["::1"]
+    assert asked == [("carrier.example", 443)]
+    assert looping.begin(partial(resolve, "carrier.example")).result(10) == ["127.0.0.1"]
+    assert len(asked) == 2, "an answer is not kept"
+
+
+def test_a_question_that_may_be_lost_holds_up_nobody_who_asks_later(
+    looping: LoopThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's resolver waits for seconds before it repeats a question; the next one may be answered at once."""
+    monkeypatch.setattr(loop_network, "JOINED_S", 0.0)
+    may_answer = threading.Event()
+    asked = []
+
+    def ask(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        if len(asked) == 1:
+            may_answer.wait(10)
+        return ["127.0.0.1"]
+
+    network = LoopNetwork(looping.loop, ask)
+
+    def resolve() -> list[str]:
+        return list(network.resolve("carrier.example", 443, Deadline(time.monotonic() + 10), None))
+
+    first = looping.begin(resolve)
+    wait_until(lambda: len(network._questions) == 1)
+    assert looping.begin(resolve).result(10) == ["127.0.0.1"]
+    assert not first.done()
+    may_answer.set()
+    assert first.result(10) == ["127.0.0.1"]
 
 
 def over_tls(context: ssl.SSLContext, script: Script) -> Script:

@@ -62,6 +62,28 @@ def test_a_message_is_read_with_everything_it_has() -> None:
     assert message.raw["new_member"] == 1
 
 
+@pytest.mark.parametrize(
+    ("told", "hook", "same"),
+    [
+        ([PERSON], HOOK, True),
+        (["+1 (202) 555-0143"], HOOK, True),
+        ([PERSON], HOOK + "?retry=1", True),
+        ([PERSON], None, True),
+        ([PERSON], "https://otp.example/other", True),
+        ([PERSON], HOOK + "2", False),
+        ([PERSON, OURS], HOOK, False),
+        ([OURS], HOOK, False),
+        ([], HOOK, False),
+    ],
+)
+def test_an_answer_is_about_the_message_that_was_asked_for(told: list[str], hook: str | None, same: bool) -> None:
+    """The same people and the same delivery, however numbers and addresses are written."""
+    message = OutboundMessage.read({"id": "a", "to": [{"phone_number": one} for one in told], "webhook_url": hook})
+    assert message is not None
+    asked = f'{{"to":"{PERSON}","webhook_url":"{HOOK}"}}'.encode()
+    assert responses.is_about(message, asked) is same
+
+
 def test_both_forms_of_an_address_are_read() -> None:
     """Group messages show bare strings where others show objects."""
     for sender, to in ((OURS, PERSON), ({"phone_number": OURS}, [{"phone_number": PERSON}]), (OURS, [PERSON])):

@@ -61,12 +61,20 @@ def is_about(message: OutboundMessage, request: bytes) -> bool:
     """
     # Our own bytes: they need no reader that distrusts them.
     asked = json.mapping(msgspec.json.decode(request))
-    wanted = {_person(one.number) for one in recipients(asked.get("to"))}
-    delivery_id, named = delivery_named_by(asked.get("webhook_url")), delivery_named_by(message.webhook_url)
-    if delivery_id is not None and named is not None and delivery_id != named:
+    if not _names_same_delivery(asked.get("webhook_url"), message.webhook_url):
         return False
-    found = {_person(one.number) for one in message.to}
-    return bool(found) and found <= wanted
+    wanted = {one.number for one in recipients(asked.get("to"))}
+    found = {one.number for one in message.to}
+    # As a rule it is written in the same way, and nothing of it has to be read.
+    return bool(found) and (found <= wanted or set(map(_person, found)) <= set(map(_person, wanted)))
+
+
+def _names_same_delivery(asked: object, told: str | None) -> bool:
+    """Whether two webhook addresses name the same delivery, or one of them none."""
+    if told is None or asked == told:
+        return True
+    delivery_id, named = delivery_named_by(asked), delivery_named_by(told)
+    return delivery_id is None or named is None or delivery_id == named
 
 
 def _person(number: str) -> str:
