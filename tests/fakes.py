@@ -1466,8 +1466,6 @@ class FakeStreams:
         self.down_for_timers = False
         self.together = together
         self.lock = threading.Lock()
-        self.found = 0
-        """Reads that found something."""
 
     def open(self) -> None:
         """Nothing to make."""
@@ -1484,9 +1482,7 @@ class FakeStreams:
             taken = [job for shard in shards for job in self.streams[shard][:count]]
             for shard in shards:
                 del self.streams[shard][:count]
-        if taken:
-            self.found += 1
-        else:
+        if not taken:
             time.sleep(min(block_s, 0.02))
         return taken
 

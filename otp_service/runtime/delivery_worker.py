@@ -31,9 +31,6 @@ TAKE_OVER_S = 0.5
 """How soon another worker takes what one has handed back."""
 
 BLOCK_S = 1.0
-GATHER_S = 0.003
-"""After a read that found entries, before the next: under load it brings several, and costs as much as one send."""
-
 DRAIN_S = 10.0
 """At the end, for sends in flight. Longer than one exchange with the carrier (`telnyx.transport.Timeouts`)."""
 
@@ -185,8 +182,6 @@ class DeliveryWorker:
                 stop.wait(0.5)
             else:
                 self._in_flight.start(jobs)
-                if jobs:
-                    time.sleep(GATHER_S)
 
     def _missed(self, shards: Sequence[int]) -> None:
         # The store may have given us entries in a response that was lost, or may do so when it answers again.

@@ -127,20 +127,6 @@ def test_everything_is_sent_and_never_too_much_at_once(together: bool) -> None:
     assert len(set(deliver.done)) == 200
 
 
-def test_under_load_a_read_brings_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Entries come faster than reads: a read for each of them would cost as much as the send."""
-    monkeypatch.setattr(delivery_worker, "GATHER_S", 0.05)
-    outbox = FakeStreams()
-    deliver = FakeDeliver(lambda _: None)
-    began = time.monotonic()
-    with running(outbox, deliver, concurrency=100):
-        for n in range(100):
-            outbox.streams[0].append(job(n))
-            time.sleep(0.002)
-        wait_until(lambda: len(deliver.done) == 100, 10)
-    assert outbox.found <= 2 + (time.monotonic() - began) / 0.05
-
-
 def test_a_busy_worker_still_has_a_heartbeat() -> None:
     """With all threads busy, entries in flight are touched and timers run; neither waits for a free thread."""
     outbox = FakeStreams()
