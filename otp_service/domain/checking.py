@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from .ending import Ended, NotFound
-from .guarding import Converted
+from .guarding import Converted, Report
 from .ids import Reference
 from .marks import MarkedTest
 from .policy import App, Channel, NumberLimits, Slot
@@ -71,6 +71,8 @@ class Approved:
     `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled;
     `bound`: the number was bound by it.
     `converted`: what the approval means to the pumping guard; None where the guard does not know the number's place.
+    `given_back`: what happened to the guard's budgets when they got back what the number took; None where they did not
+    yet.
     """
 
     approval: Approval
@@ -82,6 +84,7 @@ class Approved:
     factor: Reference | None = None
     bound: bool = False
     converted: Converted | None = None
+    given_back: tuple[Report, ...] | None = None
 
 
 class Wrong(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ The number itself is judged on its own shard (`verification/start`), which says 
 
 from ..domain.guard.policy import GuardPolicy
 from ..domain.guarding import Converted, GuardPlace, GuardVerdict, Report
-from .guard_arguments import budget_keys, policy_json, reports_of, verdict_of
+from .guard_arguments import budget_keys, packed_policy, reports_of, verdict_of
 from .schema import Keys
 from .schema.encodings import flag
 from .scripts import Scripts
@@ -30,7 +30,7 @@ class GuardBudgets:
         reply = self._scripts.call(
             "guard/take",
             budget_keys(self._keys, app, place.region),
-            policy=policy_json(policy),
+            policy=packed_policy(policy),
             region=place.region,
             mode=place.mode,
             block_10k=place.block_10k,
@@ -53,7 +53,7 @@ class GuardBudgets:
             "guard/give_back",
             budget_keys(self._keys, one.app, one.region),
             repeat=False,
-            policy=policy_json(policy),
+            policy=packed_policy(policy),
             region=one.region,
             block_10k=one.block_10k,
             block_1k=one.block_1k,
@@ -67,6 +67,6 @@ class GuardBudgets:
         """So many known numbers were sent codes."""
         keys = {"total": self._keys.total(app)}
         reply = self._scripts.call(
-            "guard/count_known", keys, repeat=False, policy=policy_json(policy), region=region, starts=starts
+            "guard/count_known", keys, repeat=False, policy=packed_policy(policy), region=region, starts=starts
         )
         return reports_of(reply)

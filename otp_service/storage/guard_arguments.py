@@ -3,15 +3,16 @@
 from functools import cache
 from typing import Any
 
-import msgspec
-
 from ..domain.guard.policy import GuardPolicy
 from ..domain.guarding import Converted, GuardPlace, GuardVerdict, Report
 from ..domain.starting import StartCommand
 from .arguments import spend_text
-from .schema import Keys
+from .schema import Keys, guard_numbers
 from .schema.encodings import GuardedApproval, GuardJudged, GuardReport, GuardStart, GuardTaken, GuardTimes, flag
 from .schema.encodings import GuardPlace as PackedPlace
+
+BUDGETS = ("total", "country", "blocks", "addresses")
+"""The names of the keys of budgets. Where a script does not ask them, the number's key stands in their place."""
 
 
 @cache
@@ -45,7 +46,7 @@ def guard_arguments(command: StartCommand, *, asks_guard: bool) -> dict[str, Any
         "guard_taken": command.guard_taken,
         "guard_judged": "" if place is None else _judged(place, command),
         "guard_quiet": flag(command.guard_quiet),
-        "guard_policy": policy_json(policy) if asks_guard else "",
+        "guard_policy": packed_policy(policy) if asks_guard else "",
         "guard_start": _start(place) if asks_guard and place is not None else "",
         "spend": spend_text(command.spend),
     }
@@ -56,7 +57,7 @@ def guard_keys(keys: Keys, command: StartCommand, *, asks_guard: bool) -> dict[s
     place = command.guard_place
     if asks_guard and place is not None:
         return budget_keys(keys, command.app.name, place.region)
-    return dict.fromkeys(("total", "country", "blocks", "addresses"), keys.number(command.reference.number_hash))
+    return dict.fromkeys(BUDGETS, keys.number(command.reference.number_hash))
 
 
 def _judged(place: GuardPlace, command: StartCommand) -> str:
@@ -90,15 +91,15 @@ def reports_of(text: str) -> tuple[Report, ...]:
     return tuple(Report(*GuardReport.parse(one)) for one in text.split(",") if one)
 
 
-_texts: dict[int, tuple[GuardPolicy, str]] = {}
+_packed_policies: dict[int, tuple[GuardPolicy, bytes]] = {}
 
 
-def policy_json(policy: GuardPolicy) -> str:
+def packed_policy(policy: GuardPolicy) -> bytes:
     """The numbers of a policy as the scripts read them."""
     # By identity: a policy holds a mapping and has no hash, and there is one for each app.
-    known = _texts.get(id(policy))
+    known = _packed_policies.get(id(policy))
     if known is None or known[0] is not policy:
-        known = _texts[id(policy)] = (policy, msgspec.json.encode(policy).decode())
+        known = _packed_policies[id(policy)] = (policy, guard_numbers.pack(policy))
     return known[1]
 
 

@@ -8,12 +8,14 @@ A header names the keys and arguments; the script gets them as local variables, 
 A script that records events also gets `caller`, without being asked for it: who causes them (see `callers`). One that
 includes `_guard.lua` gets `replicas`: for how many its caller will wait (see `replica_guard`).
 
-The names of the store's dictionary (`Record.STATUS`) are replaced by what they stand for. All of this happens once,
+The names of the store's dictionary (`Record.STATUS`) are replaced by what they stand for, and functions of included
+parts that a script never calls are left out. All of this happens once,
 when a script is loaded: the server runs plain text.
 """
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +34,9 @@ _INCLUDE = re.compile(r"^-- include: ((?:[a-z_]+/)?_[a-z_]+\.lua)\n", re.MULTILI
 _DECLARATION = re.compile(r"^-- (KEYS|ARGV) +([^\n]*(?:\n--  +[^\n]*)*)", re.MULTILINE)
 _KEYS = re.compile(r"(?P<needed>[a-z0-9_! ]+)(?:\[(?P<optional>[a-z0-9_! ]+)\])?")
 _CALLER = re.compile(r"^[^-\n]*\bcaller\b", re.MULTILINE)
+_FUNCTION = re.compile(r"^local function (\w+)\((?:[^\n]* end|.*?\nend)$", re.MULTILINE | re.DOTALL)
+_FUNCTION_NAME = re.compile(r"^local function (\w+)\(", re.MULTILINE)
+_COMMENT = re.compile(r"--[^\n]*")
 _ARGUMENTS = re.compile(r"(?:[a-z][a-z0-9_]* )*[a-z][a-z0-9_]*(?:\.\.\.)?")
 
 
@@ -91,10 +96,14 @@ def names() -> list[str]:
 def load(name: str) -> Script:
     """Read a script (`verification/check`) from the package. Raises ValueError for a header that declares nothing or
     something twice, LookupError for a name that the dictionary does not have."""
+    return parse(name, *read(name))
+
+
+def read(name: str) -> tuple[str, str]:
+    """The text of a script's file, and the same with the parts that it includes."""
     folder = files(__package__) / "lua"
     body = folder.joinpath(*f"{name}.lua".split("/")).read_text(encoding="utf-8")
-    text = _INCLUDE.sub(lambda match: (folder / match[1]).read_text(encoding="utf-8"), body)
-    return parse(name, body, text)
+    return body, _INCLUDE.sub(lambda match: (folder / match[1]).read_text(encoding="utf-8"), body)
 
 
 def parse(name: str, head: str, text: str) -> Script:
@@ -111,7 +120,8 @@ def parse(name: str, head: str, text: str) -> Script:
     names_caller = _CALLER.search(text) is not None
     guarded = GUARD in head
     given = [*(["replicas"] if guarded else []), *(["caller"] if names_caller else []), *plain]
-    text = FIRST_LINE + _locals(needed + optional, given, rest) + with_literals(text.removeprefix(FIRST_LINE))
+    text = without_unused(with_literals(text.removeprefix(FIRST_LINE)))
+    text = FIRST_LINE + _locals(needed + optional, given, rest) + text
     return Script(
         name=name,
         text=text,
@@ -130,6 +140,20 @@ def parse(name: str, head: str, text: str) -> Script:
 
 def _bare(text: str) -> tuple[str, ...]:
     return tuple(text.replace("!", "").split())
+
+
+def without_unused(text: str) -> str:
+    """The script without the functions of its included parts that it never calls: each would be made anew at every
+    call. Lines stay where they are."""
+    while True:
+        counts = Counter(re.findall(r"\w+", _COMMENT.sub("", text)))
+        unused = [match for match in _FUNCTION_NAME.finditer(text) if counts[match[1]] == 1]
+        if not unused:
+            return text
+        for name in reversed(unused):
+            whole = _FUNCTION.match(text, name.start())
+            assert whole is not None, name[1]
+            text = text[: whole.start()] + "\n" * whole[0].count("\n") + text[whole.end() :]
 
 
 def _locals(keys: Sequence[str], args: Sequence[str], rest: str | None) -> str:

@@ -19,7 +19,15 @@ from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
 from .arguments import denial_arguments, rules_text
 from .callers import webhook
-from .guard_arguments import converted_of, guard_times, verdict_of
+from .guard_arguments import (
+    BUDGETS,
+    budget_keys,
+    converted_of,
+    guard_times,
+    packed_policy,
+    reports_of,
+    verdict_of,
+)
 from .latest_hints import LatestHints
 from .record_views import View, app_of, created, is_of, timeline_of, view_of
 from .schema import Keys
@@ -151,6 +159,7 @@ class Verifications:
             outer_wait_ms=command.outer_wait_ms,
             outer_limit=command.outer_limit,
             guard_rules=guard_times(app.guard),
+            guard_policy="" if self._store.is_cluster else packed_policy(app.guard),
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         require_echo(reply, command.operation_id)
@@ -160,7 +169,7 @@ class Verifications:
         self._told.add_check(self._keys.record(ref), command.operation_id, reply)
         match reply[0]:
             case "approved":
-                return self._approved(command, ref, reply[1:11])
+                return self._approved(command, ref, reply[1:13])
             case "wrong":
                 return Wrong(int(reply[1]))
             case "unbound":
@@ -177,7 +186,7 @@ class Verifications:
                 return NotFound()
 
     def _approved(self, command: CheckCommand, ref: Reference, reply: Sequence[str]) -> Approved:
-        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject, test, guarded = reply
+        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject, test, *guarded = reply
         approval = Approval(
             verification_id=ref.verification_id,
             status="approved",
@@ -191,13 +200,27 @@ class Verifications:
         )
         # Each command has a receipt id of its own: another one is that of the first approval.
         replayed = receipt_id != command.receipt_id
-        converted = converted_of(command.app.name, guarded)
-        return Approved(approval, int(at), context_hash, receipt_id, replayed, subject, converted=converted)
+        packed, is_given_back, reports = guarded
+        converted = converted_of(command.app.name, packed)
+        given_back = reports_of(reports) if is_given_back else None
+        return Approved(
+            approval,
+            int(at),
+            context_hash,
+            receipt_id,
+            replayed,
+            subject,
+            converted=converted,
+            given_back=given_back,
+        )
 
     def _check_keys(self, command: CheckCommand) -> dict[str, str]:
         keys = self._ending_keys(command.reference)
-        keys["number"] = self._keys.number(command.reference.number_hash)
-        return keys
+        keys["number"] = number = self._keys.number(command.reference.number_hash)
+        if self._store.is_cluster:
+            return keys | dict.fromkeys(BUDGETS, number)
+        # The script knows the number's country, and completes the keys with it.
+        return keys | budget_keys(self._keys, command.app.name, "")
 
     def _ending_keys(self, ref: Reference) -> dict[str, str]:
         """What a script needs that may end a verification."""

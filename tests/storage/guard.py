@@ -121,10 +121,12 @@ def every_guard(harness: StoreHarness) -> None:
     app = GuardedApp(harness, GuardPolicy(block_1k_in_6h=1))
     assert isinstance(app.start("+12025557001", address="192.0.2.9"), Started)
     assert isinstance(app.start("+12025557002", address="192.0.2.9"), StartRefused)
-    place = app.guard.place(app.app, Phone("+12025557003", "US", 1), Request("192.0.2.9"))
+    place = app.guard.place(app.app, Phone("+12025558003", "US", 1), Request("192.0.2.9"))
     assert place is not None
-    # What a Cluster does: there the script of a start reaches no budget.
-    assert app.guard.take(app.app, place) is not None
+    # What a Cluster does: there the scripts of a start and of a check reach no budget.
+    verdict = app.guard.take(app.app, place)
+    assert verdict is not None
+    app.guard.unused(app.app, place, verdict)
     assert app.approve("+12025557001")
     started = app.start("+12025557001")
     assert isinstance(started, Started)

@@ -11,11 +11,13 @@ from otp_service.domain.guard.policy import Mode
 from otp_service.domain.guarding import Places
 from otp_service.domain.phone import Phone
 from otp_service.domain.policy import App, Limit, Slot
+from otp_service.domain.starting import Started
 from otp_service.storage.callers import acting_for, caused_by
 
 from .harness import CODE, POOL, WRONG, StoreHarness, fresh_number
 
 ALONE = App("shop", "Acme", (POOL,))
+COUNTED = replace(ALONE, name="counted")
 
 OURS_NOT = {"evalsha", "eval", "config|resetstat", "info", "hello", "client|setinfo", "script|load"}
 """Commands that carry a script, and those of the measurement."""
@@ -65,6 +67,36 @@ def test_a_right_code_costs_eleven_commands(loaded: StoreHarness) -> None:
 def test_a_start_costs_fourteen_commands(loaded: StoreHarness) -> None:
     """Of a number that nothing is known of: one more than for a number whose hash lives long enough."""
     assert cost(loaded, lambda: loaded.start(fresh_number())) == (14, 1)
+
+
+@pytest.mark.parametrize(("client_ip", "more"), [(None, 6), ("192.0.2.1", 8)])
+def test_a_start_that_the_guard_counts_costs_six_commands_more(
+    loaded: StoreHarness, client_ip: str | None, more: int
+) -> None:
+    """The total, the country and the blocks are read and written. The end user's address takes two more.
+
+    The first start in an hour also moves the ends of these hashes.
+    """
+    unguarded = cost(loaded, lambda: loaded.start(fresh_number(), COUNTED))[0]
+    start_counted(loaded, client_ip)
+    assert cost(loaded, lambda: start_counted(loaded, client_ip)) == (unguarded + more, 1)
+
+
+@pytest.mark.parametrize(("client_ip", "more"), [(None, 6), ("192.0.2.1", 8)])
+def test_an_approval_gives_back_in_the_same_script(loaded: StoreHarness, client_ip: str | None, more: int) -> None:
+    """Three hashes are read and written, with an address four."""
+    started = start_counted(loaded, client_ip)
+    assert cost(loaded, lambda: loaded.check(started.reference, CODE, COUNTED)) == (11 + more, 1)
+
+
+def start_counted(harness: StoreHarness, client_ip: str | None) -> Started:
+    """Start for a number that the pumping guard counts, at a place where it does not look for old buckets."""
+    places = Places(harness.ring.ids.digest)
+    while True:
+        number = fresh_number()
+        place = places.of(COUNTED.name, Phone(number, "US", 1), Mode.MONITOR, client_ip)
+        if not any(name.endswith(("0", "8")) for name in (place.block_10k, place.block_1k, place.address)):
+            return harness.start(number, COUNTED, guard_place=place, guard="ask")
 
 
 def test_a_limit_costs_two_commands(loaded: StoreHarness) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from otp_service.domain.addresses import KeptClientIp
 from otp_service.domain.admission import OuterAnswer
+from otp_service.domain.checking import Approved
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Ended, NotFound
-from otp_service.domain.guard.policy import DAY_MS, GuardPolicy, Mode
+from otp_service.domain.guard.policy import DAY_MS, HOUR_MS, GuardPolicy, Mode
 from otp_service.domain.guard.record import read as read_judged
 from otp_service.domain.guarding import Converted
 from otp_service.domain.phone import Phone
@@ -26,7 +27,7 @@ from otp_service.storage import safe_list
 from otp_service.storage.schema.encodings import GuardBucket
 
 from .guard import CLOCK, Clocked, GuardedApp, Request
-from .harness import SHARDS, UNCAPPED, StoreHarness, word
+from .harness import CODE, SHARDS, UNCAPPED, StoreHarness, word
 from .test_number_caps import ROOT, in_step
 
 ENFORCED = GuardPolicy(monitor_approvals=0)
@@ -74,6 +75,65 @@ def test_old_buckets_are_dropped_faster_than_new_ones_come(app: GuardedApp) -> N
     left = set(raw.hkeys(blocks))
     assert len(left - old) == 300
     assert len(left & old) < 80
+
+
+def test_the_ends_of_budgets_are_moved_when_that_is_due(app: GuardedApp) -> None:
+    """Those of blocks and addresses once an hour, those of the total and the country once a day; whatever is written
+    has an end."""
+    raw, keys = app.harness.raw, app.harness.keys
+    narrow = (keys.blocks("shop", "US"), keys.addresses("shop"))
+    wide = (keys.total("shop"), keys.country("shop", "US"))
+    soon = 60_000
+
+    def moved(passed_ms: int, line: int, *, approve: bool = False) -> set[str]:
+        """Which ends one start more, or its approval, moves."""
+        raw.incrby(CLOCK, passed_ms)
+        for key in (*narrow, *wide):
+            raw.pexpire(key, soon)
+        assert isinstance(app.start(number(line), address=f"192.0.2.{line}"), Started)
+        if approve:
+            assert app.approve(number(line))
+        return {key for key in (*narrow, *wide) if raw.pttl(key) > soon}
+
+    raw.set(CLOCK, str((int(raw.get(CLOCK)) // DAY_MS + 1) * DAY_MS))
+    assert moved(0, 1) == {*narrow, *wide}
+    assert moved(HOUR_MS - 1, 2, approve=True) == set()
+    assert moved(1, 3) == set(narrow)
+    assert moved(DAY_MS, 4) == {*narrow, *wide}
+    assert moved(-DAY_MS, 5) == {*narrow, *wide}, "a clock that is set back moves them"
+
+
+def test_an_approval_gives_back_in_its_own_step(app: GuardedApp) -> None:
+    """The answer says so, and a repeat of it nothing; budgets that cannot be read cost nobody the approval."""
+    harness, budgets = app.harness, app.harness.keys.total("shop")
+    first, second = app.start(number(1)), app.start(number(2))
+    assert isinstance(first, Started)
+    assert isinstance(second, Started)
+    guess = harness.guess(first.reference, CODE, app.app)
+    answers = [harness.verifications.check(guess), harness.verifications.check(guess)]
+    assert [(one.given_back, one.converted is None) for one in answers if isinstance(one, Approved)] == [
+        ((), False),
+        (None, True),
+    ]
+    assert GuardBucket.parse(harness.raw.hget(budgets, "cold"))[0] == "0.85000000000000009"
+    harness.raw.rename(budgets, "aside")
+    harness.raw.set(budgets, "damaged")
+    answer = harness.check(second.reference, CODE, app.app)
+    assert isinstance(answer, Approved)
+    assert answer.given_back is None
+    harness.raw.rename("aside", budgets)
+    app.guard.approved(app.app, answer)
+    assert GuardBucket.parse(harness.raw.hget(budgets, "cold"))[0] == "0"
+
+
+def test_what_was_sent_for_a_subject_is_given_back_later(app: GuardedApp) -> None:
+    """The number must be bound to the subject yet, and an approval that is refused gives nothing back."""
+    started = app.start(number(1), subject="subject")
+    assert isinstance(started, Started)
+    answer = app.harness.check(started.reference, CODE, app.app, by_subject="subject")
+    assert isinstance(answer, Approved)
+    assert answer.given_back is None
+    assert answer.converted is not None
 
 
 def test_budgets_on_another_server_say_the_same(app: GuardedApp) -> None:

@@ -15,7 +15,7 @@ from otp_service.storage.callers import caller
 from otp_service.storage.schema import writers
 from otp_service.storage.schema.keys import Keys
 from otp_service.storage.schema.unguarded import UNGUARDED
-from otp_service.storage.script_files import Script, Value, load, names, parse
+from otp_service.storage.script_files import Script, Value, load, names, parse, read, without_unused
 from otp_service.storage.scripts import Scripts
 from otp_service.storage.store import Store
 
@@ -43,6 +43,21 @@ def args_of(script: Script) -> dict[str, Any]:
     """An argument for each name."""
     rest: dict[str, Any] = {script.rest: ["rest"]} if script.rest else {}
     return {name: f"argument {name}" for name in script.args} | rest
+
+
+def test_functions_that_are_never_called_are_left_out() -> None:
+    """Also those that only such a function calls; lines stay where they are, and a comment calls nothing."""
+    text = """local function used(a) return a end
+-- unused
+local function unused(a)
+  return only_there(a)
+end
+local function one_line(a) if a then return a end end
+return used(1)
+"""
+    kept = "local function used(a) return a end\n-- unused\n\n\n\n\nreturn used(1)\n"
+    text = text.replace("-- unused\n", "-- unused\nlocal function only_there(a)\n  return a\nend\n")
+    assert without_unused(text) == kept.replace("-- unused\n", "-- unused\n\n\n\n")
 
 
 @pytest.mark.parametrize("name", names())
@@ -88,9 +103,9 @@ def test_a_wrong_key_or_argument_is_an_error_before_anything_is_sent(name: str) 
 
 @pytest.mark.parametrize("name", names())
 def test_a_script_uses_each_name_that_it_declares(name: str) -> None:
-    """Nothing is sent for nothing. No name hides one of Lua's own or of the parts that are included."""
+    """It, or a part that it includes. No name hides one of Lua's own or of the parts that are included."""
     script = load(name)
-    text = "\n".join(line for line in script.text.split("\n")[2:] if not line.lstrip().startswith("--"))
+    text = "\n".join(line for line in read(name)[1].split("\n") if not line.lstrip().startswith("--"))
     declared = [*(f"{key}_key" for key in (*script.keys, *script.optional)), *script.args]
     for word in (*declared, *([script.rest] if script.rest else [])):
         assert re.search(rf"\b{word}\b", text), word

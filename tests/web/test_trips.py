@@ -72,7 +72,7 @@ def test_each_request_of_a_login_is_one_round_trip(quiet: ApiHarness) -> None:
     """Start, a repeat that is refused, check by id and by number, a look; no other for key, breakers or limits.
 
     The approval of a number that the guard knows, too. The start of an unknown number asks the guard's budgets in
-    its own step, on a single server; what it took is given back in a round trip when the number is approved.
+    its own step, on a single server; what it took is given back in the step of the approval.
     """
     known = [approved(quiet) for _ in range(2)]
     pay = quiet.started(known[1], purpose="pay")
@@ -92,6 +92,9 @@ def test_each_request_of_a_login_is_one_round_trip(quiet: ApiHarness) -> None:
     }
     assert {name: trips(quiet, step) for name, step in steps.items()} == dict.fromkeys(steps, 1)
     assert trips(quiet, lambda: quiet.start(quiet.guarded_number())) == 1
+    first = started(quiet, quiet.guarded_number())
+    code = quiet.code(first)
+    assert trips(quiet, lambda: quiet.check(first, code)) == 1
 
 
 def test_all_limits_beside_the_number_share_one(quiet: ApiHarness) -> None:

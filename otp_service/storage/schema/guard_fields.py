@@ -48,6 +48,10 @@ class Guard:
     """Followed by a block of 10,000 numbers (a keyed hash): its first and its last approval, `GuardWarmBlock`."""
     NOVELTY: Final = "novelty_ms"
     """When novelty last refused somebody, or would have; not there if it never did."""
+    ADDRESSES_KEPT: Final = "addresses_kept_ms"
+    """In the total: when the end of the hash of addresses was moved last."""
+    BLOCKS_KEPT: Final = "blocks_kept_ms"
+    """In a country: the same of its hash of blocks."""
     REGION: Final = "region:"
     """Followed by a country that was counted."""
 

@@ -364,7 +364,7 @@ class Keys:
         return self._guard(app, f"country:{region}")
 
     def blocks(self, app: str, region: str) -> str:
-        """Hash: keyed hash of a block of 10,000 or 1,000 numbers -> its bucket, `level|ms`. TTL: 2 days."""
+        """Hash: keyed hash of a block of 10,000 or 1,000 numbers -> its bucket, `level|ms`. TTL: 2 days and an hour."""
         return self._guard(app, f"blocks:{region}")
 
     def safe_list(self) -> str:
@@ -372,7 +372,7 @@ class Keys:
         return f"{PREFIX}:{{guards}}:safe_list"
 
     def addresses(self, app: str) -> str:
-        """Hash: keyed hash of an end user's address -> its bucket and countries. TTL: 2 days."""
+        """Hash: keyed hash of an end user's address -> its bucket and countries. TTL: 2 days and an hour."""
         return self._guard(app, "addresses")
 
     def spend(self, app: str) -> str:

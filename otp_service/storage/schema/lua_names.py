@@ -3,10 +3,10 @@
 import re
 from functools import cache
 
-from . import encodings, fields, guard_fields
+from . import encodings, fields, guard_fields, guard_numbers
 from .encodings import Encoding
 
-_NAME = re.compile(r"\b([A-Z][a-z]\w*)\.([A-Z][A-Z_]*)\b")
+_NAME = re.compile(r"\b([A-Z][a-z]\w*)\.([A-Z][A-Z0-9_]*)\b")
 
 
 @cache
@@ -16,9 +16,8 @@ def _literals() -> dict[str, dict[str, str]]:
         for name, group in (*vars(fields).items(), *vars(guard_fields).items())
         if isinstance(group, type)
     }
-    return literals | {
-        name: value.constants() for name, value in vars(encodings).items() if isinstance(value, Encoding)
-    }
+    packed = {name: value.constants() for name, value in vars(encodings).items() if isinstance(value, Encoding)}
+    return literals | packed | {"GuardNumbers": guard_numbers.constants()}
 
 
 def with_literals(text: str) -> str:

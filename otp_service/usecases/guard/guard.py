@@ -96,7 +96,9 @@ class Guard:
 
     def approved(self, app: App, answer: Approved) -> None:
         """A number was approved. Never raises."""
-        if answer.converted is not None and not answer.replayed:
+        if answer.given_back is not None:
+            self._reports.happened(app.name, answer.given_back)
+        elif answer.converted is not None and not answer.replayed:
             self.converted(app, answer.converted)
 
     def converted(self, app: App, one: Converted) -> None:

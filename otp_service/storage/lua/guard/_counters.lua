@@ -1,10 +1,10 @@
 -- Shared by the scripts of the pumping guard: buckets, and the total over all countries.
 -- The rules are those of domain/guard, function by function; a test holds the two equal. Needs _common.lua. The scripts
--- declare the key total and the arguments policy (JSON) and region.
+-- declare the key total and the arguments policy (`GuardNumbers`) and region.
 
 local HOUR, DAY, KEPT_DAYS = 3600000, 86400000, 14
 local KNOWN_MS, PRESSED_MS = 6 * HOUR, HOUR
-local p = cjson.decode(policy)
+local p = cmsgpack.unpack(policy)
 
 -- What was changed since it was read: only that is written.
 local changed = {}
@@ -40,7 +40,7 @@ end
 -- Add to it up to a bound: in monitor mode everything passes, and a level without bound would refuse for ever after that.
 local function fill(bucket, its, amount, now)
   local level = level_now(bucket, its, now)
-  bucket.level, bucket.at = math.max(level, math.min(level + amount, its.most * p.overdraft)), now
+  bucket.level, bucket.at = math.max(level, math.min(level + amount, its.most * p[GuardNumbers.OVERDRAFT])), now
   changed[bucket] = true
 end
 
@@ -101,7 +101,7 @@ local function base_of(days, now, young)
   end
   if young then return most end
   table.sort(best, function(one, other) return one > other end)
-  return best[p.base_rank] or 0
+  return best[p[GuardNumbers.BASE_RANK]] or 0
 end
 
 -- ---- records ----
@@ -109,17 +109,23 @@ end
 local total
 
 local function read_total()
-  local cold, warm, known, outage, probes, approved, started, approvals, turns = unpack(redis.call('HMGET', total_key,
-    Guard.COLD, Guard.WARM, Guard.KNOWN, Guard.OUTAGE, Guard.PROBES, Guard.APPROVED, Guard.STARTED, Guard.APPROVALS,
-    Guard.TURNS))
+  local cold, warm, known, outage, probes, approved, started, approvals, turns, kept = unpack(redis.call('HMGET',
+    total_key, Guard.COLD, Guard.WARM, Guard.KNOWN, Guard.OUTAGE, Guard.PROBES, Guard.APPROVED, Guard.STARTED,
+    Guard.APPROVALS, Guard.TURNS, Guard.ADDRESSES_KEPT))
   total = {cold = read_bucket(cold), warm = read_bucket(warm), known = read_bucket(known), outage = read_bucket(outage),
     probes = read_probes(probes), approved = read_days(approved), started = tonumber(started) or 0,
-    approvals = tonumber(approvals) or 0, turns = {0, 0, 0, 0, 0}}
+    approvals = tonumber(approvals) or 0, turns = {0, 0, 0, 0, 0}, addresses_kept = tonumber(kept) or 0}
+  total.changed_at = math.max(total.cold.at, total.warm.at, total.known.at, total.outage.at)
   for i, count in ipairs({string.match(turns or '', GuardTurns.PARSE)}) do total.turns[i] = tonumber(count) end
 end
 
--- How long a country and the total live after their last change.
+-- How long a country and the total live after the first change of a day, which alone moves their end. Whatever changes
+-- a bucket writes when that was: where none was changed today, `changed_at`, the key's end was not moved today either.
 local KEPT_MS = 200 * DAY
+
+local function keep(key, changed_at, now)
+  if math.floor(changed_at / DAY) ~= math.floor(now / DAY) then redis.call('PEXPIRE', key, KEPT_MS) end
+end
 
 -- Add a field and its text to what is written, if it has changed.
 local function add_changed(written, field, one, pack)
@@ -143,7 +149,7 @@ local function pack_turns()
 end
 
 -- `is_new`: the total may not know of the country yet.
-local function write_total(is_new)
+local function write_total(is_new, now)
   local written = {Guard.STARTED, int(total.started), Guard.APPROVALS, int(total.approvals), Guard.TURNS,
     pack_turns()}
   add_changed(written, Guard.COLD, total.cold, pack_bucket)
@@ -156,16 +162,20 @@ local function write_total(is_new)
     written[#written + 1] = Guard.REGION .. region
     written[#written + 1] = ''
   end
+  if changed.addresses_kept then
+    written[#written + 1] = Guard.ADDRESSES_KEPT
+    written[#written + 1] = int(total.addresses_kept)
+  end
   redis.call('HSET', total_key, unpack(written))
-  redis.call('PEXPIRE', total_key, KEPT_MS)
+  keep(total_key, total.changed_at, now)
 end
 
 -- ---- outages, and what is worth an event ----
 
-local function known_rate() return rate(p.outage_known, p.outage_known, KNOWN_MS) end
+local function known_rate() return rate(p[GuardNumbers.OUTAGE_KNOWN], p[GuardNumbers.OUTAGE_KNOWN], KNOWN_MS) end
 
 -- Whether not even known numbers convert.
-local function is_outage(now) return level_now(total.known, known_rate(), now) >= p.outage_known end
+local function is_outage(now) return level_now(total.known, known_rate(), now) >= p[GuardNumbers.OUTAGE_KNOWN] end
 
 -- What is worth an event: `GuardReport` with commas. Budgets of all countries have no country.
 local reports, EVERYWHERE = {}, {total = true, total_warm = true, outage = true}

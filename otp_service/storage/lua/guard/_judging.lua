@@ -1,6 +1,7 @@
 -- Shared by the scripts that judge a start of an unknown number by the budgets of the app, and fill those that it takes
 -- from. Needs guard/_places.lua, and the time as `now`. The scripts say policy, region, mode, block_10k, block_1k, address
--- and cost; look '1': judge alone; quiet '1': a refusal changes nothing, because this number was refused a moment ago.
+-- and cost; look '1': judge alone; is_quiet(): whether a refusal changes nothing, because this number was refused a moment
+-- ago.
 -- Returns {'1' if it is refused, the flags of `GuardTaken`, budgets without room with commas, `GuardReport` with commas,
 -- `GuardTurn` where it is counted, else ''}.
 cost = tonumber(cost)
@@ -17,7 +18,7 @@ way.outage = is_outage(now) and level_now(total.outage, outage_rate(limits), now
 local function is_novel()
   local today, best = math.floor(now / DAY), 0
   for day, count in pairs(country.counted) do if day < today then best = math.max(best, count) end end
-  return (country.counted[today] or 0) > math.max(p.novelty_floor, p.novelty_factor * best)
+  return (country.counted[today] or 0) > math.max(p[GuardNumbers.NOVELTY_FLOOR], p[GuardNumbers.NOVELTY_FACTOR] * best)
 end
 
 -- ---- judging ----
@@ -40,14 +41,14 @@ local function other_countries()
   end
   return count
 end
-if from and other_countries() >= p.address_countries then add_full('address_countries') end
-if p.novelty_refuses and not way.warm and is_novel() then add_full('novelty') end
+if from and other_countries() >= p[GuardNumbers.ADDRESS_COUNTRIES] then add_full('address_countries') end
+if p[GuardNumbers.NOVELTY_REFUSES] and not way.warm and is_novel() then add_full('novelty') end
 
-local only_reports = total.approvals < p.monitor_approvals and now < total.started + p.monitor_ms
+local only_reports = total.approvals < p[GuardNumbers.MONITOR_APPROVALS] and now < total.started + p[GuardNumbers.MONITOR_MS]
 local passes = #full == 0 or mode == 'monitor' or (only_wide and only_reports)
 
 local function in_row(probes)
-  return probes.refused > 0 and now < probes.refused + p.probe_last_ms
+  return probes.refused > 0 and now < probes.refused + p[GuardNumbers.PROBE_LAST_MS]
 end
 
 -- Whether every spent budget is due for a probe. The refusal that begins a row of probes is none itself.
@@ -56,7 +57,7 @@ local function is_probe()
   for _, one in ipairs(taken) do
     local probes = row_of(one.budget)
     if is_full[one.budget] and not (in_row(probes) and now >= probes.next_at
-        and level_now(one.bucket, one.rate, now) + 1 <= one.rate.most * p.overdraft) then return false end
+        and level_now(one.bucket, one.rate, now) + 1 <= one.rate.most * p[GuardNumbers.OVERDRAFT]) then return false end
   end
   return true
 end
@@ -71,17 +72,20 @@ local function answer()
     .. (country_probe and 'c' or '') .. (total_probe and 't' or '')
   return {passes and '0' or '1', flags, table.concat(full, ','), table.concat(reports, ','), turn}
 end
-if look == '1' or (quiet == '1' and not passes) then return answer() end
+if look == '1' or (not passes and is_quiet()) then return answer() end
 
 -- ---- counting ----
 
-if total.started == 0 then total.started = now end
+if total.started == 0 then
+  -- The app is young from now on: that makes other limits.
+  total.started = now
+  taken = places(of_10k, of_1k, from, way, limits_now(now))
+end
 count_turn(TURN.START, 1)
 turn = string.format(GuardTurn.PACK, int(now), pack_turns())
-taken = places(of_10k, of_1k, from, way, limits_now(now))
 
 local function begin_row(probes)
-  if not in_row(probes) then probes.gap, probes.next_at = p.probe_first_ms, now + p.probe_first_ms end
+  if not in_row(probes) then probes.gap, probes.next_at = p[GuardNumbers.PROBE_FIRST_MS], now + p[GuardNumbers.PROBE_FIRST_MS] end
   probes.refused = now
   changed[probes] = true
 end
@@ -112,11 +116,11 @@ local function note_country()
     if at <= now - DAY then old[#old + 1] = name else count = count + 1 end
   end
   for _, name in ipairs(old) do from.countries[name] = nil end
-  if from.countries[region] or count < p.address_countries then from.countries[region] = now end
+  if from.countries[region] or count < p[GuardNumbers.ADDRESS_COUNTRIES] then from.countries[region] = now end
 end
 
 local function send_probe(probes, budget)
-  probes.gap = math.min(2 * probes.gap, p.probe_last_ms)
+  probes.gap = math.min(2 * probes.gap, p[GuardNumbers.PROBE_LAST_MS])
   probes.next_at = now + probes.gap
   changed[probes] = true
   report('probed', budget)
@@ -143,8 +147,10 @@ if passes or text_1k then
   written[#written + 1] = block_1k
   written[#written + 1] = pack_bucket(of_1k)
 end
-write_buckets(blocks_key, written, now)
-if from and (passes or from.bucket.at > 0) then write_buckets(addresses_key, {address, pack_address(from)}, now) end
-write_total(country.is_new)
-write_country()
+write_buckets(blocks_key, written, country, 'blocks_kept', now)
+if from and (passes or from.bucket.at > 0) then
+  write_buckets(addresses_key, {address, pack_address(from)}, total, 'addresses_kept', now)
+end
+write_total(country.is_new, now)
+write_country(now, {})
 return answer()

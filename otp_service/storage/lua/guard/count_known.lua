@@ -14,5 +14,5 @@ for _ = 1, starts do fill(total.known, known_rate(), 1, now) end
 count_turn(TURN.KNOWN_START, starts)
 if total.started == 0 then total.started = now end
 if not before and is_outage(now) then report('outage', 'outage') end
-write_total(true)
+write_total(true, now)
 return table.concat(reports, ',')

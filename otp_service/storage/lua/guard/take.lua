@@ -6,7 +6,7 @@
 --
 -- KEYS total! country! blocks! addresses!
 -- ARGV policy region mode block_10k block_1k address cost look quiet
--- Where policy: JSON of `GuardPolicy` · region: ISO 3166 · mode: 'monitor' or 'enforce' · block_10k, block_1k and address: keyed
+-- Where policy: `GuardNumbers` · region: ISO 3166 · mode: 'monitor' or 'enforce' · block_10k, block_1k and address: keyed
 --       hashes, address '' if it is not known · look '1': judge alone · quiet '1': a refusal
 --       changes nothing, because this number was refused a moment ago
 -- Reply {'1' if it is refused, the flags of `GuardTaken`, budgets without room with commas, `GuardReport` with commas,
@@ -14,4 +14,5 @@
 -- Holds judging and filling are one step, so that however many ask at once no budget is exceeded by one. A call that is
 --       made twice fills twice: its budgets are then tighter than they need be, until they drain.
 local now = clock()
+local function is_quiet() return quiet == '1' end
 -- include: guard/_judging.lua

@@ -11,21 +11,25 @@
 -- include: verification/_counting.lua
 -- Check one guess.
 --
--- KEYS record! secrets! number! audit! run
+-- KEYS record! secrets! number! audit! run total! country! blocks! addresses!
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
 --      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max outer_wait_ms
---      outer_limit guard_rules digests...
+--      outer_limit guard_rules guard_policy digests...
 -- Where by_purpose: of the number's latest verification that is asked for; then `token` is '', and the keys of record
 --       and secrets are to be completed with the one that is found · '' if asked by id ·
 --       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
 --       challenge: of the verifier that is given, or '' · unbound_max: checks without the right one that are answered ·
 --       asserted_number (its hash), asserted_subject (its hash), asserted_purpose and request_key: '' for none ·
 --       outer_wait_ms: until a limit apart from the number passes, 0 if it does · outer_limit: its name, or '' ·
+--       guard_policy: `GuardNumbers` where the app's budgets are on this server, so that an approval gives back to them
+--       here, or ''; then country and blocks are to be completed with the number's country, otherwise the four keys of
+--       budgets stand for nothing ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, token of the verification, and then:
 --       'no_key', key id}: made with a key of which no digest is given ·
 --       'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
---       keyed hash of the subject or '', '1' of a test number, `GuardedApproval` or ''} ·
+--       keyed hash of the subject or '', '1' of a test number, `GuardedApproval` or '',
+--       '1' if the budgets have got it back or '', `GuardReport` with commas} ·
 --       'wrong' or 'unbound', checks left} · 'ended', status, 'counted' by this guess or nothing} ·
 --       'limited', ms, the limit that refuses or ''} · 'not_found'} ·
 --       'of_subject', keyed hash}: call again with a try of that subject
@@ -49,10 +53,11 @@ local facts, status, expires, attempts_before, sending, version, context_hash, c
   Record.OPERATION .. operation, Record.SUBJECT, Record.TEST, Record.NOTICE))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
-local function approved(at, receipt, guarded)
+local function approved(at, receipt, guarded, given_back, reports)
   local _, _, channel = string.match(sending, Sending.PARSE)
   return {operation, token, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask,
-    subject or '', test or '', guarded or ''}
+    subject or '', test or '', guarded or '',
+    given_back or '', reports or ''}
 end
 
 -- The approval that this verification got before.
@@ -114,6 +119,16 @@ for i = 1, #digests, 2 do
 end
 if not guessed then return {operation, token, 'no_key', key_id} end
 
+-- Give back to the app's budgets what the sends of the approved number took. Returns `GuardReport` with commas.
+local function give_back_here(region, block_10k, block_1k, known, taken)
+  local policy, why = guard_policy, 'approved'
+  country_key, blocks_key = country_key .. region, blocks_key .. region
+-- include: guard/_counters.lua
+-- include: guard/_places.lua
+-- include: guard/_giving_back.lua
+  return table.concat(reports, ',')
+end
+
 -- Count first: against the number, in this app and over all apps, then against the verification.
 local in_a_row, last, times = read_wrong(own)
 if last + IN_A_ROW_MS <= now then in_a_row = 0 end
@@ -149,7 +164,15 @@ if guessed == digest then
   local detail = test and '{"test":true}' or nil
   add_to_timeline(fields, version + 1, 'verification.approved', now, nil, detail)
   write_ending(c, fields, 'approved', audit_event('verification.approved', nil, detail), version + 1)
-  return approved(int(now), receipt_id, guarded)
+  local region, block_10k, block_1k, known, taken = string.match(guarded, GuardedApproval.PARSE)
+  -- What was sent for a subject may be refused yet: the number must be bound to it. That a known number was approved once
+  -- more is told in the background.
+  if guard_policy == '' or not region or subject or (known == '1' and taken == '') then
+    return approved(int(now), receipt_id, guarded)
+  end
+  -- A budget that cannot be read must not cost the approval: then the caller tries again, and says so.
+  local given_back, reports = pcall(give_back_here, region, block_10k, block_1k, known, taken)
+  return approved(int(now), receipt_id, guarded, given_back and '1', given_back and reports)
 end
 if not subject then
   write_number(number_key, {}, ends, now, math.max((window_and_length(wrong_rules)),

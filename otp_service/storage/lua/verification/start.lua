@@ -34,7 +34,7 @@
 --       guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
 --       'looked' where it would let it pass, 'pass', or the budget that refuses · guard_place: `GuardPlace` · guard_taken: what the send took, `GuardTaken` ·
 --       guard_judged: `GuardJudged` as events may hold it · guard_quiet '1': a refusal by the guard is not put on record ·
---       guard_policy: JSON of `GuardPolicy` where the app's budgets are on
+--       guard_policy: `GuardNumbers` where the app's budgets are on
 --       this server and are to be asked here, or '' · guard_start: what they look at, `GuardStart`; without a policy the four
 --       keys of budgets stand for nothing · spend: the expected price that was taken, as `SpendTaken`;
 --       'full' where the app has spent what it may spend today, '' where it may spend any amount
@@ -67,8 +67,15 @@ for ms in string.gmatch(resend_waits, '%d+') do waits[#waits + 1] = tonumber(ms)
 local number = guards.read(guarded_text, now)
 number.guarded = ''
 if (guard == 'ask' or guard == 'looked') and not number.known and not number.covered then
+  number.guarded = 'unknown'
+end
+-- Whether the guard refused this number a moment ago. Asked only of those that it refuses, or that ask it elsewhere.
+function number.is_quiet()
   local refused = tonumber(redis.call('HGET', start_refusals_key, 'guard_refused') or nil)
-  number.guarded = refused and now < refused + refusal_gap_ms and 'quiet' or 'unknown'
+  return refused and now < refused + refusal_gap_ms or false
+end
+function number.unasked()
+  return number.guarded == 'unknown' and number.is_quiet() and 'quiet' or number.guarded
 end
 local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash}
 
@@ -103,7 +110,7 @@ local verdict = ''
 local function ask_budgets(look)
   local policy, region, block_10k, block_1k = guard_policy, string.match(guard_place, GuardPlace.PARSE)
   local mode, address, cost_text, keeps_address = string.match(guard_start, GuardStart.PARSE)
-  local cost, quiet = cost_text, number.guarded == 'quiet' and '1' or ''
+  local cost, is_quiet = cost_text, number.is_quiet
 -- include: guard/_counters.lua
 -- include: guard/_places.lua
   local function judge()
@@ -111,7 +118,8 @@ local function ask_budgets(look)
   end
   local said = judge()
   if look == '1' then return said end
-  verdict, number.guarded, guard_quiet = said, '', quiet
+  verdict, number.guarded = said, ''
+  guard_quiet = said[1] == '1' and number.is_quiet() and '1' or ''
   guard_taken = string.format(GuardTaken.PACK, address ~= '' and address or '-', cost_text, said[2])
   guard_judged = string.format(GuardJudged.PACK, guard_place, keeps_address == '1' and guard_taken
     or string.format(GuardTaken.PACK, '-', cost_text, said[2]), said[5])
@@ -149,7 +157,7 @@ local function refuse(code, retry_ms, left, limit)
     redis.call('PEXPIRE', start_refusals_key, 3600000)
   end
   return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or '',
-    asks_here and '' or number.guarded, verdict}
+    asks_here and '' or number.unasked(), verdict}
 end
 
 if spend == 'full' then return refuse('guard_refused', 0, nil, 'spend_limit') end
@@ -196,7 +204,7 @@ local room = tonumber(queue_max)
 if (test ~= '1' or room < 0) and redis.call('XLEN', outbox_key) >= room then return refuse('queue_full', 1000) end
 if asks_here then
   if ask_budgets('0')[1] == '1' then return refuse('guard_refused', 0, nil, guard) end
-elseif number.guarded ~= '' then return {operation, 'guard', number.guarded} end
+elseif number.guarded ~= '' then return {operation, 'guard', number.unasked()} end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
 -- It passes. Count it, and remember it as the number's latest.
