@@ -10,12 +10,16 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from queue import Empty, Full, LifoQueue
 
 THREADS = 8
-SCATTERED = 8
-"""Records lie scattered if there are so many for each one that is wanted. Four or five lie in one block."""
+NEAR = 8
+"""A record so few numbers behind another lies in the same block or the next: four or five share one."""
+
+PLACES = 32
+"""Records in fewer places than these are read as fast without other threads."""
 
 TRIED = 8
 """If so many of the wanted records needed nothing from the disk, the others are in memory, too."""
@@ -46,7 +50,7 @@ class ReadAhead:
         How many were found.
         """
         ordered = sorted(numbers)
-        if not ordered or ordered[-1] - ordered[0] < SCATTERED * len(ordered) or not self._needs_disk(ordered):
+        if _places(ordered) < PLACES or not self._needs_disk(ordered):
             return 0
         each = -(-len(ordered) // THREADS)
         return sum(self._threads.map(self._look_up, (ordered[at : at + each] for at in range(0, len(ordered), each))))
@@ -84,6 +88,10 @@ class ReadAhead:
         with suppress(Empty):
             while True:
                 self._idle.get_nowait().close()
+
+
+def _places(numbers: Sequence[int]) -> int:
+    return 1 + sum(following - number > NEAR for number, following in pairwise(numbers))
 
 
 def _threads() -> ThreadPoolExecutor:

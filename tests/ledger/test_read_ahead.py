@@ -9,13 +9,13 @@ from sqlalchemy import update
 
 from otp_service.domain.audit import ZERO, Event
 from otp_service.ledger.database import LedgerUnavailable
-from otp_service.ledger.read_ahead import SCATTERED, THREADS, ReadAhead
+from otp_service.ledger.read_ahead import NEAR, PLACES, THREADS, ReadAhead
 from otp_service.ledger.tables import PERSONS, RECORDS
 
 from ..storage.harness import SHARDS, at_once, fresh_number
 from .harness import LedgerHarness
 
-LOGINS = 20
+LOGINS = 40
 
 
 @pytest.fixture
@@ -65,23 +65,24 @@ def test_a_scattered_page_is_looked_up_and_stays_as_it_was(scattered: LedgerHarn
     scattered.database.ahead = ahead
     assert [len(events) for events in expected] == [1, 7, LOGINS, 1, 7, 2 * LOGINS]
     assert all(event.mask for event in expected[2])
-    assert sorted(looked_up) == sorted([0, 7, LOGINS, 0, 7, 2 * LOGINS] * 4)
+    assert sorted(looked_up) == sorted([0, 0, LOGINS, 0, 0, 2 * LOGINS] * 4)
 
 
 def test_what_lies_side_by_side_is_read_at_once(scattered: LedgerHarness) -> None:
     """Without other threads: a few blocks hold it all."""
     ahead = scattered.database.ahead
     assert ahead is not None
-    assert ahead([]) == ahead([100]) == ahead(range(100, 100 + SCATTERED)) == 0
-    assert ahead([100, 200, 300]) == 3
-    assert ahead([100, 200, 301]) == 2
+    apart = range(100, 100 * PLACES + 1, 100)
+    assert ahead([]) == ahead(apart[1:]) == ahead(range(100, 100 + NEAR * 2 * PLACES, NEAR)) == 0
+    assert ahead(apart) == PLACES
+    assert ahead([number + (number == apart[-1]) for number in apart]) == PLACES - 1
 
 
 def test_what_is_in_memory_is_read_without_other_threads(scattered: LedgerHarness) -> None:
     """A few rows are tried first. Those were written just now."""
     ahead = ReadAhead(Path(str(scattered.database.engine.url.database)))
     before = active_count()
-    assert ahead([100, 200, 300]) == 0
+    assert ahead(range(100, 100 * PLACES + 1, 100)) == 0
     assert active_count() == before
     ahead.close()
 
@@ -89,7 +90,7 @@ def test_what_is_in_memory_is_read_without_other_threads(scattered: LedgerHarnes
 def test_a_file_that_cannot_be_read_is_told_by_the_page(scattered: LedgerHarness, tmp_path: Path) -> None:
     """Reading ahead says nothing and makes no file; a table that is missing is the page's refusal."""
     nowhere = ReadAhead(tmp_path / "a b?.db", blocks_read=count().__next__)
-    assert nowhere([1, 1_000]) == 0
+    assert nowhere(range(100, 100 * PLACES + 1, 100)) == 0
     assert list(tmp_path.glob("a b*")) == []
     nowhere.close()
     with scattered.database.writing() as connection:
