@@ -1,5 +1,6 @@
 """Explaining decisions: the ledger, and what the carrier's codes mean. No key is needed for it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..config import Settings
@@ -10,6 +11,7 @@ from .ledger import open_ledger
 if TYPE_CHECKING:
     from ..ledger.database import Database
     from ..signed_log.explaining import Explained, Recomputed
+    from ..transparency.bundles import BundleReport
 
 
 def explain_decision(settings: Settings, name: str) -> "Explained | None":
@@ -21,6 +23,13 @@ def explain_decision(settings: Settings, name: str) -> "Explained | None":
         return explain_record(database, name, refusal_of)
     finally:
         database.close()
+
+
+def explain_in_bundle(files: "Mapping[str, bytes]", report: "BundleReport", seq: int) -> "Explained | None":
+    """The explanation of a record in a verified bundle; None if it is not there. Raises NotExplained."""
+    from ..signed_log.bundled_decision import explain_bundled  # noqa: PLC0415
+
+    return explain_bundled(files, report, seq, refusal_of)
 
 
 def recompute_decisions(database: "Database", since_ms: int, until_ms: int | None) -> "Recomputed":

@@ -3,7 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .output import print_facts, print_json, print_line, print_table
+from .arguments import file_path, record_number
+from .audit_verify import verifier_key
+from .output import note, print_facts, print_json, print_line, print_table
 from .parser import UsageError, add_command, json_option
 from .settings import load_settings
 
@@ -24,6 +26,10 @@ def register(audit: Any) -> None:
         example="otp-service audit explain 1742",
     )
     explain.add_argument("seq", metavar="SEQ", help="the record's number, or an event's `seq` of the API")
+    explain.add_argument(
+        "--bundle", metavar="FILE", type=file_path, help="explain from this evidence alone, which is verified first"
+    )
+    explain.add_argument("--key", metavar="VKEY", type=verifier_key, help="with --bundle: trust this verifier key")
     json_option(explain)
 
 
@@ -31,10 +37,14 @@ def _explain(args: argparse.Namespace) -> int:
     from ..bootstrap.explaining import explain_decision  # noqa: PLC0415
     from ..signed_log.explaining import NotExplained  # noqa: PLC0415
 
+    if args.key is not None and args.bundle is None:
+        raise UsageError("--key says nothing without --bundle")
     try:
-        found = explain_decision(load_settings(), args.seq)
+        found = explain_decision(load_settings(), args.seq) if args.bundle is None else _from_bundle(args)
     except NotExplained as error:
         raise UsageError(str(error)) from error
+    if found is None and args.bundle is not None:
+        raise UsageError(f"the evidence has no record {args.seq}")
     if found is None:
         raise UsageError(f"the ledger has no record {args.seq}: what is new comes into it within seconds")
     if args.json:
@@ -42,6 +52,26 @@ def _explain(args: argparse.Namespace) -> int:
     else:
         _show(found)
     return 0 if found.explanation.agrees else 1
+
+
+def _from_bundle(args: argparse.Namespace) -> "Explained | None":
+    from ..bootstrap.explaining import explain_in_bundle  # noqa: PLC0415
+    from ..signed_log.archives import read_archive  # noqa: PLC0415
+    from ..transparency.bundles import verify_bundle  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        seq = record_number(args.seq)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"a record in a bundle is named by its number: {error}") from error
+    files = read_archive(args.bundle)
+    try:
+        report = verify_bundle(files, args.key, may_be_open=True)
+    except NoteError as error:
+        raise UsageError(f"the evidence is refused: {error}") from error
+    if args.key is None:
+        note(f"the bundle brings its own key, which proves nothing: compare {report.key.fingerprint} (SHA-256)")
+    return explain_in_bundle(files, report, seq)
 
 
 def _as_json(found: "Explained") -> dict[str, Any]:

@@ -42,7 +42,7 @@ def register(audit: Any) -> None:
     what.add_argument("--bundle", metavar="FILE", type=file_path, help="verify this evidence")
     what.add_argument("--script", action="store_true", help="print the script that verifies evidence by itself")
     verify.add_argument(
-        "--key", metavar="VKEY", type=_verifier_key, help="trust this verifier key (default: the keyring's keys)"
+        "--key", metavar="VKEY", type=verifier_key, help="trust this verifier key (default: the keyring's keys)"
     )
     verify.add_argument(
         "--checkpoint",
@@ -87,7 +87,8 @@ def register(audit: Any) -> None:
     json_option(verify)
 
 
-def _verifier_key(text: str) -> "VerifierKey":
+def verifier_key(text: str) -> "VerifierKey":
+    """An argument that is a log's key."""
     from ..transparency.notes import NoteError, VerifierKey  # noqa: PLC0415
 
     try:

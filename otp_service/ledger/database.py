@@ -191,6 +191,8 @@ def _make_private(path: Path) -> None:
 def _prepare(connection: Any, _record: object) -> None:
     # Transactions begin where we say it, not where the driver guesses it.
     connection.isolation_level = None
+    # A text that is none was not written by us: it is read as another one, so that whoever verifies can name it.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 

@@ -56,8 +56,12 @@ def erase(database: Database, number_hash: str, tombstone: str, at_ms: int, at_m
 
 
 def _erase(connection: Connection, number_hash: str) -> int:
-    for table in (PERSONS, WEBHOOKS):
+    for table, key in ((PERSONS, PERSONS.c.id), (WEBHOOKS, WEBHOOKS.c.seq)):
         connection.execute(delete(table).where(table.c.number_hash == number_hash))
+        # The column may have been changed: what stands beside the person's records goes as well.
+        beside = RECORDS.c.person if table is PERSONS else RECORDS.c.seq
+        theirs = select(beside).where(RECORDS.c.number_hash == number_hash, beside.is_not(None))
+        connection.execute(delete(table).where(key.in_(theirs)))
     changed = connection.execute(update(RECORDS).where(RECORDS.c.number_hash == number_hash).values(number_hash=None))
     return changed.rowcount
 

@@ -31,6 +31,6 @@ def webhook_fault(committed: str | None, sealed: str, unseal: Unseal) -> str | N
         found = SignedWebhook.unpack(unseal(sealed)).commitment
     except KeyUnknown:
         return None
-    except (SealBroken, ValueError):
+    except (SealBroken, ValueError, TypeError):
         return "the carrier's webhook cannot be read"
     return None if found == committed else "the carrier's webhook is not what was signed"

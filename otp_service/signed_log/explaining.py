@@ -21,7 +21,9 @@ from ..ledger.tables import CONFIGURATIONS, RECORDS
 from ..transparency.tree import leaf_hash
 from .reading import UNREADABLE, find_record
 
-_SHOWN = len("sha256:") + POLICY_DIGITS
+SHOWN = len("sha256:") + POLICY_DIGITS
+"""So much of a hash every event has."""
+
 _ORDER = (RECORDS.c.at_ms, RECORDS.c.counter, RECORDS.c.shard)
 _WISHES = ("optout.added", "optout.removed")
 _BEFORE_MS = IN_A_ROW_MS + MAX_LIFETIME_MS
@@ -181,12 +183,12 @@ class _Policies:
     def __init__(self, connection: Connection) -> None:
         self._contents: dict[str, tuple[str, str]] = {}
         for policy, content in connection.execute(select(CONFIGURATIONS.c.hash, CONFIGURATIONS.c.content)):
-            self._contents[policy[:_SHOWN]] = policy, content
+            self._contents[policy[:SHOWN]] = policy, content
         self._read: dict[str, Policy] = {}
 
     def of(self, policy: str | None) -> Policy:
         """Raises KeyError."""
-        name = (policy or "")[:_SHOWN]
+        name = (policy or "")[:SHOWN]
         if name not in self._contents:
             raise KeyError(f"the configuration {policy}")
         if name not in self._read:
@@ -195,7 +197,7 @@ class _Policies:
 
     def steps(self, policy: str | None) -> Iterator[Step]:
         """Whether the configuration is the one that its hash names."""
-        known = self._contents.get((policy or "")[:_SHOWN])
+        known = self._contents.get((policy or "")[:SHOWN])
         if known is not None:
             is_it = f"sha256:{hashlib.sha256(canonical(json.loads(known[1]))).hexdigest()}" == known[0]
             yield checked("the configuration", "its content has the hash that the record names", holds=is_it)

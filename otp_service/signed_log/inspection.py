@@ -1,6 +1,6 @@
 """Verifying a ledger: its records, the columns by which they are found, tiles, checkpoints and who signed them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -31,6 +31,7 @@ Progress = Callable[[int, int], object]
 _REPEATED = ("leaf_hash", "shard", "at_ms", "type", "app", "verification", "delivery", "message_id")
 _COLUMNS = ("seq", "leaf", *_REPEATED, "number_hash", "person")
 _LAST_MS = 253_402_300_799_999
+_WHOLE_HASH = len("sha256:") + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ def verify_ledger(
         finding = rows.sooner(finding) or _tiles_fault(Tree(tiles), newest)
         finding = finding or _judge_older(older, newest, records, Tree(tiles))
         finding = finding or _unsigned(records, newest)
-        finding = finding or _too_many_erased(connection, persons.erased) or _edited_configuration(connection)
+        finding = finding or _too_many_erased(connection, persons.erased)
+        finding = finding or _configuration_fault(connection, rows.policies)
         return Report(records, signed, checkpoints.count, persons.erased, persons.unopened, finding, asked)
 
 
@@ -140,6 +142,7 @@ class _Rows:
         self._progress = progress
         self._asked = asked or (1, total)
         self._finding: Finding | None = None
+        self.policies: dict[str, int] = {}
 
     def leaves(self) -> Iterator[bytes]:
         done, last = 0, 0
@@ -160,11 +163,12 @@ class _Rows:
         return [_raw(row[1]) for row in rows]
 
     def _judge(self, row: Any) -> None:
-        if self._finding is None and (fault := _fault(row, self._persons)):
+        if self._finding is None and (fault := _fault(row, self._persons, self.policies)):
             self._finding = Finding(Tampering.EDITED, row[0], f"record {row[0]} was edited: {fault}")
 
     def _portion(self, last: int, most: int = PORTION) -> Sequence[Any]:
-        personal = (PERSONS.c.number_hash, PERSONS.c.sealed, WEBHOOKS.c.sealed)
+        webhook = (WEBHOOKS.c.at_ms, WEBHOOKS.c.number_hash, WEBHOOKS.c.sealed)
+        personal = (PERSONS.c.number_hash, PERSONS.c.sealed, *webhook)
         wanted = select(*(RECORDS.c[name] for name in _COLUMNS), *personal)
         joined = wanted.join_from(RECORDS, PERSONS, RECORDS.c.person == PERSONS.c.id, isouter=True)
         joined = joined.outerjoin(WEBHOOKS, RECORDS.c.seq == WEBHOOKS.c.seq)
@@ -199,14 +203,19 @@ class _Says(msgspec.Struct):
     person: str | None
     detail: _Detail
     webhook: str | None = None
+    policy: Any = None
 
 
 _read = msgspec.json.Decoder(_Says).decode
 
 
-def _fault(row: Any, persons: PersonalParts) -> str | None:
-    """Which column differs from the record's bytes, or from what these commit to."""
-    _, leaf, digest, shard, at_ms, kind, app, verification, delivery, message_id, *personal, webhook = row
+def _fault(row: Any, persons: PersonalParts, policies: dict[str, int]) -> str | None:
+    """Which column differs from the record's bytes, or from what these commit to.
+
+    `policies` takes the first record that names each configuration by its whole hash: the ledger had that one.
+    """
+    _, leaf, digest, shard, at_ms, kind, app, verification, delivery, message_id, *beside = row
+    personal, kept = beside[:4], beside[4:]
     try:
         says = _read(leaf)
         named = (f"vrf_{verification}" if verification else None, delivery, message_id)
@@ -215,9 +224,11 @@ def _fault(row: Any, persons: PersonalParts) -> str | None:
         return "it cannot be read"
     named = (says.verification_id, says.delivery_id, says.detail.column)
     told = (leaf_hash(_raw(leaf)), says.shard, says.at, says.type, says.app, *named)
+    if isinstance(says.policy, str) and len(says.policy) == _WHOLE_HASH:
+        policies.setdefault(says.policy, row[0])
     if told == stands:
         return persons.fault(says.person, Beside(verification, *personal)) or persons.webhook_fault(
-            says.webhook, Webhook(at_ms, personal[0], webhook)
+            says.webhook, Webhook(at_ms, personal[0], *kept)
         )
     differing = (name for name, one, other in zip(_REPEATED, told, stands, strict=True) if one != other)
     return next((f"the column {name} is not what was signed" for name in differing), None)
@@ -236,9 +247,9 @@ def _at(at_ms: int) -> str:
         return rfc3339(_LAST_MS)
 
 
-def _raw(leaf: bytes | str) -> bytes:
+def _raw(stored: Any) -> bytes:
     # A column of SQLite takes what it is given, whoever gives it.
-    return leaf.encode() if isinstance(leaf, str) else leaf
+    return stored if isinstance(stored, bytes) else str(stored).encode()
 
 
 def _unsigned(records: int, newest: Checkpoint | None) -> Finding | None:
@@ -257,9 +268,12 @@ def _too_many_erased(connection: Connection, erased: int) -> Finding | None:
     return Finding(Tampering.EDITED, None, sentence)
 
 
-def _edited_configuration(connection: Connection) -> Finding | None:
-    """Events name the configuration that decided by its hash."""
+def _configuration_fault(connection: Connection, named: Mapping[str, int]) -> Finding | None:
+    """Events name the configuration that decided by its hash. `named`: those, each with the first record that does."""
+    missing = dict(named)
     for name, content in connection.execute(select(CONFIGURATIONS.c.hash, CONFIGURATIONS.c.content)):
-        if name != f"sha256:{sha256(content.encode()).hexdigest()}":
+        if name != f"sha256:{sha256(_raw(content)).hexdigest()}":
             return Finding(Tampering.EDITED, None, f"the configuration {name} was edited")
-    return None
+        missing.pop(name, None)
+    gone = (f"the configuration {name} was removed: record {seq} names it" for name, seq in missing.items())
+    return next((Finding(Tampering.REMOVED, None, sentence) for sentence in gone), None)

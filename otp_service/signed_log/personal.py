@@ -48,7 +48,14 @@ class Webhook(NamedTuple):
 
     at_ms: int
     number_hash: str | None
+    kept_at_ms: int | None
+    kept_number: str | None
     sealed: str | None
+
+    @property
+    def is_found(self) -> bool:
+        """Whether an erasure and the end of `webhook_retention` find it: by its columns, which repeat the record's."""
+        return (self.kept_at_ms, self.kept_number) == (self.at_ms, self.number_hash)
 
 
 class PersonalParts:
@@ -57,7 +64,7 @@ class PersonalParts:
     def __init__(self, connection: Connection, opening: Opening) -> None:
         self._opening = opening
         self._tombstones = tombstones_in(connection)
-        self._years = {utc(at_ms).year for at_ms in self._tombstones.values()}
+        self._years = {year for year in map(_year, self._tombstones.values()) if year is not None}
         self._dropped_before = dropped_before(connection)
         self._opened = lru_cache(maxsize=_KEPT)(self._open)
         self.erased = 0
@@ -85,7 +92,8 @@ class PersonalParts:
     def webhook_fault(self, committed: str | None, beside: Webhook) -> str | None:
         """What is wrong with the carrier's webhook that caused the record. `committed`: what stands in the record."""
         if beside.sealed is not None:
-            return webhook_fault(committed, beside.sealed, self._opening.unseal)
+            fault = webhook_fault(committed, beside.sealed, self._opening.unseal)
+            return fault or (None if beside.is_found else "the columns of the carrier's webhook are not the record's")
         is_gone = committed is None or beside.number_hash is None or beside.at_ms < self._dropped_before
         return None if is_gone else "the carrier's webhook is missing, and nothing on record says why"
 
@@ -112,3 +120,11 @@ class PersonalParts:
         if number is None:
             return bool(self._tombstones)
         return any(self._opening.tombstone_of(year, number) in self._tombstones for year in self._years)
+
+
+def _year(at_ms: int) -> int | None:
+    """None for what is no time: a column of SQLite takes what it is given, whoever gives it."""
+    try:
+        return utc(at_ms).year
+    except (TypeError, ValueError, OverflowError):
+        return None

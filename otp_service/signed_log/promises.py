@@ -119,8 +119,8 @@ class Judge:
             self._begin(told, told.verification)
         elif told.verification in self._courses:
             yield from self._follow(told, self._courses[told.verification])
-        elif told.type in _TRIES or told.is_guess or told.type == "verification.approved":
-            # A code lives for ten minutes: nothing of it can happen when its start is forgotten.
+        elif told.type in _TRIES or told.is_guess or _proves_login(told):
+            # A code lives for ten minutes, and a receipt for two: nothing of it can happen when its start is forgotten.
             yield Breach(_without_start(told), told.seq, f"{told.verification} has no start on record in that time")
 
     def _forget(self) -> None:
@@ -183,6 +183,11 @@ class Judge:
         for verification, course in self._courses.items():
             if course.end is None and self._since_ms <= course.started_ms < now_ms - LIFETIME_MS:
                 yield Breach(Promise.ENDED, course.seq, f"{verification} was started and never ended")
+
+
+def _proves_login(told: Told) -> bool:
+    """An approval, or the receipt of one; the receipt of a factor names no verification."""
+    return told.type == "verification.approved" or (told.type == "receipt.redeemed" and told.verification is not None)
 
 
 def _without_start(told: Told) -> Promise:

@@ -18,7 +18,9 @@ class StoredTiles:
     def tile(self, level: int, number: int) -> bytes:
         """Its bytes; empty if there is no such tile."""
         wanted = select(TILES.c.hashes).where(TILES.c.level == level, TILES.c.number == number)
-        return bytes(self._connection.execute(wanted).scalar() or b"")
+        stored = self._connection.execute(wanted).scalar() or b""
+        # A column of SQLite takes what it is given, whoever gives it.
+        return bytes(stored) if isinstance(stored, (bytes, memoryview)) else str(stored).encode()
 
     def read(self, level: int, start: int, end: int) -> Sequence[bytes]:
         """The hashes of the subtrees of 256**level leaves from number `start` up to before `end`."""

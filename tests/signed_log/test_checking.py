@@ -155,7 +155,25 @@ def test_what_cannot_be_read_is_named(log: SignedHarness) -> None:
     assert broken(log) == [(Promise.READ, 5), (Promise.READ, 6)]
     assert broken(log, log.now_ms) == []
     log.run("UPDATE configurations SET content = '[]'")
-    assert broken(log) == [(Promise.READ, 5), (Promise.READ, 6)]
+    assert broken(log) == [(Promise.READ, 1), (Promise.READ, 5), (Promise.READ, 6)]
+
+
+def test_a_configuration_that_was_removed_is_named(log: SignedHarness) -> None:
+    """Without it no send is judged by STOP. Those that name its first digits came before it, and are only counted."""
+    tell(log, STOP, of="")
+    tell(log, {"type": "verification.started", "policy": POLICY[:23]}, *SENT[1:], "verification.expired")
+    assert broken(log) == [(Promise.STOP, 4)]
+    log.run("DELETE FROM configurations")
+    assert broken(log) == [(Promise.READ, 1)]
+    assert broken(log, log.now_ms) == [(Promise.READ, log.size)], "the first of the period"
+
+
+def test_a_receipt_without_its_verification(log: SignedHarness) -> None:
+    """Before the start, or long after it; that of a factor names none."""
+    tell(log, "receipt.redeemed", *SENT, "verification.approved", "receipt.redeemed")
+    log.now_ms += 3_600_000
+    tell(log, "receipt.redeemed", {"type": "receipt.redeemed", "verification": None})
+    assert broken(log) == [(Promise.SENT, 1), (Promise.SENT, 8)]
 
 
 def test_wrong_codes_of_long_before_the_period_count(log: SignedHarness) -> None:

@@ -255,6 +255,12 @@ POLICY = "sha256:" + hashlib.sha256(b"{}").hexdigest()
         ("UPDATE persons SET sealed = substr(sealed, 1, 30) WHERE id = 2", 2, "cannot be read"),
         ("DELETE FROM persons WHERE id = 2", 2, "is missing"),
         ("UPDATE configurations SET content = '[]'", None, "configuration"),
+        ("UPDATE configurations SET content = x'ff'", None, "configuration"),
+        ("UPDATE records SET leaf = 7 WHERE seq = 3", 3, "record 3"),
+        ("UPDATE records SET leaf = CAST(x'ff41' AS TEXT) WHERE seq = 3", 3, "record 3"),
+        ("UPDATE log_tiles SET hashes = CAST(x'ff41' AS TEXT)", 1, "hash"),
+        ("UPDATE log_tiles SET hashes = 7", 1, "hash"),
+        ("UPDATE persons SET sealed = x'ff41' WHERE id = 1", 1, "cannot be read"),
     ],
 )
 def test_what_stands_beside_the_records(signed: SignedHarness, damage: str, seq: int | None, words: str) -> None:
@@ -270,6 +276,40 @@ def test_what_stands_beside_the_records(signed: SignedHarness, damage: str, seq:
     found = verified(signed).finding
     assert found is not None
     assert (found.kind, found.seq, words in found.sentence) == (Tampering.EDITED, seq, True), found
+
+
+def test_a_configuration_that_a_record_names_is_there(signed: SignedHarness) -> None:
+    """Without it `audit check` judges no send by it. One that was not there names only its first digits."""
+    signed.append({"type": "check.failed", "policy": POLICY[:23]})
+    signed.signer.sign()
+    assert finding(signed) is None
+    with signed.database.writing() as connection:
+        connection.execute(insert(CONFIGURATIONS).values(hash=POLICY, content="{}"))
+    signed.append({"type": "check.failed", "policy": POLICY})
+    signed.signer.sign()
+    assert finding(signed) is None
+    signed.run("DELETE FROM configurations")
+    found = verified(signed).finding
+    assert found is not None
+    assert (found.kind, found.sentence) == (
+        Tampering.REMOVED,
+        f"the configuration {POLICY} was removed: record 2 names it",
+    )
+
+
+def test_a_row_of_an_erasure_that_says_no_time(signed: SignedHarness) -> None:
+    """It explains nothing that is missing."""
+    ids = signed.ring.ids
+    ref = ids.new(ids.number_hash("+12025550143"), b"0123456789")
+    values = {"mask": "+1", "number_hash": ref.number_hash}
+    signed.append({"type": "check.failed", "verification": ref.token, "values": values})
+    signed.append({"type": "person.erased", "detail": {"records": 1}})
+    signed.signer.sign()
+    erase(signed.database, ref.number_hash, tombstone_of(ids, 2026, ref.number_hash), signed.now_ms)
+    assert finding(signed) is None
+    for at in ("'x'", "99999999999999999"):
+        signed.run(f"UPDATE erasures SET at_ms = {at}")
+        assert finding(signed) == (Tampering.EDITED, 1)
 
 
 def test_a_key_that_the_keyring_has_not(signed: SignedHarness) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from otp_service.bootstrap.erasing import tombstone_of
 from otp_service.domain.signed_webhook import SignedWebhook
 from otp_service.ledger.erasing import erase
-from otp_service.ledger.tables import WEBHOOKS
+from otp_service.ledger.tables import PERSONS, WEBHOOKS
 from otp_service.signed_log.beside_webhooks import SECRET_MS
 from otp_service.signed_log.evidence import Gathering, Question, answering, gather, stated
 from otp_service.transparency import bundles
@@ -208,5 +208,28 @@ def test_the_whole_log_tells_a_changed_webhook(tmp_path: Path) -> None:
     erase(one.database, verification.number_hash, tombstone, BEGAN_MS)
     one.append({"type": "person.erased", "detail": {"records": 1}})
     one.signer.sign()
+    assert (verified(one).finding, verified(one).erased) == (None, 1)
+    one.database.close()
+
+
+@pytest.mark.parametrize("change", ["number_hash = NULL", "number_hash = 'other'", "at_ms = 1", "at_ms = 'x'"])
+def test_a_webhook_is_erased_whatever_its_columns_say(tmp_path: Path, change: str) -> None:
+    """It holds the whole number. A changed column is told, and hides it from no erasure."""
+    one = SignedHarness(tmp_path / "ledger.db")
+    verification = one.ring.ids.new(one.ring.ids.number_hash("+12025550143"), bytes(10))
+    values = {"mask": "+1******0143", "number_hash": verification.number_hash}
+    one.append({"type": "delivery.sent", "verification": verification.token, "values": values, "webhook": webhook("a")})
+    one.append({"type": "person.erased", "detail": {"records": 1}})
+    one.signer.sign()
+    one.run(f"UPDATE webhooks SET {change}")
+    found = verified(one).finding
+    assert found is not None
+    assert (found.seq, "the columns of the carrier's webhook" in found.sentence) == (1, True)
+    tombstone = tombstone_of(one.ring.ids, 2026, verification.number_hash)
+    one.run("UPDATE persons SET number_hash = NULL")
+    erase(one.database, verification.number_hash, tombstone, BEGAN_MS)
+    with one.database.reading() as connection:
+        assert connection.execute(select(WEBHOOKS)).all() == []
+        assert connection.execute(select(PERSONS)).all() == []
     assert (verified(one).finding, verified(one).erased) == (None, 1)
     one.database.close()
