@@ -18,7 +18,7 @@ from .shards import ClusterSite, cluster_site
 from .site import Site, site
 
 Open = Callable[[Path], AbstractContextManager[Site | ClusterSite]]
-FAULTS = ("planned", "killed", "killed-ahead", "cut-off", "replica-killed")
+FAULTS = ("planned", "killed", "killed-ahead", "killed-twice", "cut-off", "replica-killed")
 STORES: Mapping[str, tuple[Open, int | None]] = {"sentinel": (site, 1), "cluster": (cluster_site, None)}
 """Each with the replicas that the service waits for where no setting says it; None: for all that follow."""
 

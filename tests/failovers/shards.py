@@ -16,9 +16,10 @@ from otp_service.runtime import ports
 from ..conftest import wait_until
 from ..storage.servers import Server
 from .relay import Relay, node_address
-from .site import LATE_S, PARTITION_S, WITHOUT_S
+from .site import BETWEEN_S, LATE_S, PARTITION_S, WITHOUT_S
 
 NODE_TIMEOUT_MS = 2_000
+USUAL_FACTOR = "10"
 AWAY_S = 4.0
 """A server that was killed is started again so long after the election."""
 
@@ -101,6 +102,29 @@ class ClusterSite:
         self.relays[0].late_s = LATE_S
         time.sleep(2 * LATE_S)
         self.killed()
+
+    def killed_twice(self) -> None:
+        """kill -9 of the primary, and of the one that took over, before the first is back.
+
+        The first comes back alone, and lacks what was accepted meanwhile; the second comes back later. The factor is
+        Redis' own: with 0 the first takes over with what it has, and some of what was accepted is lost.
+        """
+        for server, settings in zip(self.servers, self._settings, strict=True):
+            settings["cluster_replica_validity_factor"] = USUAL_FACTOR
+            server.client.config_set("cluster-replica-validity-factor", USUAL_FACTOR)
+        self.servers[0].kill()
+        self._took_over()
+        time.sleep(BETWEEN_S)
+        self.servers[3].kill()
+        self.servers[0] = Server(self._directory / "again0", **self._settings[0])
+        time.sleep(BETWEEN_S + 3 * NODE_TIMEOUT_MS / 1000)
+        self.servers[3] = Server(self._directory / "again3", **self._settings[3])
+        wait_until(self._is_served, 60, "the shard")
+
+    def _is_served(self) -> bool:
+        """Whether the shard has a primary and a replica that follows it."""
+        found = [self.servers[number].client.info("replication") for number in (0, 3)]
+        return any(one["role"] == "master" and one["connected_slaves"] == 1 for one in found)
 
     def replica_killed(self) -> None:
         """kill -9 of the replica, which stays away for a while."""

@@ -12,6 +12,8 @@ from .relay import SENTINELS, SERVERS, Relay
 SERVICE = "main"
 LATE_S = 0.7
 PARTITION_S = 12.0
+SETTINGS = {"bind_source_addr": SERVERS, "appendonly": "yes", "repl_backlog_ttl": "0"}
+BETWEEN_S = 3.0
 WITHOUT_S = 10.0
 """A replica that was killed is away for so long: longer than anybody waits for it."""
 
@@ -20,6 +22,7 @@ class Site:
     """All of them. The first server is the primary at the beginning."""
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self.servers: list[Server] = []
         self.relays: list[Relay] = []
         self.sentinels: list[Server] = []
@@ -39,7 +42,7 @@ class Site:
 
     def _add_server(self, directory: Path) -> None:
         # The relay has to know the server's port, and the server the relay's.
-        server = Server(directory, bind_source_addr=SERVERS, appendonly="yes", repl_backlog_ttl="0")
+        server = Server(directory, **SETTINGS)
         relay = Relay(server.port)
         server.client.config_set("replica-announce-ip", "127.0.0.1")
         server.client.config_set("replica-announce-port", relay.port)
@@ -84,6 +87,33 @@ class Site:
         self.relays[0].late_s = LATE_S
         time.sleep(2 * LATE_S)
         self.killed()
+
+    def killed_twice(self) -> None:
+        """kill -9 of the primary, and of the one that took over, before the first is back. The second comes back."""
+        self.killed()
+        second = self._primary()
+        # What is accepted meanwhile is on the second and the third server only.
+        time.sleep(BETWEEN_S)
+        self.servers[second].kill()
+        wait_until(lambda: self._primary() not in (0, second), 60, "the second failover")
+        # The last server has no replica, and takes nothing.
+        time.sleep(BETWEEN_S)
+        self.servers[second] = self._add_again(second)
+        last = self.servers[self._primary()]
+        wait_until(lambda: last.client.info("replication")["connected_slaves"] == 1, 60, "a replica of the last")
+
+    def _primary(self) -> int:
+        """The server that most sentinels name."""
+        named = [one.client.sentinel_masters()[SERVICE]["port"] for one in self.sentinels]
+        port = max(named, key=named.count)
+        return next(number for number, relay in enumerate(self.relays) if relay.port == port)
+
+    def _add_again(self, number: int) -> Server:
+        """The server that was killed, on its own files."""
+        own = self._directory / f"server{number}"
+        place = {"dir": str(own), "port": str(self.servers[number].port)}
+        announced = {"replica_announce_ip": "127.0.0.1", "replica_announce_port": str(self.relays[number].port)}
+        return Server(self._directory / f"again{number}", **SETTINGS, **place, **announced)
 
     def replica_killed(self) -> None:
         """kill -9 of a replica."""

@@ -6,6 +6,7 @@ import pytest
 
 from otp_service.domain.delivery import NotSent
 from otp_service.domain.optout_list import OptOut
+from otp_service.storage.schema.fields import Record
 
 from .deliveries import pending, queued
 from .harness import CODE, SHOP, WRONG, StoreHarness, Twice, at_once, fresh_number, limited, word
@@ -133,3 +134,16 @@ def test_a_vanished_verifications_entry_is_settled(harness: StoreHarness) -> Non
     assert harness.begin(job) is None
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
     assert not harness.raw.exists(harness.keys.record(ref))
+
+
+def test_what_a_restart_ended_says_so(harness: StoreHarness) -> None:
+    """The code had time left, and a worker took it up: neither is why nothing was sent."""
+    ref = harness.start(fresh_number()).reference
+    job = harness.take(ref)
+    harness.raw.hset(harness.keys.record(ref), Record.RUN, "0123456789ab")
+    assert harness.begin(job) is None
+    record = harness.record(ref)
+    assert record["1:status"] == "expired"
+    view = harness.verifications.view(ref, "shop")
+    assert view is not None
+    assert "restarted or failed over" in str(view.deliveries[0].error)

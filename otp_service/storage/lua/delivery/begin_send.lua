@@ -69,8 +69,10 @@ local function stop(new_status, code, title, uncount, may_fail_over)
   return settle_entry()
 end
 
+local RESTARTED = 'The store was restarted or failed over before the message could be sent, and that ended the code.'
 local function stop_expired()
-  return stop('expired', 'code_expired', expired_title(c, ordinal), true)
+  local is_over = now + margin_ms >= tonumber(expires)
+  return stop('expired', 'code_expired', is_over and expired_title(c, ordinal) or RESTARTED, true)
 end
 
 if status == 'expired' or (status == 'pending' and has_expired(now + margin_ms, expires, created_at(facts), born)) then
