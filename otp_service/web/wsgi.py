@@ -5,10 +5,13 @@ from typing import Any
 
 from flask import Response
 
+from ..domain.errors import InvalidRequest
 from .http import Reply
 
 COMPLETE = "otp_service.body_complete"
 """A server sets this in the environment of a request whose body it has received to its end."""
+
+_NOT_AS_ANNOUNCED = "The body did not arrive as its headers say."
 
 
 def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
@@ -33,22 +36,31 @@ class Body:
         """Whether the server has received all of it."""
 
     def read(self, most: int) -> bytes:
-        """The first bytes, at most so many."""
+        """The first bytes, at most so many. Raises InvalidRequest if not all of what was announced arrives."""
         if not self.unread:
             return b""
         left = min(most, int(self._length)) if self._length else most
         parts = []
         while left > 0:
-            part = self._stream.read(left)
+            part = self._part(left)
             if not part:
                 self.unread = False
                 break
             parts.append(part)
             left -= len(part)
+        if self._length and left > 0:
+            raise InvalidRequest(_NOT_AS_ANNOUNCED)
         data = b"".join(parts)
         if self._length and len(data) == int(self._length):
             self.unread = False
         return data
+
+    def _part(self, most: int) -> bytes:
+        try:
+            part: bytes = self._stream.read(most)
+        except Exception as error:  # each server has its own for chunks that are none and for a lost connection
+            raise InvalidRequest(_NOT_AS_ANNOUNCED) from error
+        return part
 
 
 def peer_of(environ: dict[str, Any]) -> str:

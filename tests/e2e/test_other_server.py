@@ -1,7 +1,9 @@
 """The Flask app alone, under another WSGI server: by the command that the operation guide prints."""
 
+import json
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,3 +73,33 @@ def test_a_login(served: ServiceClient, shared_dev: Dev) -> None:
         assert answers(served.url)
     assert requests_seen(served.url, served.key()) - before >= 20
     wait_until(lambda: is_among_the_processes(shared_dev), 60, "gunicorn's record")
+
+
+BODY = b'{"to": "+12125550176", "code": "123456"}'
+BROKEN = {
+    "no size": b"zz\r\n" + BODY,
+    "a negative size": b"-1\r\n" + BODY,
+    "a size in another form": b"0x28\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "the end is missing": b"28\r\n" + BODY + b"\r\n",
+}
+
+
+def answer_to(served: ServiceClient, length: bytes, body: bytes) -> tuple[int, bytes]:
+    """The status and the body of the answer to a check whose sender says no more."""
+    head = f"POST /verify/check HTTP/1.1\r\nHost: otp.test\r\nAuthorization: Bearer {served.key()}\r\n".encode()
+    head += b"Content-Type: application/json\r\n" + length + b"\r\n\r\n"
+    port = int(served.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(head + body)
+        connection.shutdown(socket.SHUT_WR)
+        response = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = response.partition(b"\r\n\r\n")
+    return int(head.split(b" ")[1]), body
+
+
+def test_a_body_that_does_not_arrive_as_announced(served: ServiceClient) -> None:
+    """Broken chunks and a body that ends early are 400, never an error of the service and never read as whole."""
+    got = {name: answer_to(served, b"Transfer-Encoding: chunked", body) for name, body in BROKEN.items()}
+    got["a short body"] = answer_to(served, b"Content-Length: 100", BODY)
+    codes = {name: (status, json.loads(body)["code"]) for name, (status, body) in got.items()}
+    assert codes == dict.fromkeys(got, (400, "invalid_request"))
