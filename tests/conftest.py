@@ -2,6 +2,8 @@
 
 A test that needs something the machine lacks skips with a reason that begins with "needs:". On a developer's machine
 that is a skip; with CI=true it is a failure, so that nothing goes untested unseen.
+
+A test that fails while the machine stood still for a second or more runs once more, and the report says so.
 """
 
 import os
@@ -22,6 +24,8 @@ from redis.cluster import RedisCluster
 
 from otp_service.runtime.dev import embedded_store
 
+from .standstill import Standstill
+
 # The profile of every Hypothesis test; tests choose only how many examples they try. No deadline and no check of
 # speed: they would make a result depend on how busy the machine is. Fixtures are shared by the examples of one test.
 settings.register_profile(
@@ -34,6 +38,7 @@ settings.load_profile("otp-service")
 
 NEEDS = "needs:"
 DEV_TIMEOUT_S = 90.0
+STANDSTILL = Standstill()
 
 
 def wait_until(predicate: Callable[[], Any], timeout_s: float = 5.0, what: str = "the condition") -> Any:
@@ -273,3 +278,16 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _fail_if_needed(report)
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A failure counts only if the machine ran: see `tests/standstill.py`."""
+    STANDSTILL.start()
+    for item in items:
+        item.add_marker(pytest.mark.flaky(reruns=1, condition=STANDSTILL.seen))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """What was before this test is not its business."""
+    STANDSTILL.forget()
