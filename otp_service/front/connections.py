@@ -17,7 +17,7 @@ RESERVED = 256
 """Descriptors for the store's connections, the log, files, and what the threads open."""
 
 MOST = 65_536
-"""Connections of one process, however many the system allows: an idle one takes some 5 kB of memory."""
+"""Connections of one process, however many the system allows: an idle one takes some 7 kB of memory."""
 
 _LEAST = 16
 

@@ -73,15 +73,16 @@ class FlaskApp:
         try:
             return await pool.run(owner_of(scope["headers"], peer, self._app_of), partial(self._run, scope, body))
         except Full:
-            return self._refused(BUSY)
+            # More requests of the connection would be refused too, at the cost of all others.
+            return self._refused(BUSY, (b"connection", b"close"))
         except Exception:  # noqa: BLE001 - the last catch: whatever it is, the caller gets a clear 500
             _log.error("unexpected", exc_info=True)
             return self._refused(FAULT)
 
-    def _refused(self, refusal: Refusal) -> Response:
+    def _refused(self, refusal: Refusal, *more: tuple[bytes, bytes]) -> Response:
         reply = self._refusals(refusal)
         named = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-        return reply.status, [(b"content-length", str(len(reply.body)).encode()), *named], reply.body
+        return reply.status, [(b"content-length", str(len(reply.body)).encode()), *named, *more], reply.body
 
     def _run(self, scope: Scope, body: bytes) -> Response:
         environ = environ_of(scope, body)

@@ -72,6 +72,18 @@ def memory_kb(session: int) -> int:
     return total
 
 
+def waited_s(session: int, proc: Path = PROC) -> float:
+    """For how many seconds threads of a session were ready and had no core, all together, since each began."""
+    total = 0
+    for stat in in_session(session, proc):
+        for file in (proc / str(stat.pid) / "task").glob("*/schedstat"):
+            try:
+                total += int(file.read_text(encoding="utf-8").split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended meanwhile
+    return total / 1e9
+
+
 class Usage(NamedTuple):
     """CPU seconds since the machine's start: of each group by name, and of the whole machine."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import accounting, cluster, figures, measure, open_loop, overlay, waiting
 from .measure import Leg
-from .ours import OtpService, OurStack
+from .ours import WORKER, OtpService, OurStack
 from .post import post_all
 from .programs import ProgramFailed, programs_in_a_folder, run
 from .rows import Options, OwnRow
@@ -65,8 +65,10 @@ def _latency(stack: OurStack, per_s: float, seconds: int) -> dict[str, float]:
     """Half of what the worker sends alone. Where all cores of the machine are busy, waits are the machine's too."""
     requests = stack.starts(max(10, round(per_s * seconds)))
     began, before = time.monotonic(), measure.usage_now(stack)
+    waited_s = accounting.waited_s(stack.programs.sessions[WORKER])
     timed = open_loop.run(stack.url, requests, stack.headers, per_s)
     wall_s, used = time.monotonic() - began, measure.usage_now(stack).since(before)
+    waited_s = accounting.waited_s(stack.programs.sessions[WORKER]) - waited_s
     require([one.answer[0] for one in timed], 201, "starts at half load")
     numbers = [json.loads(request.body)["to"] for request in requests]
     sent = stack.sent_to(numbers)
@@ -79,6 +81,7 @@ def _latency(stack: OurStack, per_s: float, seconds: int) -> dict[str, float]:
         "start p50 ms": figures.percentile(starts, 0.5),
         "start p99 ms": figures.percentile(starts, 0.99),
         "worker's cores": used.groups["worker"] / wall_s,
+        "worker's wait for a core": max(0.0, waited_s) / wall_s,
         "busy cores": used.machine / wall_s,
     }
 

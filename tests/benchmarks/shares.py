@@ -12,6 +12,7 @@ WAITS = {
     "starts a second": "starts a second",
     "p50 ms": "half of them wait at most, ms",
     "worker's cores": "cores that the worker uses",
+    "worker's wait for a core": "threads of the worker that are ready and have no core",
     "busy cores": "cores that are busy",
 }
 

@@ -58,3 +58,21 @@ def test_work_is_counted_for_its_session() -> None:
         assert used.since(before).machine >= 0.2
         assert accounting.memory_kb(process.pid) > 1000
         process.kill()
+
+
+def test_threads_that_wait_for_a_core_are_seen() -> None:
+    """Two programs on one core wait for each other; of both together one waits all the time."""
+    program = "import os, time\nos.sched_setaffinity(0, {%d})\nend = time.time() + 60\nwhile time.time() < end: pass"
+    one = [sys.executable, "-c", program % min(os.sched_getaffinity(0))]
+    with (
+        subprocess.Popen(one, start_new_session=True) as first,
+        subprocess.Popen(one, start_new_session=True) as second,
+    ):
+        deadline = time.monotonic() + 50
+        try:
+            while min(accounting.waited_s(first.pid), accounting.waited_s(second.pid)) < 0.05:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            first.kill()
+            second.kill()

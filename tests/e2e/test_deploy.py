@@ -14,8 +14,11 @@ import redis
 
 from otp_service import config
 from otp_service.bootstrap import worker
+from otp_service.bootstrap.web import LOOP_WAITING
 from otp_service.cli import processes
 from otp_service.cli.main import build_parser
+from otp_service.front import receiving
+from otp_service.front.connections import RESERVED
 from otp_service.runtime import delivery_worker, front_process
 from otp_service.runtime.dev import embedded_store
 from tests.conftest import clean_environ, wait_until
@@ -32,6 +35,10 @@ def directives(text: str) -> dict[str, str]:
 LOGINS_A_DAY = 100_000
 BYTES_PER_LOGIN = 1_200
 """Of events, of a login with one wrong code."""
+
+
+PROCESS_BYTES, BYTES_PER_IDLE, BYTES_PER_WAIT = 75_000_000, 7_500, 13_500
+"""Of an API process, of an idle connection and of one that waits for news, as the benchmark measures them."""
 
 
 def seconds(text: str) -> float:
@@ -246,6 +253,17 @@ class TestCompose:
         guide = (DEPLOY / "docs" / "operation.md").read_text()
         assert f"{LOGINS_A_DAY:,} logins a day" in guide
         assert f"{BYTES_PER_LOGIN / 1000:g} kB" in guide
+
+    def test_the_apis_memory_holds_all_connections_that_it_may_have(self) -> None:
+        """Of both processes: three quarters wait for news, the others are idle, and some send their requests slowly."""
+        service = compose()["services"]["api"]
+        connections = service["ulimits"]["nofile"] - RESERVED
+        waiting = min(LOOP_WAITING, connections * 3 // 4)
+        idle = connections - waiting
+        one = PROCESS_BYTES + waiting * BYTES_PER_WAIT + idle * BYTES_PER_IDLE + receiving.BYTES
+        count = build_parser().parse_args(service["command"]).workers
+        # The system's buffers of the connections count for the container too.
+        assert count * one < 0.75 * int(in_bytes(service["mem_limit"].replace("g", "gb")))
 
     def test_the_workers_metrics_can_be_read_inside(self) -> None:
         """By Prometheus in one of its networks, and by the health check; not from the machine or beyond."""

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from otp_service.front.flask_app import PLACES
 from otp_service.web.http import MAX_BODY
 
 from .conftest import CONNECTIONS, DEADLINE_S, WRONG, Request, Running, body_of, read_response
@@ -14,6 +15,7 @@ from .test_protocol import HEALTH, status_of
 from .test_same_answers import Cases
 
 TOLERANCE_S = 1.5
+DOCUMENTS_WAITING = PLACES["documents"][2]
 
 
 def ends_within(connection: socket.socket, seconds: float) -> bytes:
@@ -162,3 +164,35 @@ def test_who_does_not_read_loses_the_connection(crowded: Running) -> None:
         ended = select.poll()
         ended.register(connection, 0)
         assert ended.poll(30_000)
+
+
+def test_who_finds_no_thread_loses_the_requests_behind_it(front: Running) -> None:
+    """A crowd that sends many requests at once is refused once a connection, not once a request."""
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: otp.test\r\n\r\n"
+    crowd = [front.connect() for _ in range(2 * DOCUMENTS_WAITING)]
+    try:
+        for connection in crowd:
+            connection.sendall(asked * 20)
+        refused = 0
+        for connection in crowd:
+            connection.settimeout(60)
+            if status_of(answer := read_response(connection)) != 503:
+                continue
+            refused += 1
+            assert b"\r\nconnection: close\r\n" in answer
+            assert b"HTTP/1.1" not in rest_of(connection)
+        assert refused
+    finally:
+        for connection in crowd:
+            connection.close()
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """What comes until the end, also where that is a reset."""
+    data = b""
+    try:
+        while part := connection.recv(65536):
+            data += part
+    except ConnectionError:
+        pass
+    return data
