@@ -17,7 +17,7 @@ from ..domain.starting import StartAnswer, StartCommand, Started, StartRefused, 
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
-from .arguments import denial_arguments, rules_text
+from .arguments import denial_arguments, rules_text, slots_text
 from .callers import webhook
 from .guard_arguments import converted_of, guard_times, verdict_of
 from .latest_hints import LatestHints
@@ -150,6 +150,7 @@ class Verifications:
             unbound_max=UNBOUND_CHECKS,
             outer_wait_ms=command.outer_wait_ms,
             outer_limit=command.outer_limit,
+            outer_refusing=slots_text(command.outer_refusing),
             guard_rules=guard_times(app.guard),
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
@@ -197,6 +198,7 @@ class Verifications:
     def _check_keys(self, command: CheckCommand) -> dict[str, str]:
         keys = self._ending_keys(command.reference)
         keys["number"] = self._keys.number(command.reference.number_hash)
+        keys["start_refusals"] = self._keys.start_refusals(command.reference.number_hash, command.app.name)
         return keys
 
     def _ending_keys(self, ref: Reference) -> dict[str, str]:
