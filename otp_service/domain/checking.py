@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta
 
+from .admission import OuterAnswer
 from .ending import Ended, NotFound
 from .guarding import Converted, Report
 from .ids import Reference
@@ -24,7 +25,7 @@ class CheckCommand:
     marks the approval, and finds it again while the verification is remembered. `by_subject`: the keyed hash of the
     subject of whose budget a try was taken for this guess, or empty. `challenge` is that of the verifier which the
     caller has. `slots`: what the guess takes in limits apart from the number, if it is wrong; `outer_wait_ms` is not 0
-    where one of them, `outer_limit`, refuses.
+    where one of them, `outer_limit`, refuses; `outer_refusing` as in `StartCommand`.
     """
 
     operation_id: str
@@ -43,6 +44,7 @@ class CheckCommand:
     slots: Sequence[Slot] = ()
     outer_wait_ms: int = 0
     outer_limit: str = ""
+    outer_refusing: Sequence[OuterAnswer] = ()
 
 
 class Approval(msgspec.Struct):

@@ -89,11 +89,20 @@ def slots(limits: Iterable[NamedLimit], counted: Counted, digest: Callable[[byte
     A limit that counts by what is not known (no `client_ip` was given) does not apply.
     """
     return [
-        Slot(one.name, subject, rule, one.is_monitored, one.event is LimitEvent.SEND)
+        Slot(one.name, subject, rule, one.is_monitored, one.event is LimitEvent.SEND, _is_of_caller(one))
         for one in limits
         for subject in _subjects(one, counted, digest)
         for rule in one.rules
     ]
+
+
+def is_of_number(limit: NamedLimit) -> bool:
+    """Whether it counts by the number, alone or together with something else."""
+    return any(one.key is LimitKey.NUMBER for one in limit.keys)
+
+
+def _is_of_caller(limit: NamedLimit) -> bool:
+    return is_of_number(limit) and not _OF_NUMBERS.issuperset(one.key for one in limit.keys)
 
 
 def _subjects(limit: NamedLimit, counted: Counted, digest: Callable[[bytes], bytes]) -> Iterable[str]:

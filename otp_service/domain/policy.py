@@ -184,7 +184,8 @@ class NamedLimit:
 class Slot:
     """One slot in one rule of a limit: `name` says which limit, `subject` whose.
 
-    `is_monitored`: the limit refuses nothing. `of_send`: it is given back if the send is never accepted.
+    `is_monitored`: the limit refuses nothing. `of_send`: it is given back if the send is never accepted. `of_caller`:
+    it counts the number together with what a caller says, so that it cannot be found for the number alone.
     """
 
     name: str
@@ -192,6 +193,7 @@ class Slot:
     limit: Limit
     is_monitored: bool = False
     of_send: bool = False
+    of_caller: bool = False
 
 
 @dataclass(frozen=True, slots=True)

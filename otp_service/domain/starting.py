@@ -30,7 +30,8 @@ class StartCommand:
 
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
-    from the number refuses; `outer_limit` names it. `send_slots` are given back if the send is never accepted. With a
+    from the number refuses; `outer_limit` names it. `outer_refusing`: of those that refuse, the ones that count the
+    number with what the caller says. `send_slots` are given back if the send is never accepted. With a
     `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the person whom the caller names,
     or empty. `test`: the number is a test number of the app, and nothing is sent to it. `notice`: the message has no
     code, and no code approves it.
@@ -69,6 +70,7 @@ class StartCommand:
     test: bool = False
     notice: bool = False
     outer_limit: str = ""
+    outer_refusing: Sequence[OuterAnswer] = ()
     send_slots: Sequence[OuterAnswer] = ()
     guard_place: GuardPlace | None = None
     guard: str = ASK

@@ -61,6 +61,8 @@ class Replay:
         self._approved: set[str] = set()
         self._waiting = Waiting()
         self._to_give_back: dict[str, tuple[Start, Taken]] = {}
+        self._turn = 0
+        self._left_out = 0
         self.comparison = Comparison()
 
     def feed(self, event: Event, number: str, judged: JudgedStart | Unread | None) -> None:
@@ -92,6 +94,7 @@ class Replay:
         if judged is None or not judged.is_judged:
             self._unjudged(event, number, is_known=judged is not None and judged.known)
             return
+        self._count_turn(judged.turns.starts)
         self._waiting.settle(judged.turns, judged.at_ms)
         self._forget_guess(number)
         if judged.warm:
@@ -103,6 +106,12 @@ class Replay:
         self._note(event, sent=not verdict.refused)
         if compared:
             self._compare(before=refused, now=verdict.refused, full=verdict.full)
+
+    def _count_turn(self, turn: int) -> None:
+        """The budgets number the starts that they judge. A store that was emptied begins again."""
+        if 0 < self._turn < turn:
+            self._left_out += turn - self._turn - 1
+        self._turn = turn
 
     def _forget_guess(self, number: str) -> None:
         """The number was taken for a known one, and was none."""
@@ -146,8 +155,11 @@ class Replay:
                 self._to_give_back[sent] = (place, taken)
 
     def finish(self) -> None:
-        """The record ends."""
+        """The record ends. What the budgets judged and no start on record says is lost, unless it is unread already."""
         self._waiting.finish()
+        lost = self._left_out - self.comparison.unread.total()
+        if lost > 0:
+            self.comparison.unread[Unread.LOST] += lost
 
     def _count_known(self, at_ms: int) -> None:
         self.counters.total.started_ms = self.counters.total.started_ms or at_ms

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from ..domain.audit import EventType
 from ..domain.ids import Reference
 from ..domain.person import Also, Remembered, Sent, WrongCodes
+from ..domain.policy import Slot
 from . import schema
+from .arguments import read_slots
 from .schema import encodings
 from .schema.fields import Number, Record, Refused
 from .scripts import Scripts
@@ -51,6 +53,12 @@ class People:
         command = ("HGET", self._keys.start_refusals(number_hash, app), f"guard_refused{Refused.LAST}")
         (found,), now_ms = self._store.read_at([command])
         return found is not None and now_ms < int(found) + LATELY_MS
+
+    def refused_by(self, number_hash: str, app: str) -> list[Slot]:
+        """The limits that refused it within the hour together with what a caller said. Raises StoreUnavailable."""
+        command = ("HGET", self._keys.start_refusals(number_hash, app), Refused.BY_SLOTS)
+        (found,), _ = self._store.read_at([command])
+        return [one.wanted for one in read_slots(found or "") if isinstance(one.wanted, Slot)]
 
     def lift_lock(self, number_hash: str, mask: str, app: str | None, reason: str, also: Also) -> list[str]:
         """Clear budget, ladder and caps of an app or of all; what had counted something, `also.names` among it.

@@ -76,6 +76,7 @@ def start_arguments(
         "queue_max": command.queue_max,
         "outer_wait_ms": command.outer_wait_ms,
         "outer_limit": command.outer_limit,
+        "outer_refusing": slots_text(command.outer_refusing),
         "tombstone_ms": command.tombstone_ms,
         "send_slots": slots_text(command.send_slots),
         "consecutive_max": MAX_CONSECUTIVE_WRONG,

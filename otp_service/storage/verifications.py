@@ -17,7 +17,7 @@ from ..domain.starting import StartAnswer, StartCommand, Started, StartRefused, 
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
-from .arguments import denial_arguments, rules_text
+from .arguments import denial_arguments, rules_text, slots_text
 from .callers import webhook
 from .guard_arguments import (
     BUDGETS,
@@ -158,6 +158,7 @@ class Verifications:
             unbound_max=UNBOUND_CHECKS,
             outer_wait_ms=command.outer_wait_ms,
             outer_limit=command.outer_limit,
+            outer_refusing=slots_text(command.outer_refusing),
             guard_rules=guard_times(app.guard),
             guard_policy="" if self._store.is_cluster else packed_policy(app.guard),
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
@@ -217,6 +218,7 @@ class Verifications:
     def _check_keys(self, command: CheckCommand) -> dict[str, str]:
         keys = self._ending_keys(command.reference)
         keys["number"] = number = self._keys.number(command.reference.number_hash)
+        keys["start_refusals"] = self._keys.start_refusals(command.reference.number_hash, command.app.name)
         if self._store.is_cluster:
             return keys | dict.fromkeys(BUDGETS, number)
         # The script knows the number's country, and completes the keys with it.

@@ -95,7 +95,8 @@ class Support:
         """Take away a `lock` or the opt-outs (`optout`); the names of what stood.
 
         A lock is all that refuses the person's next start because of what was done with their number: budget, ladder,
-        caps, limits that count the number, a pending verification whose sends are used up (it is canceled), wrong codes
+        caps, limits that count the number (together with an address or other words of the caller: those that refused it
+        within the hour), a pending verification whose sends are used up (it is canceled), wrong codes
         of its subject, and the pumping guard, which lets the next two sends pass if it refuses, or did within the hour.
 
         Raises InvalidNumber, InvalidRequest for a reason that says nothing or too much, NotReady and StoreUnavailable.
@@ -120,7 +121,9 @@ class Support:
             app.name,
             [
                 *([_own(one, known, app.name) for one in found] if alone else found),
-                *self._limits.standing(app, to, number_hash, alone=alone),
+                *self._limits.standing(
+                    app, to, number_hash, self._people.refused_by(number_hash, app.name), alone=alone
+                ),
             ],
             [entry for entry in optouts if entry.messaging_profile_id in profiles],
             latest,
@@ -140,7 +143,8 @@ class Support:
 
     def _lift_lock(self, to: Phone, number_hash: str, app: str | None, reason: str) -> list[str]:
         apps, known = self._apps(app), self._people.remembered(number_hash)
-        slots = self._limits.counted(apps, to, number_hash, alone=app is not None)
+        refused_by = [(one, self._people.refused_by(number_hash, one.name)) for one in apps]
+        slots = self._limits.counted(refused_by, to, number_hash, alone=app is not None)
         let_pass = {one.name: one.guard.counted_for_ms for one in apps if self._is_refused(one, to, number_hash)}
         names = [slot.name for slot in slots]
         names += [name for one in apps for name in (*self._end_used_up(one, known), *self._unlock(one, known, reason))]

@@ -30,6 +30,7 @@ class Recorder(Guard):
         self._latest: dict[str, str] = {}
         self._approved: Counter[bool] = Counter()
         self._known = 0
+        self._judged = 0
 
     def lets(self, attempt: Attempt) -> bool:
         """Judge, count and record."""
@@ -38,9 +39,10 @@ class Recorder(Guard):
         updates.settle(self.counters, start, verdict, attempt.at_ms, self.policy)
         detail = {"code": "guard_refused"} if verdict.refused else {"purpose": "login"}
         if verdict.counted:
+            self._judged += 1
             flags = "nw" if verdict.way.warm else "n"
             place = f"{start.country}|{start.block_10k}|{start.block_1k}|{start.address or '-'}"
-            turn = f"{attempt.at_ms}-{len(self.events)}-{self._approved[False]}-{self._approved[True]}-{self._known}-0"
+            turn = f"{attempt.at_ms}-{self._judged}-{self._approved[False]}-{self._approved[True]}-{self._known}-0"
             detail[record.FIELD] = f"{place}:{verdict.cost}:{flags}|{turn}".replace(" ", "_")
         elif verdict.known and self.counters.numbers[start.number].started_ms == attempt.at_ms:
             self._known += 1
@@ -154,6 +156,17 @@ def test_starts_that_cannot_be_read_are_counted(events: list[Event]) -> None:
     one = compared(broken, OLD)
     assert one.unread == {"lost": 3, "unknown_form": 2, "erased": 4, "unreadable_detail": 2, "unknown_event": 1}
     assert one.judged == compared(events, OLD).judged - 12
+
+
+def test_a_start_that_was_sent_and_lost_what_the_guard_noted_is_told(events: list[Event]) -> None:
+    """It looks like one that the guard left alone; but budgets number what they judge, and its number is missing."""
+    started = [n for n, event in enumerate(events) if event.type == EventType.STARTED and "guard" in event.detail]
+    broken = list(events)
+    for n in started[3:6]:
+        broken[n] = changed(broken[n], detail='{"purpose":"login"}')
+    without = [event for n, event in enumerate(events) if n != started[8]]
+    assert compared(broken, OLD).unread == {"lost": 3}
+    assert compared(without, OLD).unread == {"lost": 1}
 
 
 @pytest.mark.parametrize(

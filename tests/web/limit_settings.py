@@ -1,6 +1,27 @@
 """Apps whose starts and checks are limited by entries of `[[limits]]`, and by no budget of the guard."""
 
 LIMITS = """
+[apps.paired]
+brand = "Paired"
+route = ["pool"]
+resend_after = ["0s"]
+
+[apps.paired.guard]
+mode = "off"
+
+[[limits]]
+name = "pairs"
+key = ["number", "client_ip"]
+rules = [{limit = 2, per = "24h"}]
+apps = ["paired"]
+
+[[limits]]
+name = "paired_guesses"
+key = ["number", "client_ip"]
+event = "wrong_code"
+rules = [{limit = 1, per = "24h"}]
+apps = ["paired"]
+
 [apps.limited]
 brand = "Limited"
 route = ["pool", "backup"]

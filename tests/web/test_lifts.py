@@ -63,6 +63,30 @@ def test_limits_of_the_number_on_other_shards_are_shown_and_lifted(api: ApiHarne
     assert api.start(number, "sharing").status == 201
 
 
+def test_limits_of_the_number_and_an_address_are_shown_and_lifted(api: ApiHarness) -> None:
+    """No lift knows the addresses; but what refused the number within the hour is remembered, one per address."""
+    number, addresses = api.number(), ("198.51.100.91", "198.51.100.92")
+    for address in addresses:
+        for purpose in "ab":
+            assert api.start(number, "paired", client_ip=address, purpose=address + purpose).status in (200, 201)
+        api.start(number, "paired", client_ip=address).problem(429, "rate_limited")
+    assert blocks(api, number, "paired") == [("rate_limited", "pairs", "lock")] * 2
+    assert lift(api, number, "lock", "paired").count("pairs") == 1
+    for address in addresses:
+        assert api.start(number, "paired", client_ip=address, purpose=address).status == 201
+    assert ("rate_limited", "pairs", "lock") not in blocks(api, number, "paired")
+
+
+def test_wrong_codes_of_the_number_and_an_address_are_lifted(api: ApiHarness) -> None:
+    """A person who was kept from checking at an address checks again."""
+    number, here = api.number(), "198.51.100.93"
+    started = api.started(number, "paired")
+    api.check(started, api.wrong(started), "paired", client_ip=here).problem(422, "code_incorrect")
+    api.check(started, api.code(started), "paired", client_ip=here).problem(429, "too_many_wrong_codes")
+    assert "paired_guesses" in lift(api, number, "lock", "paired")
+    assert api.check(started, api.code(started), "paired", client_ip=here).status == 200
+
+
 def test_what_only_monitors_is_shown_and_refuses_nothing(api: ApiHarness) -> None:
     """With how much it has counted."""
     number = api.number()

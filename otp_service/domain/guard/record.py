@@ -84,7 +84,7 @@ def read(number: str, detail: Mapping[str, Any]) -> JudgedStart | None:
 
 
 class Unread(StrEnum):
-    """Why a start on record cannot be judged again."""
+    """Why a start cannot be judged again. `LOST`: the budgets judged it, and the record does not say what they saw."""
 
     EVENT = "unknown_event"
     DETAIL = "unreadable_detail"

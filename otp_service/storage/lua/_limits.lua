@@ -22,6 +22,17 @@ local function limit_wait(times, rules, now)
   return worst
 end
 
+-- Limits that refused the number together with what a caller says of itself (an address), newest first, a few: nobody
+-- could find them for the number alone when they are to be lifted. Lists of `SendSlot`.
+local function with_refusing(before, refusing)
+  local kept, seen = {}, {}
+  for each in string.gmatch(refusing .. ',' .. (before or ''), '[^,]+') do
+    if not seen[each] and #kept < 8 then kept[#kept + 1] = each end
+    seen[each] = true
+  end
+  return table.concat(kept, ',')
+end
+
 -- The longest window of the rules and the largest limit.
 local function window_and_length(rules)
   local window, length = 0, 0

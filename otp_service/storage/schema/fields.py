@@ -346,10 +346,10 @@ class TimerKind:
 class Refused:
     """Hash: refusals of starts of one number. A field is a refusal's code, or the code with this suffix."""
 
-    SKIPPED: Final = ":skipped"
-    """Refusals that were not recorded since the last that was."""
-    LAST: Final = ":last"
-    """When the pumping guard refused last (ms), on record or not."""
+    SKIPPED: Final = ":skipped"  # refusals that were not recorded since the last that was
+    LAST: Final = ":last"  # when the pumping guard refused last (ms), on record or not
+    BY_SLOTS: Final = "by_slots"
+    """The limits that refused the number together with what a caller says, as a list of `SendSlot`, newest first."""
 
 
 class ApiKey:

@@ -26,6 +26,10 @@ class PersonStore(Protocol):
         """Whether the app's guard refused the number within the hour."""
         ...
 
+    def refused_by(self, number_hash: str, app: str) -> Sequence[Slot]:
+        """The app's limits that refused it within the hour and count it together with what a caller says."""
+        ...
+
     def lift_lock(self, number_hash: str, mask: str, app: str | None, reason: str, also: Also) -> list[str]:
         """Forget what counts against the number: budget, ladder and caps, of one app or of all (None).
 

@@ -14,7 +14,7 @@ from ...domain.ids import Reference
 from ...domain.limits import Counted, outer_limits, slots
 from ...domain.policy import App, LimitEvent, Policy, Slot
 from .. import ports
-from .outer_answers import refusing
+from .outer_answers import refusing, refusing_with_caller
 from .start_request import CountedRequest
 
 T = TypeVar("T")
@@ -65,6 +65,7 @@ class GuessLimits:
         worst = refusing(taken)
         if worst is not None:
             command = replace(command, outer_wait_ms=worst.wait_ms, outer_limit=worst.wanted.name)
+            command = replace(command, outer_refusing=refusing_with_caller(taken))
         try:
             judged = judge(command)
         except (KeyUnknown, StoreUnavailable) as error:

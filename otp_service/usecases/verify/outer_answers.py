@@ -11,5 +11,13 @@ def refusing(answers: Sequence[OuterAnswer]) -> OuterAnswer | None:
 
     A limit in monitor mode refuses nothing.
     """
-    found = [one for one in answers if one.wait_ms and not (isinstance(one.wanted, Slot) and one.wanted.is_monitored)]
-    return max(found, key=lambda one: one.wait_ms, default=None)
+    return max(_refusing(answers), key=lambda one: one.wait_ms, default=None)
+
+
+def refusing_with_caller(answers: Sequence[OuterAnswer]) -> list[OuterAnswer]:
+    """Those that refuse and count the number with what the caller says: they are remembered, to be lifted."""
+    return [one for one in _refusing(answers) if isinstance(one.wanted, Slot) and one.wanted.of_caller]
+
+
+def _refusing(answers: Sequence[OuterAnswer]) -> list[OuterAnswer]:
+    return [one for one in answers if one.wait_ms and not (isinstance(one.wanted, Slot) and one.wanted.is_monitored)]

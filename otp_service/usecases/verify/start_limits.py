@@ -8,7 +8,7 @@ from ...domain.limits import Counted, outer_limits, slots
 from ...domain.phone import Phone
 from ...domain.policy import LimitEvent, Policy, Slot
 from ...domain.starting import StartCommand, Started
-from .outer_answers import refusing
+from .outer_answers import refusing, refusing_with_caller
 from .start_request import StartRequest
 
 Slots = Callable[[StartCommand, StartRequest, Phone], Sequence[Slot]]
@@ -57,7 +57,8 @@ class StartLimits:
         """The longest wait, and whose it is: a caller who obeys it passes."""
         worst = refusing(answers)
         if worst is not None:
-            return replace(command, outer_wait_ms=worst.wait_ms, outer_limit=worst.wanted.name)
+            told = replace(command, outer_wait_ms=worst.wait_ms, outer_limit=worst.wanted.name)
+            return replace(told, outer_refusing=refusing_with_caller(answers))
         of_send = [one for one in answers if not one.wait_ms and _is_of_send(one)]
         return replace(command, send_slots=of_send) if of_send else command
 

@@ -11,16 +11,17 @@
 -- include: verification/_counting.lua
 -- Check one guess.
 --
--- KEYS record! secrets! number! audit! run total! country! blocks! addresses!
+-- KEYS record! secrets! number! audit! run start_refusals! total! country! blocks! addresses!
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
 --      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max outer_wait_ms
---      outer_limit guard_rules guard_policy digests...
+--      outer_limit outer_refusing guard_rules guard_policy digests...
 -- Where by_purpose: of the number's latest verification that is asked for; then `token` is '', and the keys of record
 --       and secrets are to be completed with the one that is found · '' if asked by id ·
 --       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
 --       challenge: of the verifier that is given, or '' · unbound_max: checks without the right one that are answered ·
 --       asserted_number (its hash), asserted_subject (its hash), asserted_purpose and request_key: '' for none ·
 --       outer_wait_ms: until a limit apart from the number passes, 0 if it does · outer_limit: its name, or '' ·
+--       outer_refusing: as in `verification/start` ·
 --       guard_policy: `GuardNumbers` where the app's budgets are on this server, so that an approval gives back to them
 --       here, or ''; then country and blocks are to be completed with the number's country, otherwise the four keys of
 --       budgets stand for nothing ·
@@ -110,7 +111,14 @@ if subject and by_subject == '' then return {operation, token, 'of_subject', sub
 local wait, limit
 if not subject then wait, limit = wrong_codes_wait(own, all, now) end
 if tonumber(outer_wait_ms) > (wait or 0) then wait, limit = tonumber(outer_wait_ms), outer_limit end
-if wait then return {operation, token, 'limited', int(wait), limit} end
+if wait then
+  if outer_refusing ~= '' then
+    redis.call('HSET', start_refusals_key, Refused.BY_SLOTS,
+      with_refusing(redis.call('HGET', start_refusals_key, Refused.BY_SLOTS), outer_refusing))
+    redis.call('PEXPIRE', start_refusals_key, 3600000)
+  end
+  return {operation, token, 'limited', int(wait), limit}
+end
 
 -- A code whose key this process does not have cannot be checked: no guess may be lost on it.
 local guessed

@@ -17,14 +17,15 @@
 --      [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
---      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
+--      start_rules queue_max outer_wait_ms outer_limit outer_refusing tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
 --      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run send_slots
 --      guard guard_rules guard_place guard_taken guard_judged guard_policy guard_start
 --      guard_quiet spend
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
---       if it does · outer_limit: its name, or '' · send_slots: what
+--       if it does · outer_limit: its name, or '' · outer_refusing: of those that refuse, the ones that count the number with
+--       what the caller says, a list of `SendSlot` · send_slots: what
 --       the send took in limits, a list of `SendSlot` · detail: JSON · own_detail: the same where it says more than purpose
 --       and channel, or '' · healthy: senders that may be moved to the front 'a,b' · sent_within_ms: within which a
 --       message should be sent ·
@@ -154,6 +155,10 @@ local function refuse(code, retry_ms, left, limit)
       redis.call('HINCRBY', start_refusals_key, kind .. Refused.SKIPPED, 1)
     end
     if kind == 'guard_refused' then redis.call('HSET', start_refusals_key, kind .. Refused.LAST, int(now)) end
+    if code == 'rate_limited' and outer_refusing ~= '' then
+      redis.call('HSET', start_refusals_key, Refused.BY_SLOTS,
+        with_refusing(redis.call('HGET', start_refusals_key, Refused.BY_SLOTS), outer_refusing))
+    end
     redis.call('PEXPIRE', start_refusals_key, 3600000)
   end
   return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or '',
