@@ -9,8 +9,11 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from . import sentences
+
 _TEXTS = (
     r"(?:(?:these|those|this|that|your|the|all|any|more|such|me|of) )*"
+    r"(?:(?:verification|login|security|one time) )?"
     r"(?:text message|text|message|msg|txt|sms|code|spam|alert|notification)s?"
     r"(?: messages?)?(?: any ?more| again| from you| to me| to (?:this|my) (?:number|phone|cell))*"
 )
@@ -24,7 +27,10 @@ STOP = (
     r"quit|end|cancel|cease|revoke",
     r"un ?subs?cri?be?(?:d| all)?|unsubcribe|unsubscibe|unsubscribing|2 ?stop",
     r"unsub|unsubscribe(?: all| me| us)?(?: (?:this|my) (?:number|phone|cell))?(?: from " + _LIST + r")?",
-    r"opt(?:ing)? ?out(?: all)?|opt (?:me|us) out",
+    r"unsubscribe(?: (?:me|us))? from " + _TEXTS,
+    r"(?:i )?opt(?:ing)? ?out(?: all| (?:of|from) " + _TEXTS + r")?|opt (?:me|us) out(?: of " + _TEXTS + r")?",
+    r"(?:i (?:do not|dont) |(?:i )?no longer )(?:give (?:my |you )?)?consent|i want out|(?:go|get) away|end all"
+    r"|enough|thats enough",
     r"(?:end|cancel|quit) (?:(?:all|these|those|the|my|your) )?(?:texts?|text messages|messages|messaging|sms|codes)",
     r"no more|quit it|cut it out|lose my number|cancel (?:all|(?:(?:my|the) )?subscription)",
     r"stop sending (?:me|us) (?:these|those|this|that|them)|stop (?:with|w) the (?:texts|messages|codes)",
@@ -54,53 +60,76 @@ STOP = (
     r"(?:schreiben|schicken|senden))?|mir (?:sms|nachrichten|codes) zu (?:schreiben|schicken|senden)",
     r"lass(?:t|en sie)? mich (?:bitte )?in ruhe|nicht mehr (?:schreiben|schicken|senden)",
     r"(?:losch|losche|loscht|loschen sie|loeschen sie|entfernen sie|entfernt|entferne) (?:bitte )?meine nummer",
-    r"(?:bitte )?keine weiteren (?:sms|nachrichten|codes|texte)",
+    r"(?:bitte )?(?:(?:ich )?(?:mochte|moechte|will) )?keine weiteren (?:sms|nachrichten|codes|texte)(?: mehr)?"
+    r"(?: (?:erhalten|bekommen|empfangen|haben))?",
+    r"(?:meine )?nummer (?:bitte )?(?:loschen|entfernen|streichen)|(?:hor|hort"
+    r"|horen sie) (?:bitte )?(?:auf )?damit(?: auf)?",
+    r"kundigung|ich widerrufe(?: (?:hiermit )?(?:meine|die) (?:einwilligung|zustimmung))?"
+    r"|widerruf (?:der|meiner) (?:einwilligung|zustimmung)",
+    r"(?:schreib|schreibt|schreiben sie|schick|schickt|schicken sie|sende|sendet"
+    r"|senden sie) mir (?:bitte )?(?:nicht|nichts)"
+    r" mehr|(?:kontaktiere|kontaktiert|kontaktieren sie|belastige|belastigt"
+    r"|belastigen sie) mich (?:bitte )?nicht(?: mehr)?",
     r"(?:ich )?(?:mochte|moechte|will) (?:mich )?(?:bitte )?(?:abmelden|austragen)",
     r"(?:melde|melden sie|meldet) mich (?:bitte )?ab",
-    r"(?:(?:ich )?(?:mochte|moechte|will) )?keine (?:sms|nachrichten|codes|texte) mehr"
+    r"(?:(?:ich )?(?:mochte|moechte|will) )?keine (?:sms|nachrichten|codes|texte) mehr(?: von (?:ihnen|euch|dir))?"
     r"(?: (?:schicken|senden|erhalten|bekommen|empfangen|haben))?",
     r"(?:schick|schickt|schicken sie|sende|sendet|senden sie) mir (?:bitte )?keine (?:sms|nachrichten|codes) mehr",
     # French
     r"arret|arrets|arreter|arrete|arretez(?: (?:les|vos|tous les|ces) (?:sms|messages|textos|envois))?",
     r"(?:arret|stop) (?:(?:aux|les|ces) )?(?:sms|pub|messages|textos)",
     r"arreter (?:les|vos|ces|tous les) (?:sms|messages|textos|envois)|(?:fichez|foutez) moi la paix|ca suffit",
-    r"(?:arrete|arretez) de (?:menvoyer|mecrire|envoyer)(?: (?:des|vos|ces) (?:sms|messages|textos|codes))?",
+    r"(?:arrete|arretez) (?:de |d)(?:menvoyer|mecrire|me contacter|me deranger|envoyer)(?: (?:des|vos|ces) (?:sms"
+    r"|messages|textos|codes))?",
     r"veuillez arreter(?: (?:les|vos|ces) (?:sms|messages|textos|envois))?|laissez moi tranquille",
     r"(?:supprimer|supprimez|enlevez|effacez|retirez|retirer)(?: (?:mon numero|moi))?(?: de (?:la|votre) liste)?",
-    r"(?:je (?:veux|voudrais|souhaite) )?(?:me |se )?desabonner|je me desabonne",
-    r"desabonnement|desabonnez moi|(?:[ms]e )?desinscrire|desinscription|desinscrivez moi",
+    r"(?:je (?:veux|voudrais|souhaite) )?(?:me |se )?(?:desabonner|desinscrire)|je me (?:desabonne|desinscris)",
+    r"ne me (?:contactez|contacte|derangez|derange|textez) plus|(?:cessez|arretez) tout(?: envoi)?",
+    r"desabonnement|desabonnez moi|desinscription|desinscrivez moi",
     r"annuler|annulez|annulation|fin|resilier|revoquer|retirer|retirez moi(?: de (?:la|votre) liste)?",
     r"plus (?:de|aucun) (?:sms|messages?|textos?|codes?)|ne plus recevoir(?: de (?:sms|messages|textos))?",
     r"ne (?:menvoyez|mecrivez) plus(?: (?:rien|de (?:sms|messages|textos|codes)))?",
     r"je ne (?:veux|souhaite|desire) plus (?:recevoir |avoir )?(?:de|vos|ces) (?:sms|messages|textos|codes)",
     # Spanish
     r"parar|pare|paren|alto|detener|detenga|basta|terminar|salir|revocar|eliminar|eliminame|borrame|quitame|quitenme",
-    r"baja|(?:quiero )?(?:darme|darse|date|dar|dame|deme|denme) de baja|desuscribir|desuscribirme|desuscribirse",
+    r"(?:solicito |pido )?(?:la |mi )?baja|(?:quiero )?(?:darme|darse|date|dar|dame|deme"
+    r"|denme) de baja(?: de (?:la|su|esta) lista)?|desuscribir|desuscribirme|desuscribirse",
     r"(?:quiero )?cancelar|cancela|cancele|cancelar (?:la )?suscripcion|anular (?:la )?suscripcion",
     r"no mas(?: (?:mensajes|sms|textos|codigos))?",
     r"no (?:me )?(?:envien|envie|envies|enviar|manden|mande|mandes|mandar|escriban|escribir) mas"
     r"(?: (?:mensajes|sms|textos|codigos))?",
     r"no me (?:envien|envie|envies|manden|mande|mandes) (?:mensajes|sms|textos|codigos)",
     r"(?:quiero )?dejar de recibir (?:mensajes|sms|textos|codigos)|dejenme en paz",
-    r"(?:borrar|borren|borre|eliminar|eliminen|elimine|quiten) mi numero",
-    r"(?:quitenme|quitame|eliminenme|eliminame|borrenme|saquenme) de la lista|cancelen|cese|para ya",
-    r"dej(?:a|e|en) de (?:molestar|molestarme|enviar|enviarme|mandar|mandarme|escribirme)(?: (?:mensajes|sms"
+    r"(?:borrar|borren|borre|borra|eliminar|eliminen|elimine|elimina|quiten|quite|quita) mi numero"
+    r"(?: de (?:la|su|esta) lista)?",
+    r"(?:quitenme|quiteme|quitame|eliminenme|elimineme|eliminame|borrenme|borreme|borrame|saquenme|saqueme|sacame)"
+    r" de (?:la|su|esta) lista|cancelen|cese|para ya",
+    r"no me (?:contacten|contacte|contactes|molesten|moleste|molestes)(?: mas)?|no molest(?:ar|en|e|es)(?: mas)?",
+    r"(?:dej(?:a|e|en)|pare|paren|para) de (?:molestar|molestarme|enviar|enviarme|mandar|mandarme"
+    r"|escribirme)(?: (?:mensajes|sms"
     r"|textos|codigos))?",
-    r"(?:ya )?no quiero (?:recibir )?(?:mas )?(?:mensajes|sms|textos|codigos)",
+    r"(?:ya )?no (?:quiero|deseo) (?:recibir )?(?:mas )?(?:mensajes|sms|textos|codigos)",
+    r"(?:detener|detenga|parar|paren|cesen) (?:los |estos )?(?:mensajes|sms|textos|codigos)",
     # Italian
     r"ferma|fermare|fermati|fermate|fermatevi|annulla|annullare|termina|esci|revoca|revocare|interrompi",
     r"disiscrivi|disiscrivimi|disiscrivermi|disiscrizione|rimuovi|rimuovimi|rimuovetemi",
-    r"annulla(?:re)? (?:la )?iscrizione|disiscrivetemi|lasciatemi in pace|smettetela|smettila",
-    r"(?:cancella|cancellate|eliminate|rimuovete) il mio numero|cancellatemi(?: dalla (?:vostra )?lista)?",
-    r"cancella|cancellami|cancellare|basta (?:sms|messaggi)|stop messaggi",
+    r"annulla(?:re)? (?:la )?iscrizione|(?:voglio |vorrei )disiscrivermi|disiscrivetemi|lascia(?:te)?mi in pace"
+    r"|smettetela|smettila",
+    r"(?:cancella|elimina|rimuovi|togli)(?:te)? il mio numero(?: dalla (?:vostra )?lista)?|disdici|disdire|disdetta",
+    r"eliminate il mio numero|rimuovete il mio numero|cancellatemi(?: dalla (?:vostra )?lista)?",
+    r"cancella|cancellami|cancellare|basta (?:con )?(?:(?:questi|i|gli) )?(?:sms|messaggi|codici)|stop messaggi",
+    r"non (?:contattatemi|contattarmi|disturbatemi|disturbarmi)(?: piu)?",
     r"non (?:mandatemi|inviatemi|scrivetemi|mandarmi|inviarmi|scrivermi) piu(?: (?:sms|messaggi|codici))?",
     r"(?:smetti|smettila|smettete|smettetela) di (?:scrivermi|mandarmi|inviarmi)(?: (?:sms|messaggi|codici))?",
     r"basta cosi|(?:toglietemi|toglimi|rimuovetemi|rimuovimi) dalla (?:vostra )?lista|toglietemi",
     r"stop (?:agli|ai) (?:sms|messaggi|codici)|non (?:desidero|voglio) piu ricevere (?:sms|messaggi|codici)",
     r"niente piu (?:sms|messaggi|codici)|non voglio (?:piu )?(?:ricevere )?(?:piu |altri )?(?:sms|messaggi|codici)",
     # Portuguese: many who live where we send speak it
+    *sentences.STOP,
     r"parem? de me (?:mandar|enviar) (?:mensagens|sms|codigos)|removam? (?:o )?meu numero|me (?:tirem?"
-    r"|removam?) da lista",
+    r"|removam?) da lista|parem",
+    r"nao (?:me )?(?:mandem?|enviem?) (?:mais )?(?:mensagens|sms|codigos)(?: mais)?|nao quero (?:receber )?mais"
+    r" (?:mensagens|sms)",
     r"sair|remover|descadastrar|cancelar inscricao|nao quero mais (?:receber )?(?:mensagens|sms)",
 )
 
@@ -113,6 +142,7 @@ START = (
 HELP = (r"help|help me|info|hilfe|aide|ayuda|aiuto|ajuda",)
 
 DENIAL = (
+    *sentences.DENIAL,
     # English
     r"no|nope|nah|not (?:by )?me|not mine|not my (?:code|login|request|account)|someone else|wrong person",
     r"no way|hell no|absolutely not|no (?:maam|sir)|(?:no )?i (?:did not|didnt)|deny|denied|reject|rejected|decline",
@@ -128,16 +158,18 @@ DENIAL = (
     r"(?:no )?(?:it|that|this) (?:was not|wasnt|is not|isnt|was never) (?:me|mine)",
     r"(?:no )?(?:wasnt|was not) me|no not me",
     r"(?:that|it)s not (?:me|mine)|thats not me|its not me",
-    r"i (?:did not|didnt|never|have not|havent) (?:request|requested|ask for|asked for|order|ordered|do|did|done|make)"
+    r"i (?:did not|didnt|never|have not|havent) (?:request|requested|ask for|asked for|order|ordered|do|did|done"
+    r"|make)"
     r" (?:this|that|it|a code|any code|the code|this code|one|anything)",
     r"i (?:did not|didnt) (?:request|ask)|(?:did not|didnt|not) request(?:ed)?(?: (?:this|it|by me))?",
-    r"(?:i (?:did not|didnt|am not)|im not) (?:(?:try|trying) to )?(?:(?:log|logging|sign|signing) in|login)",
+    r"(?:i (?:did not|didnt|am not|was not|wasnt)|im not) (?:(?:try|trying) to )?(?:(?:log|logging|sign"
+    r"|signing) in|login)",
     # German
     r"nee|das bin nicht ich|das war (?:jemand anderes|jemand anders|nicht von mir)|das kommt nicht von mir",
     r"ich (?:habe|hab) nix (?:angefordert|bestellt)|(?:wurde )?nicht von mir (?:angefordert|bestellt|beantragt)",
     r"(?:ich )?(?:habe|hab) (?:keinen|nie einen) code (?:angefordert|bestellt|beantragt)",
     r"(?:den|diesen) code (?:habe|hab) ich nicht (?:angefordert|bestellt|beantragt)"
-    r"|ich melde mich (?:gerade )?nicht an",
+    r"|ich (?:melde|logge) mich (?:gerade )?nicht (?:an|ein)",
     r"nein|nicht ich|ich nicht|(?:nein )?(?:das|es) (?:war|bin) ich nicht|(?:das )?(?:war|bin) ich nicht",
     r"ich (?:war|wars|bin) (?:das |es )?nicht|nicht von mir|kommt nicht von mir|(?:das )?ist nicht von mir",
     r"(?:nein )?das war nicht ich|ich (?:habe|hab) mich nicht (?:angemeldet|eingeloggt)",
@@ -146,38 +178,44 @@ DENIAL = (
     r"ich (?:habe|hab) (?:keinen code|nichts) (?:angefordert|bestellt|beantragt)",
     # French
     r"non|pas moi|(?:non )?(?:ce )?(?:nest|netait) pas moi|(?:non )?(?:cest|cetait) pas moi",
-    r"(?:ce )?(?:nest|cest|netait|cetait) pas moi qui (?:ai demande|lai demande)(?: (?:ca|cela|ce code))?|pas demande",
+    r"(?:ce )?(?:nest|cest|netait|cetait) pas moi qui (?:ai demande|lai demande)(?: (?:ca|cela|ce code))?"
+    r"|pas demande",
     r"je (?:nai|ne lai|lai) pas demande(?: (?:ca|cela|ceci|ce code|de code|un code))?",
     r"je (?:nai|nai pas|ne suis) (?:pas )?(?:fait|a lorigine de) (?:cette|la) (?:demande|connexion)",
+    r"ce nest pas moi qui me connecte|je ne me connecte pas|je nai pas (?:essaye|tente) de me connecter",
     r"jai (?:rien|pas) demande(?: (?:ca|cela|ceci|ce code|de code))?|je nai rien demande",
     # Spanish
     r"(?:no )?no (?:soy|fui|era|he sido) yo|(?:yo )?no (?:fui|he sido)|yo no|yo no (?:fui|era|he sido)",
     r"no (?:lo )?reconozco(?: (?:esto|este codigo|este acceso))?|no autorizo(?: (?:esto|nada))?|no autorizado",
-    r"(?:yo )?no (?:fui|he sido) yo quien (?:lo |la )?(?:pidio|solicito|ha pedido|ha solicitado)",
+    r"(?:yo )?no (?:fui|soy|he sido) yo quien (?:lo |la )?(?:pidio|solicito|ha pedido|ha solicitado)",
     r"(?:yo )?no (?:lo )?(?:solicite|pedi|he solicitado|he pedido)"
-    r"(?: (?:esto|eso|nada|este codigo|ningun codigo|codigo))?",
+    r"(?: (?:esto|eso|nada|este codigo|ningun codigo|codigo))?(?: yo)?",
+    r"(?:yo )?no (?:estoy|estaba) (?:intentando (?:entrar|acceder|iniciar sesion)|entrando|iniciando sesion)",
     # Italian
     r"non (?:sono|ero) (?:stat[oa] )?io|io no|(?:no )?non io",
     r"non sono io che (?:ho|lho) (?:richiesto|chiesto)(?: (?:il codice|questo codice))?|non ho fatto io (?:la"
     r"|questa) richiesta",
     r"non sono stat[oa] io a (?:richiederlo|chiederlo|farlo)",
     r"(?:io )?non (?:ho|lho) (?:richiesto|chiesto)"
-    r"(?: (?:io|questo|niente|nulla|il codice|questo codice|nessun codice))?",
+    r"(?: (?:io|questo|niente|nulla|il codice|questo codice|(?:nessun|alcun) codice))?",
+    r"non sto (?:(?:provando|cercando) (?:ad? )(?:accedere|entrare)|accedendo|entrando)",
     # Portuguese
-    r"(?:eu )?nao (?:solicitei|pedi)(?: (?:isso|isto|nada|(?:este|esse|nenhum) codigo))?|nao reconheco",
+    r"(?:eu )?nao (?:solicitei|pedi)(?: (?:isso|isto|nada|(?:este|esse|nenhum) codigo|codigo nenhum))?|nao reconheco",
     r"nao(?: fui eu| sou eu)?",
 )
 
 COURTESY = (
     r"please|pls|plz|kindly|thanks|thank you|thank u|thx|ty|many thanks|cheers|hi|hello|hey|hi there|ok|okay|now|"
     r"immediately|right now|at once|asap|just|sir|team|guys|regards|best regards|kind regards|best|sincerely|"
-    r"have a (?:nice|good|great) day|(?:you have the |this is the |this is a )?wrong number|so much|very much|re",
+    r"have a (?:nice|good|great) day|(?:you(?:ve| have)? (?:got |have )?the |this is the "
+    r"|this is a )?wrong number|so much|very much|re",
     r"i (?:did not|didnt|never) sign(?:ed)? up for (?:this|these|that|it)|who (?:is|are) (?:this|you"
-    r"|doing this)|dude|maam",
-    r"bitte|danke|vielen dank|hallo|sofort|jetzt|mfg|mit freundlichen grussen|viele grusse|gruss",
-    r"svp|stp|sil vous plait|sil te plait|merci|bonjour|maintenant|cordialement",
-    r"por favor|gracias|muchas gracias|hola|ahora|ya|saludos",
-    r"per favore|per piacere|grazie|ciao|adesso|subito|cordiali saluti",
+    r"|doing this)|dude|maam|(?:im )?(?:so )?sorry|(?:i am |im )?not interested|i (?:do not|dont) know you",
+    r"entschuldigung|tut mir leid|kein interesse|bitte|danke|vielen dank|hallo|sofort|jetzt|mfg"
+    r"|mit freundlichen grussen|viele grusse|gruss",
+    r"desolee?|pas interessee?|svp|stp|sil vous plait|sil te plait|merci|bonjour|maintenant|cordialement",
+    r"lo siento|perdon|disculpen?|no me interesa|por favor|gracias|muchas gracias|hola|ahora|ya|saludos",
+    r"scus(?:a|i|ate)|mi dispiace|non mi interessa|per favore|per piacere|grazie|ciao|adesso|subito|cordiali saluti",
     r"obrigado|obrigada|ola",
 )
 

@@ -110,12 +110,21 @@ _DEVICE = (
     r"(?:iphone|ipad|ipod|galaxy|samsung|android|pixel|mobile|handy|smartphone|phone|telephone|téléphone|telefono|"
     r"blackberry|huawei|xiaomi|motorola|nokia|outlook|gmail|yahoo|mail|windows|proton|gmx|web\.de|telekom|t-mobile)"
 )
+_SENTENCE = (
+    r"(?:(?:this message was|diese nachricht wurde|ce message a été|este mensaje (?:fue|ha sido)"
+    r"|questo messaggio è stato|"
+    r"esta mensagem foi)[ ])?"
+)
 _SENT_FROM = (
-    rf"(?im)\b(?:sent|get) (?:from|via|using|with|outlook)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
-    rf"|\b(?:von meinem|von meiner|mit der|mit dem)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,20}}?gesendet[^\n]{{0,10}}$"
-    rf"|\bgesendet (?:von|mit)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
-    rf"|\benvoyé (?:de|depuis|à partir de|avec)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
-    rf"|\benviado (?:desde|de|do|con|com|a partir)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
-    rf"|\binviato (?:da|dal|con|tramite)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
-    r"|^get outlook for [^\n]{1,40}$"
+    rf"(?im)\b{_SENTENCE}(?:sent|get) (?:from|via|using|with|outlook)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
+    rf"|\b{_SENTENCE}(?:von meinem|von meiner|mit der"
+    rf"|mit dem)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,20}}?gesendet[^\n]{{0,10}}$"
+    rf"|\b{_SENTENCE}gesendet (?:von|mit)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
+    rf"|\b{_SENTENCE}envoyé (?:de|depuis|à partir de|avec)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
+    rf"|\b{_SENTENCE}enviad[oa] (?:desde|de|do|con|com|a partir)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
+    rf"|\b{_SENTENCE}inviato (?:da|dal|con|tramite)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
+    r"|^(?:get|obtenir|obtenez|obtener|obtén|ottieni|obter|scarica|téléchargez|télécharger|descargar|baixar"
+    r"|holen sie sich|"
+    r"hol dir|laden sie)[ ]outlook[ ](?:for|pour|para|per|für)[ ][^\n]{1,40}$"
+    r"|^outlook für [^\n]{1,20} (?:herunterladen|holen)$"
 )

@@ -85,13 +85,13 @@ class Connection(HttpToolsProtocol):
         """It is open; its first request is awaited."""
         super().connection_made(transport)
         self._peer = peer_network(self.client[0]) if self.client else ""
-        self._limits.connections.opened(self)
+        self._limits.connections.opened(self, self._peer)
         self._limits.opened.begin(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended."""
         limits = self._limits
-        limits.connections.closed(self)
+        limits.connections.closed(self, self._peer)
         limits.receiving.end(self)
         limits.sending.end(self)
         limits.kept.end(self)
@@ -104,7 +104,7 @@ class Connection(HttpToolsProtocol):
             self._limits.opened.end(self)
 
     def _begin_request(self) -> None:
-        self._limits.connections.busy(self)
+        self._limits.connections.busy(self, self._peer)
 
     def on_response_complete(self) -> None:
         """The response was sent, and the next request may begin.
@@ -117,7 +117,7 @@ class Connection(HttpToolsProtocol):
         else:
             self._keep()
         if not self._arriving and (self.cycle is None or self.cycle.response_complete):
-            self._limits.connections.idle(self)
+            self._limits.connections.idle(self, self._peer)
 
     def _keep(self) -> None:
         self.server_state.total_requests += 1

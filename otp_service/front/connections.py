@@ -1,8 +1,9 @@
 """How many connections a process has, and which one closes where there is no room for a new one.
 
 Only the number of descriptors that the system allows bounds them (`allow_descriptors`). Where that is nearly reached
-the connection closes that has been idle for longest, or a request that is still arriving is given up; never the new
-one. So a thousand idle connections stop nothing.
+the address with most idle connections loses the one that has been idle for longest; where none is idle, a request that
+is still arriving is given up; never the new one. So a thousand idle connections stop nothing, and cost another address
+none of its own.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import resource
 from typing import Protocol
 
 from .receiving import Receiving
+from .shares import Largest
 
 RESERVED = 256
 """Descriptors for the store's connections, the log, files, and what the threads open."""
@@ -29,42 +31,57 @@ class Idle(Protocol):
 
 
 class Connections:
-    """The open connections of one process. For one event loop."""
+    """The open connections of one process. For one event loop.
+
+    `peer` is the address that a connection comes from, the same in each call for it.
+    """
 
     def __init__(self, most: int, receiving: Receiving) -> None:
         self._most = most
         self._receiving = receiving
         self._open: set[Idle] = set()
-        self._idle: dict[Idle, None] = {}
+        self._idle: dict[str, dict[Idle, None]] = {}
+        """Of each address, the one that has been idle for longest first."""
+        self._largest = Largest()
 
-    def opened(self, one: Idle) -> None:
+    def opened(self, one: Idle, peer: str) -> None:
         """A new one. Another closes if they are too many."""
         if len(self._open) >= self._most:
             self._make_room()
         self._open.add(one)
-        self._idle[one] = None
+        self.idle(one, peer)
 
-    def busy(self, one: Idle) -> None:
+    def busy(self, one: Idle, peer: str) -> None:
         """A request begins on it."""
-        self._idle.pop(one, None)
+        idle = self._idle.get(peer)
+        if idle is not None and one in idle:
+            del idle[one]
+            if not idle:
+                del self._idle[peer]
+                self._largest.forget(peer)
 
-    def idle(self, one: Idle) -> None:
+    def idle(self, one: Idle, peer: str) -> None:
         """Its requests are answered."""
         if one in self._open:
-            self._idle[one] = None
+            idle = self._idle.get(peer)
+            if idle is None:
+                idle = self._idle[peer] = {}
+            idle[one] = None
+            self._largest.has(peer, len(idle))
 
-    def closed(self, one: Idle) -> None:
+    def closed(self, one: Idle, peer: str) -> None:
         """It has ended, or is about to."""
         self._open.discard(one)
-        self._idle.pop(one, None)
+        self.busy(one, peer)
 
     def _make_room(self) -> None:
-        longest = next(iter(self._idle), None)
-        if longest is None:
+        peer = self._largest.find(lambda owner: len(self._idle[owner]))
+        if peer is None:
             self._receiving.make_room()
-        else:
-            self.closed(longest)
-            longest.close_idle()
+            return
+        longest = next(iter(self._idle[peer]))
+        self.closed(longest, peer)
+        longest.close_idle()
 
 
 def allow_descriptors() -> None:

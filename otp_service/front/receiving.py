@@ -10,6 +10,7 @@ import asyncio
 from typing import Protocol
 
 from .deadlines import Deadlines
+from .shares import Largest
 
 DEADLINE_S = 10.0
 SEND_S = 30.0
@@ -40,10 +41,6 @@ class _Share:
         self.sizes: dict[Arriving, int] = {}
         self.bytes = 0
 
-    def weight(self, most: int, most_bytes: int) -> float:
-        """Its part of the whole."""
-        return max(len(self.sizes) / most, self.bytes / most_bytes)
-
 
 class Receiving:
     """The requests of one process that are arriving. For one event loop."""
@@ -60,19 +57,24 @@ class Receiving:
         self._deadlines: Deadlines[Arriving] = Deadlines(loop, deadline_s, self._give_up)
         self._owners: dict[Arriving, str] = {}
         self._shares: dict[str, _Share] = {}
+        self._largest = Largest()
         self._bytes = 0
 
     def hold(self, arriving: Arriving, owner: str, size: int) -> None:
         """So many bytes of a request are here, and it is not complete. The owner may change as more is known."""
         self._deadlines.begin(arriving)
-        self._remove(arriving)
+        if self._owners.get(arriving, owner) != owner:
+            self._remove(arriving)
         share = self._shares.get(owner)
         if share is None:
             share = self._shares[owner] = _Share()
+        # More bytes do not make it younger: its place among those of the owner stays.
+        more = size - share.sizes.get(arriving, 0)
         share.sizes[arriving] = size
-        share.bytes += size
-        self._bytes += size
+        share.bytes += more
+        self._bytes += more
         self._owners[arriving] = owner
+        self._largest.has(owner, self._weight(share))
         while self._bytes > self._most_bytes or len(self._owners) > self._most:
             self.make_room()
 
@@ -84,12 +86,15 @@ class Receiving:
 
     def make_room(self) -> bool:
         """Give up the oldest request of who holds most; whether there was one."""
-        if not self._shares:
+        largest = self._largest.find(lambda owner: self._weight(self._shares[owner]))
+        if largest is None:
             return False
-        most, most_bytes = self._most, self._most_bytes
-        largest = max(self._shares.values(), key=lambda share: share.weight(most, most_bytes))
-        self._give_up(next(iter(largest.sizes)))
+        self._give_up(next(iter(self._shares[largest].sizes)))
         return True
+
+    def _weight(self, share: _Share) -> int:
+        """Its part of the whole, by requests or by bytes, in requests."""
+        return max(len(share.sizes), share.bytes * self._most // self._most_bytes)
 
     def _remove(self, arriving: Arriving) -> None:
         owner = self._owners.pop(arriving, None)
@@ -101,6 +106,7 @@ class Receiving:
         self._bytes -= size
         if not share.sizes:
             del self._shares[owner]
+            self._largest.forget(owner)
 
     def _give_up(self, arriving: Arriving) -> None:
         self.end(arriving)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..domain.errors import StoreUnavailable
+from .read_ahead import ReadAhead
 from .tables import POSITIONS
 
 BUSY_S = 30.0
@@ -48,6 +49,8 @@ class Database:
         self._writes = engine.execution_options(writes=True)
         # A transaction of SQLite sees one moment by itself; in PostgreSQL each statement sees another one unless told.
         self._reads = engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
+        self.ahead = ReadAhead(Path(str(engine.url.database))) if self.is_sqlite else None
+        """Looks up rows of a page before they are read; where the database does not do so itself."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -93,8 +96,10 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. It may be used again."""
         self.engine.dispose()
+        if self.ahead is not None:
+            self.ahead.close()
 
 
 def _empty_the_log(connection: Connection) -> None:

@@ -65,12 +65,17 @@ class LedgerPages:
 
         Raises LedgerUnavailable.
         """
-        query = page_query(positions, shards, until_ms, limit, wanted)
+        places = places_query(positions, shards, until_ms, limit, wanted)
         with self._database.reading() as connection:
             found = connection.execute(select(POSITIONS.c.shard, POSITIONS.c.entry, POSITIONS.c.counted))
             reached = {shard: Reached(entry, counted) for shard, entry, counted in found}
-            events = [event for _, event in self._found(connection, query)] if query is not None else []
+            events = [] if places is None else self._events(connection, places)
         return LedgerPage(events, reached)
+
+    def _events(self, connection: Connection, places: Select[Any]) -> list[Event]:
+        if self._database.ahead is not None:
+            self._database.ahead(connection.execute(places).scalars().all())
+        return [event for _, event in self._found(connection, shown_query(places))]
 
     def numbered(self, query: Select[Any]) -> list[tuple[int, Event]]:
         """The records of a query over the whole table, each with its number. Raises LedgerUnavailable."""
@@ -95,14 +100,14 @@ class LedgerPages:
         return values
 
 
-def page_query(
+def places_query(
     positions: Sequence[Position],
     shards: Sequence[int],
     until_ms: int | None,
     limit: int,
     wanted: Mapping[str, frozenset[str]],
 ) -> Select[Any] | None:
-    """The query of a page; None if nothing can match."""
+    """The query of the numbers of a page, in its order, out of the indices; None if nothing can match."""
     if not shards or not set(wanted) <= set(_COLUMNS):
         return None
     conditions = [*_after(positions, shards), *_within(shards, len(positions))]
@@ -111,11 +116,19 @@ def page_query(
     order = tuple(RECORDS.c[name] for name in _ORDER)
     walks = [and_(*equal, *conditions) for equal in _walks(wanted)]
     if len(walks) == 1:
-        return select(*_SHOWN).where(walks[0]).order_by(*order).limit(limit)
+        return select(RECORDS.c.seq).where(walks[0]).order_by(*order).limit(limit)
     # Of several ordered walks the first places are merged, out of the indices alone; then only what is shown is read.
     parts = (select(RECORDS.c.seq, *order).where(walk).order_by(*order).limit(limit) for walk in walks)
     places = union_all(*(select(part.subquery()) for part in parts)).subquery()
-    first = select(places.c.seq).order_by(*(places.c[name] for name in _ORDER)).limit(limit).subquery()
+    return select(places.c.seq).order_by(*(places.c[name] for name in _ORDER)).limit(limit)
+
+
+def shown_query(places: Select[Any]) -> Select[Any]:
+    """The query of what is shown of these places."""
+    if RECORDS in places.get_final_froms():
+        return places.with_only_columns(*_SHOWN)
+    first = places.subquery()
+    order = (RECORDS.c[name] for name in _ORDER)
     return select(*_SHOWN).join_from(first, RECORDS, RECORDS.c.seq == first.c.seq).order_by(*order)
 
 

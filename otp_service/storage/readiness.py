@@ -18,7 +18,7 @@ from .schema.encodings import StoreSetup
 from .servers_state import faults
 from .store import Store
 
-LAYOUT = "5"
+LAYOUT = "6"
 """How this version writes the store. Another layout is refused at the start, because its fields would be misread."""
 
 

@@ -264,8 +264,13 @@ class Verifications:
         return [self._reference(token) for token, expires_ms in found if int(expires_ms) > now_ms]
 
     def first_received(self, number_hash: str, event_id: str) -> int:
-        """When this event was first received, in milliseconds of the store's clock. Raises StoreUnavailable."""
-        keys = {"first_received": self._keys.first_received(number_hash, event_id)}
+        """When this event was first received, in milliseconds of the store's clock. Raises StoreUnavailable.
+
+        Also where replicas are expected and do not follow: whoever has the answer was at the primary, and a server that
+        was cut off from its successor cannot say that nothing is `pending`.
+        """
+        run = self._keys.run(self._keys.shard(number_hash))
+        keys = {"first_received": self._keys.first_received(number_hash, event_id), "run": run}
         return int(self._scripts.call("event/first_received", keys, kept_ms=EVENT_TTL_MS))
 
     def deny(self, ref: Reference, denial: Denial) -> str:

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents: the one table from a code to its status, and nothing that shows internals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -99,6 +99,8 @@ class Problems:
             "instance": request_id,
             "code": code,
         }
+        if code == "invalid_request":
+            fields = {"errors": [{"pointer": "", "detail": detail}], **(fields or {})}
         # No field of a refusal may replace one of RFC 9457's members.
         document |= {name: value for name, value in (fields or {}).items() if name not in document}
         sent = {"Content-Type": MEDIA, **NO_STORE, **(headers or {})}
@@ -137,7 +139,6 @@ class Problems:
 
 
 def _form_errors(error: ServiceError) -> dict[str, Any]:
-    if not isinstance(error, InvalidRequest):
+    if not (isinstance(error, InvalidRequest) and error.errors):
         return {}
-    errors: Sequence[tuple[str, str]] = error.errors or [("", error.detail)]
-    return {"errors": [{"pointer": pointer, "detail": detail} for pointer, detail in errors]}
+    return {"errors": [{"pointer": pointer, "detail": detail} for pointer, detail in error.errors]}

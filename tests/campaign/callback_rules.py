@@ -1,11 +1,11 @@
 """The judge's rules about callbacks: every event of a verification is posted to the app, signed, and stays the same."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .breaches import CALLBACK, Breach
 from .case import ELECTIONS, Case, group_by
-from .evidence import Callback
+from .evidence import Callback, Event
 
 FORGOTTEN_S = 10.0
 """How near to an election an event may have been posted that the new primary does not know."""
@@ -25,14 +25,25 @@ POSTED = frozenset(
 """The events that the guide to callbacks promises."""
 
 
+def arrived(callbacks: Iterable[Callback]) -> "Counter[tuple[str, str]]":
+    """How many callbacks arrived, by verification and type; a repeat counts once."""
+    ids = {(call.verification_id, call.type, call.id) for call in callbacks}
+    return Counter((verification, kind) for verification, kind, _ in ids)
+
+
+def promised(events: Iterable[Event]) -> "Counter[tuple[str, str]]":
+    """How many callbacks there have to be for these events."""
+    return Counter((event.verification_id, event.type) for event in events if event.type in POSTED)
+
+
 def callback_lost(case: Case) -> Iterator[Breach]:
     """The app gets each promised event at least once, and no other."""
     if case.evidence.callbacks is None:
         return
-    ids = {(call.verification_id, call.type, call.id) for call in case.evidence.callbacks}
-    received = Counter((verification, kind) for verification, kind, _ in ids)
-    recorded = Counter((e.verification_id, e.type) for e in case.evidence.events if e.type in POSTED)
-    for (verification, kind), count in sorted((recorded - received).items()):
+    received, recorded = arrived(case.evidence.callbacks), promised(case.evidence.events)
+    # What was recorded after callbacks had been awaited may still come.
+    awaited = promised(event for event in case.evidence.events if event.at <= case.evidence.judged_at)
+    for (verification, kind), count in sorted((awaited - received).items()):
         yield Breach(CALLBACK, verification, f"{count} of {recorded[verification, kind]} x {kind} never arrived")
     for (verification, kind), count in sorted((received - recorded).items()):
         if _was_forgotten(case, verification, kind):

@@ -37,6 +37,7 @@ from .client import Endpoints
 from .evidence import FailedStart
 from .receiver import Receiver
 from .scenarios import MAX_CHECKS, WRONG_CODES_PER_NUMBER
+from .webhook_relay import WebhookRelay
 
 CODE_TTL_S = 20
 START_TIMEOUT_S = 90.0
@@ -139,7 +140,8 @@ class Cluster:
             "TELNYX_PUBLIC_KEY": base64.b64encode(bytes(seed.verify_key)).decode(),
             "TELNYX_WEBHOOK_SIGNING_SEED": base64.b64encode(bytes(seed)).decode(),
         }
-        hooks = f"{self.apis[apis[-1]]}/webhooks/telnyx"
+        self.webhooks = WebhookRelay(self.apis[apis[-1]])
+        hooks = f"{self.webhooks.url}/webhooks/telnyx"
         self._commands = {
             "sandbox": ["sandbox", "--port", str(numbers["sandbox"]), "--webhook-url", hooks],
             **{name: ["serve", "--port", str(numbers[name]), "--workers", "1", "--drain", "0s"] for name in self.apis},
@@ -187,6 +189,7 @@ class Cluster:
         processes.stop(list(self._children.values()), 3.0)
         self._children.clear()
         self.receiver.close()
+        self.webhooks.close()
 
     def kill_all(self) -> None:
         """End every process at once."""

@@ -17,6 +17,7 @@ import redis
 from otp_service.storage.schema.encodings import AuditEvents
 from otp_service.storage.schema.fields import AuditEntry
 
+from .callback_rules import arrived, promised
 from .client import Endpoints
 from .evidence import TERMINAL, Call, Callback, Event, Message, Request, StoreFacts, code_in, moment, verification_part
 from .stores import Store
@@ -24,6 +25,7 @@ from .stores import Store
 AT_ONCE = 8
 TRIES = 8
 POLL_S = 1.5
+LOOK_S = 0.2
 
 
 class NoResponseError(Exception):
@@ -69,12 +71,19 @@ class Collector:
         return await _each(sorted(names), one)
 
     async def callbacks(self, received: Sequence[Callback], quiet_s: float, within_s: float) -> list[Callback]:
-        """What the receiver has when nothing more comes for `quiet_s`, or after `within_s`."""
-        deadline, known, since = time.monotonic() + within_s, -1, time.monotonic()
-        while time.monotonic() < deadline and time.monotonic() - since < quiet_s:
-            if len(received) != known:
-                known, since = len(received), time.monotonic()
-            await asyncio.sleep(0.2)
+        """What the receiver has when that is all and nothing more comes for `quiet_s`, or after `within_s`.
+
+        A callback that failed is tried again after half a minute, so quiet alone is no end. Looks are counted, and not
+        the time: while the whole machine stands still, nobody posts anything.
+        """
+        known, looks = -1, 0
+        for _ in range(round(within_s / LOOK_S)):
+            looks, known = (looks + 1 if len(received) == known else 0), len(received)
+            if looks >= quiet_s / LOOK_S:
+                if not promised(await self.events()) - arrived(received):
+                    break
+                looks = 0
+            await asyncio.sleep(LOOK_S)
         return list(received)
 
     async def events(self) -> list[Event]:

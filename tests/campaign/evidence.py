@@ -78,6 +78,15 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A reply whose webhook an API process answered with 2xx, then."""
+
+    number: str
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Callback:
     """A callback as the app's endpoint received it. `digest` is of the raw body, `signed` whether the app's secret is
     behind its signature."""
@@ -176,6 +185,7 @@ class Evidence:
     slow_disk: bool = False
     troubles: Sequence[str] = ()
     replies: Sequence[Reply] = ()
+    taken: Sequence[Taken] = ()
     callbacks: Sequence[Callback] | None = None
     second_judge: Sequence[str] = ()
     pauses: Sequence[tuple[float, float]] = ()

@@ -49,6 +49,7 @@ async def gather(
         failed_starts=tuple(cluster.failed_starts),
         slow_disk=bool(cluster.log_lines(("fsync is taking too long",))),
         replies=tuple(api.replies),
+        taken=tuple(cluster.webhooks.taken),
         callbacks=callbacks,
         slots=await asyncio.to_thread(cluster.slots, [*numbers, *{call.number for call in api.calls if call.number}]),
     )

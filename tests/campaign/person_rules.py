@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator
 
 from .breaches import DENIED, OPTED_OUT, REFUSED, SPENT, Breach
-from .case import API_FAULTS, STORE_FAULTS, Case, verification_of
+from .case import API_FAULTS, RECOVERY_S, STORE_FAULTS, Case, verification_of
 from .evidence import Reply, mask_of, moment
+from .restarts import may_have_ended
 from .sending_rules import CLOCK_S
 
 LEARNED_WITHIN_S = 15.0
@@ -22,6 +23,9 @@ _LISTED = "list"
 
 IN_FLIGHT_S = 1.0
 """A send that had begun when something happened may still reach the carrier."""
+
+TELLS_FOR_S = 8.0
+"""For so long the carrier tries to post the webhook of a reply: three times, two seconds each."""
 
 LOST_REPLY = frozenset({"webhook_loss", "webhook_disorder"})
 
@@ -78,33 +82,51 @@ def false_optout(case: Case) -> Iterator[Breach]:
 
 
 def denial_ignored(case: Case) -> Iterator[Breach]:
-    """A person who replies that it was not them ends the verification: its code is never approved afterwards."""
+    """A person who replies that it was not them ends the verification, and its code is never approved afterwards.
+
+    The carrier tries to tell the service of it for seconds only. What the service has taken it may not lose.
+    """
     for reply in case.evidence.replies:
         if reply.text != "NO":
             continue
+        told = _told(case, reply)
+        if told is None and not case.during(_UNTOLD, reply.at - RECOVERY_S, reply.at + _tells_for_s(case, reply)):
+            yield Breach(DENIED, reply.number, "the webhook of a denial was never taken")
         for name in case.verifications_of[reply.number]:
             denied = [event.at for event in case.events_of[name] if event.type == "verification.denied"]
             if denied:
                 late = [call for call in case.checks_of(name) if call.good and call.began > denied[0] + CLOCK_S]
                 yield from (Breach(DENIED, name, "approved after the person denied it") for _ in late)
-            elif _should_be_denied(case, name, reply):
-                yield Breach(DENIED, name, "the person denied it, and it was not ended")
+            elif told is not None and _should_be_denied(case, name, reply, told):
+                yield Breach(
+                    DENIED, name, f"the person denied it, it was told {told - reply.at:.1f} s later, and not ended"
+                )
 
 
-def _should_be_denied(case: Case, name: str, reply: Reply) -> bool:
-    """Whether it was pending long enough after the reply, and the reply's webhook cannot be lost."""
+def _told(case: Case, reply: Reply) -> float | None:
+    """When the service had taken the reply's webhook; None if it never did, or there is no time left to know."""
+    taken = [each.at for each in case.evidence.taken if (each.number, each.text) == (reply.number, reply.text)]
+    return min((at for at in taken if at >= reply.at), default=None)
+
+
+def _tells_for_s(case: Case, reply: Reply) -> float:
+    """For how long the carrier tries."""
+    return TELLS_FOR_S + case.busy_s(reply.at, reply.at + TELLS_FOR_S)
+
+
+def _should_be_denied(case: Case, name: str, reply: Reply, told: float) -> bool:
+    """Whether it was pending until the service had taken the denial of a code that had arrived."""
     found = case.evidence.verifications.get(name)
     arrived = [message for message in case.messages_of[name] if message.received_at < reply.at]
     if found is None or not arrived or moment(str(found["created_at"])) > reply.at:
         return False
     ended = min((e.at for e in case.events_of[name] if e.type in _ENDS), default=case.expires(name))
-    wait = 1.0 if not case.during(_DELAYS, reply.at - 1.0, ended) else LEARNED_WITHIN_S
-    wait += case.busy_s(reply.at, ended)
-    return ended > reply.at + wait and not case.during(LOST_REPLY, reply.at, ended)
+    return ended > told + CLOCK_S and not may_have_ended(case, moment(str(found["created_at"])), told)
 
 
 _ENDS = tuple(f"verification.{name}" for name in ("approved", "expired", "exhausted", "canceled"))
 _DELAYS = STORE_FAULTS | API_FAULTS
+_UNTOLD = _DELAYS | LOST_REPLY
 
 
 def spent_budget_ignored(case: Case) -> Iterator[Breach]:

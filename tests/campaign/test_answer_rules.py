@@ -168,6 +168,8 @@ def test_every_promised_event_is_posted() -> None:
     assert kinds(*PROMISED, replace(PROMISED[0], digest="other")) == {breaches.CALLBACK}
     assert kinds(*PROMISED[1:], replace(PROMISED[0], signed=False)) == {breaches.CALLBACK}
     assert kinds(*PROMISED, callback("verification.denied")) == {breaches.CALLBACK}
+    late = kinds_after(lambda evidence: replace(evidence, callbacks=PROMISED[:-1], judged_at=T0 + 1.9))
+    assert breaches.CALLBACK not in late, "it was recorded when nobody waited any more"
     election = (Fault("elected", T0 + 4, T0 + 4.1, "server2"),)
     twice = (*PROMISED, callback("verification.denied"))
     assert kinds_after(lambda evidence: replace(evidence, callbacks=twice, faults=election)) == set()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import breaches
-from .evidence import Event, Evidence, Fault, Reply, StoreFacts, mask_of
+from .evidence import Event, Evidence, Fault, Reply, StoreFacts, Taken, mask_of
 from .judge import judge
 from .sample_evidence import (
     CALLS,
@@ -90,11 +90,15 @@ def test_nobody_is_opted_out_who_never_said_so() -> None:
     assert kinds_after(lambda evidence: replace(evidence, calls=(*CALLS, refused))) == {breaches.REFUSED}
 
 
+TAKEN = Taken(NUMBER, "NO", T0 + 1.55)
+
+
 def denied(*more: Any) -> Evidence:
     """The person denies a pending verification, and the service ends it."""
     events = (*EVENTS[:6], event("verification.denied", 1.6))
     evidence = sample(events, status="denied")
-    return replace(evidence, replies=(Reply(NUMBER, "NO", T0 + 1.5),), calls=(*CALLS[:2], *more))
+    replies = (Reply(NUMBER, "NO", T0 + 1.5),)
+    return replace(evidence, replies=replies, taken=(TAKEN,), calls=(*CALLS[:2], *more))
 
 
 def test_a_denied_code_is_worth_nothing() -> None:
@@ -104,14 +108,28 @@ def test_a_denied_code_is_worth_nothing() -> None:
     assert breaches.DENIED in kinds(denied(approved))
 
 
-def test_a_denial_ends_the_verification() -> None:
-    """It was pending for long enough after the reply."""
-    replies = (Reply(NUMBER, "NO", T0 + 0.5),)
-    assert kinds_after(lambda evidence: replace(evidence, replies=replies)) == {breaches.DENIED}
-    lost = (Fault("webhook_loss", T0, T0 + 3, "carrier"),)
-    assert kinds_after(lambda evidence: replace(evidence, replies=replies, faults=lost)) == set()
-    before_it_arrived = (Reply(NUMBER, "NO", T0 + 0.01),)
-    assert kinds_after(lambda evidence: replace(evidence, replies=before_it_arrived)) == set()
+def with_denial(at: float, *taken: float, faults: tuple[Fault, ...] = ()) -> set[str]:
+    """The kinds of breach if the person writes NO then, and the service takes it at these times."""
+    told = tuple(Taken(NUMBER, "NO", T0 + each) for each in taken)
+    replies = (Reply(NUMBER, "NO", T0 + at),)
+    return kinds_after(lambda evidence: replace(evidence, replies=replies, taken=told, faults=faults))
+
+
+def test_a_denial_that_was_taken_ends_the_verification() -> None:
+    """If it was still pending then, whatever else happened, but for a failover that ended it."""
+    assert with_denial(0.5, 0.6) == {breaches.DENIED}
+    assert with_denial(0.5, 0.6, faults=(Fault("partition", T0, T0 + 3, "server1"),)) == {breaches.DENIED}
+    assert with_denial(0.5, 0.6, faults=(Fault("elected", T0 + 0.4, T0 + 0.5, "server2"),)) == set()
+    assert with_denial(0.5, 2.1) == set(), "it was approved before"
+    assert with_denial(0.01, 0.02) == set(), "nothing had arrived"
+
+
+def test_a_denial_is_taken_unless_something_kept_the_service_from_it() -> None:
+    """The carrier tries for a few seconds."""
+    assert with_denial(0.5) == {breaches.DENIED}
+    for kind in ("webhook_loss", "partition", "stop_api"):
+        assert with_denial(0.5, faults=(Fault(kind, T0, T0 + 3, "x"),)) == set()
+    assert with_denial(0.5, faults=(Fault("partition", T0 + 60, T0 + 63, "x"),)) == {breaches.DENIED}
 
 
 def test_a_spent_budget_is_the_numbers_end() -> None:

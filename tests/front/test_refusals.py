@@ -62,6 +62,7 @@ def test_a_refusal(front: Running, case: str) -> None:
     problem = json.loads(body_of(response))
     assert (status_of(response), problem["status"], problem["code"]) == (status, status, code)
     head = dict(re.findall(r"\r\n([a-z-]+): ([^\r]*)", response.partition(b"\r\n\r\n")[0].decode()))
+    assert ("errors" in problem) == (code == "invalid_request")
     assert head["x-request-id"] == problem["instance"]
     assert head["content-type"] == "application/problem+json"
     assert (head["cache-control"], head["connection"]) == ("no-store", "close")

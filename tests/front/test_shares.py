@@ -7,6 +7,7 @@ from collections.abc import Callable
 from otp_service.front.connections import Connections
 from otp_service.front.deadlines import Deadlines
 from otp_service.front.receiving import Receiving
+from otp_service.front.shares import Largest
 
 
 class One:
@@ -86,21 +87,21 @@ def test_the_longest_idle_connection_closes() -> None:
         connections = Connections(3, receiving)
         busy, first, second = (One(name, ended) for name in ("busy", "first", "second"))
         for one in (busy, first, second):
-            connections.opened(one)
-        connections.busy(busy)
-        connections.busy(first)
-        connections.idle(first)
-        connections.opened(One("third", ended))
+            connections.opened(one, "192.0.2.1")
+        connections.busy(busy, "192.0.2.1")
+        connections.busy(first, "192.0.2.1")
+        connections.idle(first, "192.0.2.1")
+        connections.opened(One("third", ended), "192.0.2.1")
         assert ended == ["second"]
-        connections.opened(One("fourth", ended))
+        connections.opened(One("fourth", ended), "192.0.2.1")
         assert ended == ["second", "first"]
-        connections.closed(first)
+        connections.closed(first, "192.0.2.1")
         full = Connections(1, receiving)
         arriving = One("arriving", ended)
-        full.opened(arriving)
-        full.busy(arriving)
+        full.opened(arriving, "192.0.2.1")
+        full.busy(arriving, "192.0.2.1")
         receiving.hold(arriving, "address 192.0.2.1", 10)
-        full.opened(One("fifth", ended))
+        full.opened(One("fifth", ended), "192.0.2.1")
         assert ended == ["second", "first", "arriving"]
 
     in_loop(work)
@@ -121,3 +122,74 @@ def test_a_deadline_for_each() -> None:
         return late
 
     assert asyncio.run(run()) == ["a", "c"]
+
+
+def test_bytes_do_not_make_a_request_younger() -> None:
+    """Who sends a byte now and then does not outlast those that came later."""
+
+    def work(loop: asyncio.AbstractEventLoop) -> None:
+        ended: list[str] = []
+        receiving = Receiving(loop, 60, most=3)
+        slow = One("slow", ended)
+        for size in range(1, 4):
+            receiving.hold(slow, "address 192.0.2.1", size)
+            receiving.hold(One(f"later {size}", ended), "address 192.0.2.1", 100)
+        assert ended == ["slow"]
+
+    in_loop(work)
+
+
+def test_idle_connections_of_one_address_close_none_of_another() -> None:
+    """However long those of the other have been idle: who has most makes room."""
+
+    def work(loop: asyncio.AbstractEventLoop) -> None:
+        ended: list[str] = []
+        connections = Connections(10, Receiving(loop))
+        for number in range(2):
+            connections.opened(One(f"proxy {number}", ended), "192.0.2.1")
+        for number in range(50):
+            connections.opened(One(f"idle {number}", ended), "198.51.100.1")
+        assert ended == [f"idle {number}" for number in range(42)]
+
+    in_loop(work)
+
+
+def test_many_owners_make_none_of_them_dearer() -> None:
+    """Four thousand addresses with a request each: the next one costs no look at all of them."""
+
+    def work(loop: asyncio.AbstractEventLoop) -> None:
+        ended: list[str] = []
+        looked: list[str] = []
+
+        class Counted(Receiving):
+            def _weight(self, share: object) -> int:
+                looked.append("")
+                return super()._weight(share)  # type: ignore[arg-type]
+
+        receiving = Counted(loop, 60, most=4000)
+        for number in range(4000):
+            receiving.hold(One(f"{number}", ended), f"address {number}", 100)
+        looked.clear()
+        for number in range(4000, 4100):
+            receiving.hold(One(f"{number}", ended), f"address {number}", 100)
+        assert len(ended) == 100
+        assert len(looked) <= 300
+
+    in_loop(work)
+
+
+def test_the_largest_is_found_whatever_was_more_before() -> None:
+    """What each has now counts, and who has nothing is none of them."""
+    largest, amounts = Largest(), {"a": 5, "b": 3, "c": 4}
+    for owner, amount in amounts.items():
+        largest.has(owner, amount)
+    amounts["a"] = 1
+    assert largest.find(amounts.__getitem__) == "c"
+    largest.forget("c")
+    assert largest.find(amounts.__getitem__) == "b"
+    largest.has("a", amounts.setdefault("a", 1) + 6)
+    amounts["a"] = 7
+    assert largest.find(amounts.__getitem__) == "a"
+    for owner in ("a", "b", "c"):
+        largest.forget(owner)
+    assert largest.find(amounts.__getitem__) is None

@@ -31,7 +31,7 @@ from .made_up import BUSY, YEAR_MS, Logins
 from .reads import LargeLedger, Measured
 from .whole import time_the_whole
 
-WRITTEN = 1_000_000
+WRITTEN = 700_000
 """So many records are written by the service's own code; copies of them are made by the database."""
 
 MOST = 16 * WRITTEN

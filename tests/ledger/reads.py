@@ -104,7 +104,7 @@ class LargeLedger:
 
     def _time(self, read: Callable[[], int], *, cold: bool) -> tuple[int, float, float]:
         if cold and self._file is not None:
-            self._database.engine.dispose()
+            self._database.close()
             os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
             with self._database.reading():
                 pass

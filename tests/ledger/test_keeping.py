@@ -24,7 +24,7 @@ from otp_service.ledger.database import LedgerUnavailable, find_database, open_d
 from otp_service.ledger.erasing import erase
 from otp_service.ledger.exporting import records
 from otp_service.ledger.migrations import migrate, steps
-from otp_service.ledger.pages import LedgerPages, page_query
+from otp_service.ledger.pages import LedgerPages, places_query, shown_query
 from otp_service.ledger.records import detail_of
 from otp_service.ledger.tables import METADATA, PERSONS, RECORDS
 from otp_service.signed_log.inspection import verify_ledger
@@ -229,10 +229,10 @@ def test_every_filter_has_an_index(ledger: LedgerHarness) -> None:
     """
     for wanted in FILTERS:
         passing = {name: frozenset(value.split()) for name, value in wanted.items()}
-        query = page_query([ZERO] * SHARDS, range(SHARDS), None, 10, passing)
-        assert query is not None
+        places = places_query([ZERO] * SHARDS, range(SHARDS), None, 10, passing)
+        assert places is not None
         with ledger.database.reading() as connection:
-            compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
+            compiled = shown_query(places).compile(connection, compile_kwargs={"literal_binds": True})
             plan = [row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {compiled}"))]
         # Those few that are shown of several walks are read by their numbers.
         on_the_table = [

@@ -14,7 +14,7 @@ from otp_service.domain.audit import ZERO
 from otp_service.ledger import erasing, reading, writing
 from otp_service.ledger.database import LedgerUnavailable, find_database, open_database
 from otp_service.ledger.migrations import migrate
-from otp_service.ledger.pages import page_query
+from otp_service.ledger.pages import places_query, shown_query
 from otp_service.receivers.outgoing import Outgoing
 from otp_service.signed_log.bringing import ToAddress
 from otp_service.signed_log.checking import check_promises
@@ -112,11 +112,11 @@ def test_every_filter_has_an_index_in_postgresql(ledger: LedgerHarness) -> None:
     """With walks through the whole table forbidden, none is left; the planner decides by the table's size."""
     for wanted in FILTERS:
         passing = {name: frozenset(value.split()) for name, value in wanted.items()}
-        query = page_query([ZERO] * SHARDS, range(SHARDS), None, 10, passing)
-        assert query is not None
+        places = places_query([ZERO] * SHARDS, range(SHARDS), None, 10, passing)
+        assert places is not None
         with ledger.database.reading() as connection:
             connection.execute(text("SET LOCAL enable_seqscan = off"))
-            compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
+            compiled = shown_query(places).compile(connection, compile_kwargs={"literal_binds": True})
             plan = "\n".join(connection.execute(text(f"EXPLAIN {compiled}")).scalars())
         assert "Seq Scan on records" not in plan, (wanted, plan)
 
@@ -166,10 +166,10 @@ def index_condition(plan: str) -> str:
 
 def plan_of(ledger: LedgerHarness, wanted: Mapping[str, frozenset[str]]) -> str:
     """How PostgreSQL reads the first page."""
-    query = page_query([ZERO] * SHARDS, range(SHARDS), None, 100, wanted)
-    assert query is not None
+    places = places_query([ZERO] * SHARDS, range(SHARDS), None, 100, wanted)
+    assert places is not None
     with ledger.database.reading() as connection:
-        compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
+        compiled = shown_query(places).compile(connection, compile_kwargs={"literal_binds": True})
         return "\n".join(connection.execute(text(f"EXPLAIN {compiled}")).scalars())
 
 

@@ -168,6 +168,9 @@ class Answer:
         assert document["instance"] == self.header("X-Request-Id")
         assert all(isinstance(document[name], str) and document[name] for name in ("title", "detail"))
         assert self.header("Cache-Control") == "no-store"
+        if code == "invalid_request":
+            assert document["errors"]
+            assert all(set(error) == {"pointer", "detail"} for error in document["errors"])
         if status in (429, 503):
             assert int(self.header("Retry-After") or 0) >= 1
         if status == 401:

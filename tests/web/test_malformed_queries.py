@@ -81,3 +81,14 @@ def test_cursors_that_nobody_gave(api: ApiHarness) -> None:
 def test_queries_that_are_meant(api: ApiHarness, query: str) -> None:
     """Repeated types, the largest page, an app without events, times with a zone."""
     assert api.call("GET", f"/audit/events?{query}").status == 200
+
+
+def test_a_number_whose_plus_sign_was_not_escaped(api: ApiHarness) -> None:
+    """The plus sign of a query arrives as a space. The number is found all the same; other blanks are no number."""
+    number = api.number()
+    api.started(number)
+    escaped, typed = (api.call("GET", f"/audit/events?number={sign}{number[1:]}").json for sign in ("%2B", "+"))
+    assert typed == escaped
+    assert typed["events"]
+    for other in (f"++{number[1:]}", f"%20%20{number[1:]}", f"+{number[1:]}+", number[1:]):
+        api.call("GET", f"/audit/events?number={other}").problem(422, "invalid_number")

@@ -48,7 +48,6 @@ UNGUARDED: Mapping[str, str] = {
     "delivery/return_to_queue": _TRIES,
     "delivery/set_aside_entry": _AGAIN,
     "delivery/set_aside_timer": _AGAIN,
-    "event/first_received": "the reply is judged by the time at which it came again; a denial itself waits",
     "factor/note_told": _RECORD,
     "factor/told_all": "the notices are tried again, and each is known by its operation: nobody is told twice",
     "guard/count_known": _LIMITS,

@@ -55,7 +55,10 @@ class WatchQuery(msgspec.Struct):
 
 
 class AuditQuery(Request):
-    """Which events GET /audit/events shows."""
+    """Which events GET /audit/events shows.
+
+    A plus sign in a query arrives as a space unless it was escaped: it is read as the plus sign it was.
+    """
 
     MUST_BE: ClassVar[Mapping[str, str]] = {
         "type": "no such type of event",
@@ -83,8 +86,10 @@ class AuditQuery(Request):
     limit: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000, default 100.")] = 100
 
     def __post_init__(self) -> None:
-        """Raise InvalidRequest for a time that is none."""
+        """Raise InvalidRequest for a time that is none. Read the number as it was meant."""
         _ = self.since_ms, self.until_ms
+        if not isinstance(self.number, UnsetType) and self.number.startswith(" "):
+            self.number = "+" + self.number[1:]
 
     @property
     def since_ms(self) -> int | None:
@@ -100,7 +105,6 @@ class AuditQuery(Request):
 def _time(name: str, text: str | UnsetType) -> int | None:
     if isinstance(text, UnsetType):
         return None
-    # A plus sign in a query arrives as a space unless it was escaped.
     text = text.replace(" ", "+")
     try:
         if not _INSTANT.fullmatch(text):

@@ -1,0 +1,108 @@
+"""Rows that lie scattered are looked up by several threads: the pages are the same, and nothing else depends on it."""
+
+from itertools import count
+from pathlib import Path
+from threading import active_count
+
+import pytest
+from sqlalchemy import update
+
+from otp_service.domain.audit import ZERO, Event
+from otp_service.ledger.database import LedgerUnavailable
+from otp_service.ledger.read_ahead import SCATTERED, THREADS, ReadAhead
+from otp_service.ledger.tables import PERSONS, RECORDS
+
+from ..storage.harness import SHARDS, at_once, fresh_number
+from .harness import LedgerHarness
+
+LOGINS = 20
+
+
+@pytest.fixture
+def scattered(ledger: LedgerHarness) -> LedgerHarness:
+    """A ledger whose records lie far apart."""
+    for _ in range(LOGINS):
+        ledger.store.start(fresh_number())
+    ledger.export_all()
+    with ledger.database.writing() as connection:
+        # From the last on, or a number would be there twice.
+        for seq in range(ledger.size(), 0, -1):
+            connection.execute(update(RECORDS).where(RECORDS.c.seq == seq).values(seq=seq * 100))
+    file = Path(str(ledger.database.engine.url.database))
+    # As if each row came from the disk.
+    ledger.database.ahead = ReadAhead(file, blocks_read=count().__next__)
+    return ledger
+
+
+def page(ledger: LedgerHarness, *types: str, limit: int = 1_000) -> list[Event]:
+    """The first page of these types."""
+    wanted = {"type": frozenset(types)}
+    return list(
+        ledger.pages.read([ZERO] * SHARDS, shards=range(SHARDS), until_ms=None, limit=limit, wanted=wanted).events
+    )
+
+
+def test_a_scattered_page_is_looked_up_and_stays_as_it_was(scattered: LedgerHarness) -> None:
+    """By one type or several, in pages of any size, for many at once; with few threads and connections."""
+    asked = [
+        (types, limit)
+        for types in (["verification.started"], ["verification.started", "delivery.queued"])
+        for limit in (1, 7, 1_000)
+    ]
+    ahead, scattered.database.ahead = scattered.database.ahead, None
+    expected = [page(scattered, *types, limit=limit) for types, limit in asked]
+    looked_up: list[int] = []
+
+    def watched(numbers: list[int]) -> int:
+        assert ahead is not None
+        looked_up.append(ahead(numbers))
+        return looked_up[-1]
+
+    scattered.database.ahead = watched  # type: ignore[assignment]
+    before = active_count()
+    assert at_once([lambda: [page(scattered, *types, limit=limit) for types, limit in asked]] * 4) == [expected] * 4
+    assert active_count() <= before + THREADS
+    scattered.database.ahead = ahead
+    assert [len(events) for events in expected] == [1, 7, LOGINS, 1, 7, 2 * LOGINS]
+    assert all(event.mask for event in expected[2])
+    assert sorted(looked_up) == sorted([0, 7, LOGINS, 0, 7, 2 * LOGINS] * 4)
+
+
+def test_what_lies_side_by_side_is_read_at_once(scattered: LedgerHarness) -> None:
+    """Without other threads: a few blocks hold it all."""
+    ahead = scattered.database.ahead
+    assert ahead is not None
+    assert ahead([]) == ahead([100]) == ahead(range(100, 100 + SCATTERED)) == 0
+    assert ahead([100, 200, 300]) == 3
+    assert ahead([100, 200, 301]) == 2
+
+
+def test_what_is_in_memory_is_read_without_other_threads(scattered: LedgerHarness) -> None:
+    """A few rows are tried first. Those were written just now."""
+    ahead = ReadAhead(Path(str(scattered.database.engine.url.database)))
+    before = active_count()
+    assert ahead([100, 200, 300]) == 0
+    assert active_count() == before
+    ahead.close()
+
+
+def test_a_file_that_cannot_be_read_is_told_by_the_page(scattered: LedgerHarness, tmp_path: Path) -> None:
+    """Reading ahead says nothing and makes no file; a table that is missing is the page's refusal."""
+    nowhere = ReadAhead(tmp_path / "a b?.db", blocks_read=count().__next__)
+    assert nowhere([1, 1_000]) == 0
+    assert list(tmp_path.glob("a b*")) == []
+    nowhere.close()
+    with scattered.database.writing() as connection:
+        PERSONS.drop(connection)
+    with pytest.raises(LedgerUnavailable):
+        page(scattered, "verification.started")
+
+
+def test_it_may_be_closed_and_used_again(scattered: LedgerHarness) -> None:
+    """As the database may; closed, it has no threads."""
+    before = active_count()
+    for _ in range(2):
+        assert len(page(scattered, "verification.started")) == LOGINS
+        assert active_count() > before
+        scattered.database.close()
+        assert active_count() == before
