@@ -9,6 +9,7 @@ from .measure import Leg
 
 OURS, GATEWAY, BARE, FASTAPI = "otp-service", "otpgateway", "bare handler, our front", "naive FastAPI"
 CHECK, START = "check, wrong code, {} connections", "start, {} connections"
+KNOWN = "start, known number, {} connections"
 
 Legs = Sequence[Leg]
 

@@ -102,6 +102,16 @@ class OurStack(Stack):
             time.sleep(1)
         raise ProgramFailed(f"only {len(started)} of {count} starts before a row were not refused")
 
+    def make_known(self, count: int) -> list[str]:
+        """A worker sends their codes, and is gone before the numbers are used, unless it was there before."""
+        if WORKER in self.programs.sessions:
+            return super().make_known(count)
+        self.start_worker()
+        try:
+            return super().make_known(count)
+        finally:
+            self.programs.stop(WORKER)
+
     def begin_leg(self) -> None:
         """Start the worker, where the stack has one."""
         if self.with_worker:

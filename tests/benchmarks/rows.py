@@ -21,6 +21,7 @@ class LoadRow(NamedTuple):
 
 
 LOADS = (
+    LoadRow("start-known", Kind.KNOWN, False, "starts of numbers that have logged in before, no worker"),
     LoadRow("check", Kind.WRONG, False, "checks of wrong codes by the verification's id", wide=True),
     LoadRow("number", Kind.BY_NUMBER, False, "checks of wrong codes by number"),
     LoadRow("start", Kind.START, False, "starts of new numbers, no worker", wide=True),
@@ -28,7 +29,7 @@ LOADS = (
     LoadRow("login", Kind.LOGIN, True, "a start and a check each, every sixth check wrong"),
     LoadRow("start-worker", Kind.START, True, "starts of new numbers while a worker sends", only_worker=True),
 )
-"""In the order in which they run on a stack; the last leaves a queue behind."""
+"""In the order in which they run on a stack: the first needs an empty queue for its logins, the last leaves one."""
 
 
 EXPECTED_OF_CODES, MOST_CODES = 200.0, 3_000
@@ -59,7 +60,7 @@ def shapes(load: LoadRow, options: Options) -> list[Shape]:
     """The legs of a row: one for each number of connections."""
     several = options.connections if load.wide else options.connections[:1]
     shape = Shape(0, options.seconds, options.warm_up_s, options.expected)
-    if load.kind in (Kind.RIGHT, Kind.LOGIN):
+    if load.kind in (Kind.RIGHT, Kind.LOGIN, Kind.KNOWN):
         shape = shape._replace(expected_per_s=min(options.expected, EXPECTED_OF_CODES), most=MOST_CODES)
     return [shape._replace(connections=number) for number in several]
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from . import goals, report
-from .goals import BARE, CHECK, FASTAPI, GATEWAY, OURS, START
+from .goals import BARE, CHECK, FASTAPI, GATEWAY, KNOWN, OURS, START
 from .measure import Leg
 
 TARGETS = (OURS, BARE, GATEWAY, FASTAPI)
-ROWS = {"check": CHECK.format(16), "start": START.format(16)}
+ROWS = {"check": CHECK.format(16), "start": START.format(16), "start, known number": KNOWN.format(16)}
 WAITS = {
     "starts a second": "starts a second",
     "p50 ms": "half of them wait at most, ms",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from . import phone_numbers
 from .load import Request
+from .post import post_all
 from .programs import ProgramFailed, Programs
 
 
@@ -18,6 +19,7 @@ class Kind(StrEnum):
     BY_NUMBER = "check by number, wrong code"
     RIGHT = "check, right code"
     START = "start"
+    KNOWN = "start, known number"
     LOGIN = "login traffic"
 
 
@@ -63,10 +65,17 @@ class Stack(ABC):
     def make_pending(self, count: int) -> list[Pending]:
         """Verifications that wait for their codes, which are known."""
 
+    def make_known(self, count: int) -> list[str]:
+        """Numbers whose owners have logged in once. Raises ProgramFailed."""
+        pending = self.make_pending(count)
+        for status, _ in post_all(self.url, self._right(pending), self.headers):
+            require([status], min(self.statuses(Kind.RIGHT)), "logins before a row")
+        return [one.number for one in pending]
+
     def statuses(self, kind: Kind) -> set[int]:
         """The statuses that answers of this kind have; any other is a failure."""
-        return {Kind.WRONG: {422}, Kind.BY_NUMBER: {422}, Kind.RIGHT: {200}, Kind.START: {201}}.get(
-            kind, {200, 201, 422}
+        return {Kind.WRONG: {422}, Kind.BY_NUMBER: {422}, Kind.RIGHT: {200}, Kind.LOGIN: {200, 201, 422}}.get(
+            kind, {201}
         )
 
     def starts(self, count: int) -> list[Request]:
@@ -77,6 +86,8 @@ class Stack(ABC):
         """At least this many requests of a kind."""
         if kind == Kind.START:
             return self.starts(count)
+        if kind == Kind.KNOWN:
+            return [self.start(number) for number in self.make_known(count)]
         if kind in (Kind.RIGHT, Kind.LOGIN):
             pending = self.make_pending(count if kind == Kind.RIGHT else count // 2)
             return self._right(pending) if kind == Kind.RIGHT else self._logins(pending)
@@ -112,7 +123,7 @@ class Target(ABC):
     """Something to measure."""
 
     name: str
-    kinds: frozenset[Kind] = frozenset({Kind.WRONG, Kind.RIGHT, Kind.START, Kind.LOGIN})
+    kinds: frozenset[Kind] = frozenset({Kind.WRONG, Kind.RIGHT, Kind.START, Kind.KNOWN, Kind.LOGIN})
     has_worker = False
     widest = 1_000_000
     """It is not measured over more connections than this, but always over the first number of a run."""

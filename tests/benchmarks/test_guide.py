@@ -12,7 +12,7 @@ from .guide import BEGIN, END, Costs, need
 from .measure import Leg
 from .model import Cost, requests_per_s
 
-COSTS = Costs(300, 100, 100, 50, 1_000, 240, 500, 2_000, 2_500, 4, 200)
+COSTS = Costs(300, 100, 200, 80, 100, 50, 1_000, 240, 500, 2_000, 2_500, 4, 200)
 ABOUT = {"commit": "abc1234", "machine": "2 cores"}
 
 
@@ -28,6 +28,7 @@ def load(row: str, service: float, store: float) -> Leg:
 
 LEGS = [
     load("start, 16 connections", 300, 100),
+    load("start, known number, 16 connections", 200, 80),
     load("check, wrong code, 16 connections", 100, 50),
     own("worker, 150 ms carrier", {"worker CPU µs": 1_000, "store CPU µs": 240, "sends a second": 500}),
     own("a pending verification in the store", {"bytes (MEMORY USAGE)": 2_000}),
@@ -112,6 +113,8 @@ def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
         assert "| 600 | < 0.01 | 0.02 · 1 | < 0.01 · 1 | 2.17 GB | 1.38 GB | 1.7 TB |" in text
         assert "| start | 2 | 9 | 10 | 300 µs · 100 µs | 0.56 |" in text
         assert "| a pending verification: bytes | ≤ 1,500 | 2,000 |  |  | **no** |" in text
+        assert "| CPU of a start of a known number, API · store | 200 µs · 80 µs | `--rows start-known` |" in text
+        assert "| start, known number | otp-service | 200 µs | 80 µs | 280 µs |" in text
         assert "| check | otp-service | 100 µs | 50 µs | 150 µs |" in text
         assert "| cores that are busy | 1.67 |" in text
         assert guide.BUSY not in text

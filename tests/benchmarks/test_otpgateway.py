@@ -63,7 +63,7 @@ def binary(folder: Path, wrong: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", [Kind.WRONG, Kind.RIGHT, Kind.START, Kind.LOGIN])
+@pytest.mark.parametrize("kind", [Kind.WRONG, Kind.RIGHT, Kind.START, Kind.KNOWN, Kind.LOGIN])
 def test_the_rows_of_a_peer_are_measured(kind: Kind, tmp_path: Path) -> None:
     """Each with the statuses that this service has."""
     needs_program("redis-server", "valkey-server")

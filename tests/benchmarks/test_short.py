@@ -49,7 +49,7 @@ def test_every_row_gives_figures(tmp_path: Path) -> None:
     result = json.loads(file.read_text())
     assert result["faults"] == []
     rows = [leg["row"] for leg in result["legs"]]
-    assert len(rows) == len(set(rows)) == 15
+    assert len(rows) == len(set(rows)) == 16
     for leg in result["legs"]:
         figures = leg["extra"] or {"per_s": leg["per_s"], **leg["cpu_us"]}
         assert any(figures.values()), leg

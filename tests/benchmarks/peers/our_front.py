@@ -13,7 +13,7 @@ class BareFront(Target):
     """A bare handler on our front, with our scripts. Its API is that of the naive services."""
 
     name = "bare handler, our front"
-    kinds = frozenset({Kind.WRONG, Kind.START})
+    kinds = frozenset({Kind.WRONG, Kind.START, Kind.KNOWN})
     widest = 64
 
     def __init__(self) -> None:

@@ -41,11 +41,15 @@ class NaiveStack(Stack):
         told = [json.loads(body) for _, body in found]
         return [Pending(number, one["id"], one["code"]) for number, one in zip(numbers, told, strict=True)]
 
+    def make_known(self, count: int) -> list[str]:
+        """Any numbers: it keeps nothing of a number, so a login before would change nothing."""
+        return [next(self.numbers) for _ in range(count)]
+
 
 class Naive(Target):
     """A naive service behind the usual server of its framework, one process for each core."""
 
-    kinds = frozenset({Kind.WRONG, Kind.START})
+    kinds = frozenset({Kind.WRONG, Kind.START, Kind.KNOWN})
     widest = 0
 
     def __init__(self, name: str, needs: Sequence[str], command: Sequence[str]) -> None:
