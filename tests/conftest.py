@@ -3,7 +3,7 @@
 A test that needs something the machine lacks skips with a reason that begins with "needs:". On a developer's machine
 that is a skip; with CI=true it is a failure, so that nothing goes untested unseen.
 
-A test that fails while the machine stood still for a second or more runs once more, and the report says so.
+A test that fails while the machine stood still runs once more, and the report says so: see `tests/standstill.py`.
 """
 
 import os
@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import redis
+from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 from redis.cluster import RedisCluster
 
@@ -39,6 +40,7 @@ settings.load_profile("otp-service")
 NEEDS = "needs:"
 DEV_TIMEOUT_S = 90.0
 STANDSTILL = Standstill()
+REPEATED = "failed while the machine stood still"
 
 
 def wait_until(predicate: Callable[[], Any], timeout_s: float = 5.0, what: str = "the condition") -> Any:
@@ -280,14 +282,33 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A failure counts only if the machine ran: see `tests/standstill.py`."""
+def pytest_sessionstart() -> None:
+    """Watch for standstills of the machine: see `tests/standstill.py`."""
     STANDSTILL.start()
-    for item in items:
-        item.add_marker(pytest.mark.flaky(reruns=1, condition=STANDSTILL.seen))
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """What was before this test is not its business."""
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Run a test, and once more if it failed while the machine stood still. The first failure is told at the end."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     STANDSTILL.forget()
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    failures = [report.longreprtext for report in reports if report.failed]
+    if failures and STANDSTILL.seen():
+        # Whatever the fixtures hold has stood still too.
+        item.session._setupstate.teardown_exact(None)
+        item.user_properties.append((REPEATED, "\n".join(failures)))
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell which tests ran twice, and what their first failure was."""
+    for report in (one for kind in ("passed", "failed", "skipped") for one in terminalreporter.getreports(kind)):
+        for name, failure in report.user_properties:
+            if name == REPEATED and report.when == "call":
+                terminalreporter.section(f"the machine stood still, and this ran once more: {report.nodeid}")
+                terminalreporter.line(failure)

@@ -14,7 +14,7 @@ class Clock:
 
 
 def test_a_machine_that_runs_is_no_excuse() -> None:
-    """Ticks that come late by less than a second are load, not a standstill."""
+    """Ticks that come late by less than a deadline are load, not a standstill."""
     clock = Clock()
     watch = Standstill(clock)
     for _ in range(20):

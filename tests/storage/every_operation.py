@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from otp_service.domain.admission import OuterAnswer
 from otp_service.domain.audit import EventType
 from otp_service.domain.callback import Callback
 from otp_service.domain.circuit import Fault, Hold, Source, Success
@@ -221,6 +222,8 @@ def checks(harness: StoreHarness, app: Any) -> Iterator[Reference]:
     ref = harness.start(fresh_number(), app).reference
     harness.check(ref, WRONG, app)
     harness.check_latest(ref.number_hash, WRONG, app)
+    refusing = OuterAnswer(Slot("checks", "x", Limit(1, 60_000), of_caller=True), 500)
+    harness.check(ref, WRONG, app, outer_wait_ms=500, outer_limit="checks", outer_refusing=(refusing,))
     harness.check(ref, CODE, app, receipt_id="r")
     harness.check(ref, CODE, app)
     for _ in range(2):

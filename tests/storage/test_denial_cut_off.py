@@ -14,9 +14,10 @@ from otp_service.domain.outbox import Job
 from otp_service.domain.policy import Policy
 from otp_service.usecases.receive_reply import ReceiveReply, Reply
 
+from ..conftest import wait_until
 from .harness import BACKUP, POOL, SHOP, StoreHarness, fresh_number
 from .servers import Address, pair
-from .test_replicas import guard
+from .test_replicas import Guarded, guard
 
 POLICY = Policy(MappingProxyType({"shop": SHOP}), MappingProxyType({"pool": POOL, "backup": BACKUP}))
 
@@ -36,7 +37,7 @@ def test_a_primary_that_was_cut_off_takes_no_denial(tmp_path: Path) -> None:
         address = Address(old)
         behind = StoreHarness.open(f"redis://127.0.0.1:{address.port}")
         try:
-            guard(behind)
+            wait_until(Guarded(old, [new], behind, guard(behind)).waits_for_all, 30, "the replica takes part")
             told(behind, number, "evt-1")  # nothing to end yet, and that is no fault
             new.promote()
             ahead = StoreHarness.open(f"redis://127.0.0.1:{new.port}")

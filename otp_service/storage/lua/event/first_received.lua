@@ -1,4 +1,5 @@
 #!lua
+-- include: _common.lua
 -- include: _runs.lua
 -- include: _guard.lua
 -- Record when an event was first received.
