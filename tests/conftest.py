@@ -6,6 +6,7 @@ that is a skip; with CI=true it is a failure, so that nothing goes untested unse
 A test that fails while the machine stood still runs once more, and the report says so: see `tests/standstill.py`.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -285,6 +286,12 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def pytest_sessionstart() -> None:
     """Watch for standstills of the machine: see `tests/standstill.py`."""
     STANDSTILL.start()
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: no collection of garbage has to look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
