@@ -10,6 +10,7 @@ from .. import breaches
 from ..caller import Caller
 from ..factor_flows import guess_at_a_subject, use_an_app, use_recovery_codes
 from ..scenarios import (
+    abandon,
     check_after_cancel,
     check_after_expiry,
     deny,
@@ -229,7 +230,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "the next sender sends what was delivered",
         (breaches.DUPLICATE,),
-        log_in_after_four_wrong_codes,
+        # An approval would end it, perhaps before the next sender's turn.
+        abandon,
         (
             Change(
                 f"{LUA}/delivery/apply_report.lua",
