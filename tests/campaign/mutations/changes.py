@@ -230,8 +230,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "the next sender sends what was delivered",
         (breaches.DUPLICATE,),
-        # An approval would end it, perhaps before the next sender's turn.
-        abandon,
+        abandon,  # an approval might come before the next sender's turn
         (
             Change(
                 f"{LUA}/delivery/apply_report.lua",
