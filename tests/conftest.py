@@ -302,8 +302,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     failures = [report.longreprtext for report in reports if report.failed]
     if failures and STANDSTILL.seen():
-        # Whatever the fixtures hold has stood still too.
-        item.session._setupstate.teardown_exact(None)
+        # Whatever the fixtures hold has stood still too. An error here would end the whole run.
+        try:
+            item.session._setupstate.teardown_exact(None)
+        except Exception as error:  # noqa: BLE001 - it is told with the failure
+            failures.append(f"and its fixtures ended with {error!r}")
         item.user_properties.append((REPEATED, "\n".join(failures)))
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     for report in reports:
