@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from .connected import connected
 from .delivery_service import Service
 from .harness import StoreHarness
 
@@ -12,7 +13,7 @@ from .harness import StoreHarness
 @contextmanager
 def opened(url: str) -> Iterator[StoreHarness]:
     """All stores over a server, with consumer groups made."""
-    made = StoreHarness.open(url)
+    made = StoreHarness.open(connected(url))
     made.outbox.open()
     try:
         yield made
