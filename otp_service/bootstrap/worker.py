@@ -161,10 +161,11 @@ def _deliver(
     held: HeldDeliveries | None = None,
 ) -> Deliver:
     known = settings.policy.senders.values()
+    rate = SenderRate(stores.store, stores.scripts, stores.keys)
     return Deliver(
-        deliveries=Deliveries(stores.store, stores.scripts, stores.keys, known),
+        deliveries=Deliveries(stores.store, stores.scripts, stores.keys, known, rate),
         due=DueDeliveries(stores.scripts, stores.keys, known),
-        rate=SenderRate(stores.store, stores.scripts, stores.keys),
+        rate=rate,
         reports=DeliveryReports(
             stores.store,
             stores.scripts,

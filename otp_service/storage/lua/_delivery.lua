@@ -105,7 +105,7 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
     timers[#timers + 1] = TimerKind.FAILOVER .. id
   end
   if #timers > 0 then redis.call('ZADD', c.timers, unpack(timers)) end
-  if not c.test then redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id) end
+  if not c.test then redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id, Outbox.SENDER, sender) end
   append_audit(c.audit, c.who, events, version - 1)
   return sender, kind
 end

@@ -273,6 +273,8 @@ class Outbox:
     """Stream entry: one delivery to make."""
 
     DELIVERY: Final = "delivery"
+    SENDER: Final = "sender"
+    """Who is to send it; missing where it was put back after a wait."""
 
 
 class ConsumerGroup:

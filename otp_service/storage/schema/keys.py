@@ -125,7 +125,7 @@ class Keys:
     # ---- one shard -------------------------------------------------------------------------------------------------
 
     def outbox(self, shard: int) -> str:
-        """Stream: deliveries to make, field `delivery`. No TTL: entries go when settled."""
+        """Stream: deliveries to make, fields `delivery` and `sender`. No TTL: entries go when settled."""
         return f"{self._tag(shard)}:outbox"
 
     def dead(self, shard: int) -> str:
