@@ -182,7 +182,7 @@ def _deliver(
         sleep=sleep,
         monotonic=time.monotonic,
         random=random,
-        count=lambda sender, outcome: telemetry.child(telemetry.SENDS, sender, outcome).inc(),
+        count=lambda sender, outcome: telemetry.count(telemetry.SENDS, sender, outcome),
         left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
         sender_health=health,
         outer=outer_of(stores),

@@ -270,11 +270,10 @@ class ShortType:
 
 
 class Outbox:
-    """Stream entry: one delivery to make."""
+    """Stream entry: one delivery to make, and its sender where it was not put back after a wait."""
 
     DELIVERY: Final = "delivery"
     SENDER: Final = "sender"
-    """Who is to send it; missing where it was put back after a wait."""
 
 
 class ConsumerGroup:
