@@ -8,6 +8,7 @@ import pytest
 
 from otp_service.storage import store_runs
 
+from .connected import connected
 from .delivery_service import Service
 from .harness import StoreHarness
 from .restarts import Machine
@@ -16,7 +17,7 @@ from .restarts import Machine
 @contextmanager
 def opened(url: str) -> Iterator[StoreHarness]:
     """All stores over a server, with consumer groups made."""
-    made = StoreHarness.open(url)
+    made = StoreHarness.open(connected(url))
     made.outbox.open()
     try:
         yield made
