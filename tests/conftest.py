@@ -127,13 +127,19 @@ def empty(client: redis.Redis) -> None:
         together.execute()
 
 
-@pytest.fixture
-def redis_server(redis_url: str) -> Iterator[redis.Redis]:
-    """A client of the session's server, which is empty, without scripts too."""
+@pytest.fixture(scope="session")
+def _redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    # For each new connection redis-py reads its own version from a file.
     with redis.Redis.from_url(redis_url) as client:
-        empty(client)
-        client.script_flush()
         yield client
+
+
+@pytest.fixture
+def redis_server(_redis_client: redis.Redis) -> redis.Redis:
+    """A client of the session's server, which is empty, without scripts too."""
+    empty(_redis_client)
+    _redis_client.script_flush()
+    return _redis_client
 
 
 @pytest.fixture(scope="session")
