@@ -7,12 +7,10 @@ import logging
 import re
 from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-import otp_service
 from otp_service import telemetry
 from otp_service.domain.delivery import RANK
 from otp_service.domain.errors import ServiceError
@@ -22,13 +20,17 @@ from otp_service.web.openapi.document import describe
 from otp_service.web.problems import STATUS
 from otp_service.web.routes.all_routes import Backend, all_routes
 
-PACKAGE = Path(otp_service.__file__).parent
-MODULES = {
-    str(path.relative_to(PACKAGE)): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if "sandbox" not in path.relative_to(PACKAGE).parts
-}
+from .source import PACKAGE, modules, nodes
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def service() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the service itself."""
+    for path, tree in modules():
+        place = path.relative_to(PACKAGE)
+        if "sandbox" not in place.parts:
+            yield str(place), tree
 
 
 # ---- Lua and Python ---------------------------------------------------------------------------------------------
@@ -116,7 +118,7 @@ def fields(value: ast.expr, scope: ast.AST, module: ast.Module) -> set[str]:
         return added.union(*(fields(one, scope, module) for one in given))
     assert isinstance(value, ast.Call), f"not understood: {ast.unparse(value)}"
     called = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-    functions = [node for node in ast.walk(module) if isinstance(node, Function) and node.name == called]
+    functions = [node for node in nodes(module) if isinstance(node, Function) and node.name == called]
     assert functions, f"not understood: {ast.unparse(value)}"
     returned = [
         node.value for one in functions for node in ast.walk(one) if isinstance(node, ast.Return) and node.value
@@ -126,11 +128,11 @@ def fields(value: ast.expr, scope: ast.AST, module: ast.Module) -> set[str]:
 
 def logged() -> Iterator[tuple[str, ast.Call, set[str]]]:
     """Every call that writes a log line with `extra`, and the fields that it can write."""
-    for path, module in MODULES.items():
-        for scope in ast.walk(module):
+    for path, module in service():
+        for scope in nodes(module):
             if not isinstance(scope, Function):
                 continue
-            for node in ast.walk(scope):
+            for node in nodes(scope):
                 if isinstance(node, ast.Call) and any(keyword.arg == "extra" for keyword in node.keywords):
                     (extra,) = [keyword.value for keyword in node.keywords if keyword.arg == "extra"]
                     yield path, node, fields(extra, scope, module)
@@ -153,8 +155,8 @@ def test_no_field_takes_the_place_of_one_of_the_logging_module() -> None:
 def test_a_log_line_holds_no_text_that_was_put_together() -> None:
     """The words of a line are constant: what varies stands in fields, where the list decides."""
     levels = {"debug", "info", "warning", "error", "exception", "critical"}
-    for path, module in MODULES.items():
-        for node in ast.walk(module):
+    for path, module in service():
+        for node in nodes(module):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
             if ast.unparse(node.func.value) != "_log":
@@ -179,7 +181,7 @@ EDGE = {"method_not_allowed"}
 
 def exceptions() -> dict[str, str]:
     """Every class of errors of ours, wherever it is defined, with its code: its own or its parent's."""
-    classes = [node for module in MODULES.values() for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
+    classes = [node for _, module in service() for node in nodes(module) if isinstance(node, ast.ClassDef)]
     found = {"ServiceError": ServiceError.code}
     before = 0
     while len(found) > before:
@@ -206,8 +208,8 @@ def test_every_exceptions_code_has_a_status_or_is_not_shown() -> None:
 
 def codes_in_refusals() -> Iterator[tuple[str, str]]:
     """(file, code) of every `Refusal(…)` and `problems.of(…)` with a literal code."""
-    for path, module in MODULES.items():
-        for node in ast.walk(module):
+    for path, module in service():
+        for node in nodes(module):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
                 called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 if called in {"Refusal", "of", "hidden"} and isinstance(node.args[0].value, str):
