@@ -1,5 +1,6 @@
 """What the documents name exists, and what exists and matters is named."""
 
+import argparse
 import re
 from pathlib import Path
 
@@ -59,6 +60,18 @@ def test_every_command_is_named() -> None:
         calls = [words.split() for words in named_commands() if words.startswith(f"{group} ")]
         named = {one for words in calls for one in words[1].split("|")}
         assert named == set(commands(resolve([group]))), group
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    """`--help` leaves none of them without a word, of any command."""
+    pending = [build_parser()]
+    while pending:
+        parser = pending.pop()
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                pending += action.choices.values()
+            else:
+                assert action.help, (parser.prog, action.dest)
 
 
 def test_every_option_that_is_named_exists() -> None:
