@@ -10,6 +10,7 @@ from otp_service import telemetry
 from otp_service.cli.main import build_parser
 from otp_service.domain.findings import AT_ONCE
 from otp_service.storage.api_keys import SCOPES
+from otp_service.transparency.findings import Tampering
 from otp_service.web.problems import STATUS
 from tests.benchmarks.__main__ import build_parser as benchmark_parser
 from tests.campaign.__main__ import build_parser as campaign_parser
@@ -132,6 +133,13 @@ def test_the_codes_that_open_a_breaker_at_once_are_listed() -> None:
     text = section(OPERATION, "When the carrier stops us")
     listed = text.split("Only these codes open one at once", 1)[1].split("A message now and then", 1)[0]
     assert set(re.findall(r"`([0-9]{5})`", listed)) == set(AT_ONCE)
+
+
+def test_the_guide_for_auditors_explains_every_finding() -> None:
+    """Each word that `audit verify` can answer with has its row, and no other word has one."""
+    table = section(DOCS / "audit.md", "The whole log").split("| finding |", 1)[1].split("\n\n", 1)[0]
+    cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
+    assert {word for cell in cells for word in re.findall(r"`([a-z_]+)`", cell)} == {str(kind) for kind in Tampering}
 
 
 def test_a_printed_check_says_whose_login_it_is() -> None:
