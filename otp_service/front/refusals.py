@@ -28,5 +28,5 @@ class Refusals:
         """The response, which is counted but not logged: anybody could fill the log with them."""
         request_id = self._new_request_id()
         reply = self._problems.refusal(refusal, request_id)
-        telemetry.child(telemetry.REQUESTS, "-", "refused", str(reply.status)).inc()
+        telemetry.count(telemetry.REQUESTS, "-", "refused", str(reply.status))
         return Reply(reply.status, {**reply.headers, **ALWAYS, "X-Request-Id": request_id}, reply.body)

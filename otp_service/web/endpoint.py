@@ -150,7 +150,7 @@ class Endpoint:
     def _finish(self, call: Call, answer: Reply, began: float) -> Reply:
         elapsed = time.perf_counter() - began
         route = self.route
-        telemetry.child(telemetry.REQUESTS, route.method, route.template, str(answer.status)).inc()
+        telemetry.count(telemetry.REQUESTS, route.method, route.template, str(answer.status))
         telemetry.child(telemetry.LATENCY, route.template).observe(elapsed - answer.waited_s)
         extra = self._extra(call)
         extra["status"], extra["duration_ms"] = answer.status, round(elapsed * 1000, 2)
