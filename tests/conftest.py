@@ -24,6 +24,7 @@ from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 from redis.cluster import RedisCluster
 
+from otp_service.config import dev_environment
 from otp_service.runtime.dev import embedded_store
 
 from .standstill import Standstill
@@ -260,8 +261,8 @@ def stop_dev(dev: Dev, number: signal.Signals = signal.SIGTERM) -> tuple[int, st
 
 @pytest.fixture(scope="session")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """A running `otp-service dev` for the whole run, on free ports, in its own directory."""
-    running = start_dev(tmp_path_factory.mktemp("dev") / "state")
+    """A running `otp-service dev` for the whole run, on free ports. Commands in the directory above its own find it."""
+    running = start_dev(tmp_path_factory.mktemp("dev") / dev_environment.DIRECTORY)
     try:
         yield running
     finally:

@@ -259,6 +259,8 @@ def _published_sentence(report: "PublishedReport") -> str:
 
 
 def _as_json(report: "Report") -> dict[str, Any]:
+    from ..signed_log.unproven import UNPROVEN  # noqa: PLC0415
+
     return {
         "records": report.records,
         "signed": report.signed,
@@ -266,6 +268,7 @@ def _as_json(report: "Report") -> dict[str, Any]:
         "erased": report.erased,
         "unopened": report.unopened,
         "finding": _finding_as_json(report.finding),
+        "not_proven": dict(UNPROVEN),
     }
 
 

@@ -55,8 +55,10 @@ class Step:
 def next_step(before: Reached | None, portion: Portion) -> Step:
     """What a portion adds to what was read before (None: nothing yet)."""
     if before is None:
-        # What was dropped before there was a ledger is no loss of it.
-        return _taken(Reached(BEGIN, portion.added - portion.length), portion, None)
+        # What was dropped before there was a ledger is in no record, or in those of a ledger that is gone.
+        dropped = portion.added - portion.length
+        gap = _gap("began_late", Reached(), portion, dropped=dropped) if dropped else None
+        return _taken(Reached(BEGIN, dropped), portion, gap)
     if place(portion.last) < place(before.entry):
         gap = _gap("went_back", before, portion)
         return Step(Reached(portion.last, portion.added), gap=gap)

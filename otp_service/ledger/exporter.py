@@ -131,7 +131,7 @@ class Exporter:
         # Of several shards in order of time, of each in its own order.
         events = sorted((event for step in steps.values() for event in step.events), key=_place)
         reached = {shard: step.reached for shard, step in steps.items() if step.reached != before.reached.get(shard)}
-        gaps = [gap for shard, step in steps.items() if (gap := self._gap(shard, step))]
+        gaps = [gap for step in steps.values() if (gap := self._gap(step))]
         after = before
         if events or reached or gaps:
             appended = writing.append(self._database, self._encoder, before, events, reached, gaps=gaps)
@@ -151,11 +151,10 @@ class Exporter:
         portions = self._source.read(after, PORTION)
         return {portion.shard: next_step(before.reached.get(portion.shard), portion) for portion in portions}
 
-    def _gap(self, shard: int, step: Step) -> Gap | None:
+    def _gap(self, step: Step) -> Gap | None:
         if step.gap is None:
             return None
-        gap_id = f"{shard}:{step.gap['ledger_last']}:{step.gap['store_last']}:{step.gap['store_count']}"
-        return Gap(gap_id, self._now_ms(), step.gap)
+        return Gap(writing.gap_id(step.gap), self._now_ms(), step.gap)
 
     def _after(self, state: State, steps: Mapping[int, Step]) -> None:
         """What follows from what is in the ledger now; each of it may be repeated."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -30,6 +31,11 @@ class Gap:
     id: str
     at_ms: int
     detail: Mapping[str, int | str]
+
+
+def gap_id(detail: Mapping[str, Any]) -> str:
+    """The id of a gap with this detail."""
+    return ":".join(str(detail.get(name)) for name in ("shard", "ledger_last", "store_last", "store_count"))
 
 
 def state(database: Database) -> State:

@@ -1,9 +1,9 @@
 """Verifying a ledger: its records, the columns by which they are found, tiles, checkpoints and who signed them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from ..clock import rfc3339
 from ..ledger.database import Database
-from ..ledger.tables import CONFIGURATIONS, PERSONS, RECORDS, WEBHOOKS
+from ..ledger.tables import PERSONS, POSITIONS, RECORDS, WEBHOOKS
 from ..transparency.checkpoints import Checkpoint, LogKeys
 from ..transparency.findings import Finding, Tampering
 from ..transparency.inspecting import inspect, judge_older
@@ -20,10 +20,22 @@ from ..transparency.ranges import inspect_range
 from ..transparency.signed_tiles import SignedTiles, TileRefused
 from ..transparency.tiles import hashes_of
 from ..transparency.tree import HASH_BYTES, TILE_WIDTH, Tree, leaf_hash
+from .beside_checkpoints import checkpoint_rows_fault, log_row_fault, others_fault, tiles_fault
+from .beside_records import (
+    WHOLE_HASH,
+    alone_fault,
+    configuration_fault,
+    erasures_fault,
+    event_rows_fault,
+    known_gaps,
+    migration_fault,
+    size_fault,
+)
 from .judged_checkpoints import JudgedCheckpoints
 from .log_store import LogStore
 from .personal import Beside, Opening, PersonalParts, Webhook
 from .stored_tiles import StoredTiles
+from .stream_order import StreamOrder
 from .told import erased_at_most
 
 PORTION = 2_000
@@ -31,7 +43,6 @@ Progress = Callable[[int, int], object]
 _REPEATED = ("leaf_hash", "shard", "at_ms", "type", "app", "verification", "delivery", "message_id")
 _COLUMNS = ("seq", "leaf", *_REPEATED, "number_hash", "person")
 _LAST_MS = 253_402_300_799_999
-_WHOLE_HASH = len("sha256:") + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +88,20 @@ def verify_ledger(
         tiles = StoredTiles(connection)
         newest = checkpoints.newest
         asked = None if span is None or finding or newest is None else within(span, signed)
-        rows = _Rows(connection, persons, records, progress, asked)
+        rows = _Rows(connection, persons, (records, signed), progress, asked)
         if finding is None and asked is None:
-            finding = inspect(rows.leaves(), lambda number: _hashes(tiles, number), checkpoints.by_size(), signed)
+            leaves = rows.leaves()
+            finding = inspect(leaves, lambda number: _hashes(tiles, number), checkpoints.by_size(), signed)
+            # Those that are not signed yet have to agree with themselves.
+            deque(leaves if finding is None else (), maxlen=0)
         elif finding is None and newest is not None and asked is not None:
             finding = _in_range(rows, tiles, newest, asked, progress)
         finding = rows.sooner(finding) or _tiles_fault(Tree(tiles), newest)
         finding = finding or _judge_older(older, newest, records, Tree(tiles))
         finding = finding or _unsigned(records, newest)
         finding = finding or _too_many_erased(connection, persons.erased)
-        finding = finding or _configuration_fault(connection, rows.policies)
+        if finding is None and asked is None:
+            finding = _beside(connection, rows, signed)
         return Report(records, signed, checkpoints.count, persons.erased, persons.unopened, finding, asked)
 
 
@@ -132,44 +147,68 @@ class _Rows:
         self,
         connection: Connection,
         persons: PersonalParts,
-        total: int,
+        sizes: tuple[int, int],
         progress: Progress,
         asked: tuple[int, int] | None = None,
     ) -> None:
+        """`sizes`: how many records there are, and how many are signed."""
         self._connection = connection
         self._persons = persons
-        self._total = total
+        self._total, self._signed = sizes
         self._progress = progress
-        self._asked = asked or (1, total)
+        self._asked = asked or (1, self._total)
         self._finding: Finding | None = None
         self.policies: dict[str, int] = {}
+        self.order = StreamOrder(known_gaps(connection), self._counter_before)
+        self.last = self.persons_found = self.webhooks_found = 0
 
     def leaves(self) -> Iterator[bytes]:
         done, last = 0, 0
         while rows := self._portion(last):
             for row in rows:
                 self._judge(row)
-                yield _raw(row[1])
-            done, last = done + len(rows), rows[-1][0]
+                self._count(row)
+                yield _raw(row.leaf)
+            done, last = done + len(rows), rows[-1].seq
             self._progress(done, self._total)
 
     def in_tile(self, number: int, width: int) -> list[bytes]:
         """Those of the tile with this number, without a gap where one is missing. Those asked for are judged."""
         first = number * TILE_WIDTH + 1
-        rows = [row for row in self._portion(first - 1, width) if row[0] < first + width]
+        rows = [row for row in self._portion(first - 1, width) if row.seq < first + width]
         for row in rows:
-            if self._asked[0] <= row[0] <= self._asked[1]:
+            if self._asked[0] <= row.seq <= self._asked[1]:
                 self._judge(row)
-        return [_raw(row[1]) for row in rows]
+        return [_raw(row.leaf) for row in rows]
 
     def _judge(self, row: Any) -> None:
-        if self._finding is None and (fault := _fault(row, self._persons, self.policies)):
-            self._finding = Finding(Tampering.EDITED, row[0], f"record {row[0]} was edited: {fault}")
+        if self._finding is not None:
+            return
+        seq, missing = row[0], self.last + 1
+        if seq > max(self._signed, missing):
+            # Of those that are signed the tree tells it.
+            self._finding = Finding(Tampering.REMOVED, missing, f"record {missing} was removed: record {seq} follows")
+        elif fault := _fault(row, self._persons, self.policies, self._signed) or self._order_fault(row):
+            self._finding = Finding(Tampering.EDITED, seq, f"record {seq} was edited: {fault}")
+
+    def _order_fault(self, row: Any) -> str | None:
+        return self.order.fault(row[0], row[3], row[4], row[-1])
+
+    def _count(self, row: Any) -> None:
+        self.last = row[0]
+        self.persons_found += row.person == row[0] and row.sealed is not None
+        self.webhooks_found += row.sealed_webhook is not None
+
+    def _counter_before(self, seq: int, shard: int, at_ms: int) -> int | None:
+        same = (RECORDS.c.shard == shard, RECORDS.c.at_ms == at_ms, RECORDS.c.seq.between(1, seq - 1))
+        wanted = select(RECORDS.c.counter).where(*same).order_by(RECORDS.c.seq.desc()).limit(1)
+        found = self._connection.execute(wanted).scalar()
+        return found if isinstance(found, int) else None
 
     def _portion(self, last: int, most: int = PORTION) -> Sequence[Any]:
-        webhook = (WEBHOOKS.c.at_ms, WEBHOOKS.c.number_hash, WEBHOOKS.c.sealed)
-        personal = (PERSONS.c.number_hash, PERSONS.c.sealed, *webhook)
-        wanted = select(*(RECORDS.c[name] for name in _COLUMNS), *personal)
+        webhook = (WEBHOOKS.c.at_ms, WEBHOOKS.c.number_hash, WEBHOOKS.c.sealed.label("sealed_webhook"))
+        beside = (PERSONS.c.number_hash, PERSONS.c.sealed, *webhook, RECORDS.c.counter)
+        wanted = select(*(RECORDS.c[name] for name in _COLUMNS), *beside)
         joined = wanted.join_from(RECORDS, PERSONS, RECORDS.c.person == PERSONS.c.id, isouter=True)
         joined = joined.outerjoin(WEBHOOKS, RECORDS.c.seq == WEBHOOKS.c.seq)
         behind = joined.where(RECORDS.c.seq > last).order_by(RECORDS.c.seq).limit(most)
@@ -194,6 +233,7 @@ class _Detail(msgspec.Struct):
 class _Says(msgspec.Struct):
     """What a record says of itself, as far as columns repeat it."""
 
+    seq: Any
     shard: int
     at: str
     type: str
@@ -209,13 +249,13 @@ class _Says(msgspec.Struct):
 _read = msgspec.json.Decoder(_Says).decode
 
 
-def _fault(row: Any, persons: PersonalParts, policies: dict[str, int]) -> str | None:
+def _fault(row: Any, persons: PersonalParts, policies: dict[str, int], signed: int) -> str | None:
     """Which column differs from the record's bytes, or from what these commit to.
 
     `policies` takes the first record that names each configuration by its whole hash: the ledger had that one.
     """
-    _, leaf, digest, shard, at_ms, kind, app, verification, delivery, message_id, *beside = row
-    personal, kept = beside[:4], beside[4:]
+    seq, leaf, digest, shard, at_ms, kind, app, verification, delivery, message_id, *beside = row
+    personal, kept = beside[:4], beside[4:7]
     try:
         says = _read(leaf)
         named = (f"vrf_{verification}" if verification else None, delivery, message_id)
@@ -224,8 +264,10 @@ def _fault(row: Any, persons: PersonalParts, policies: dict[str, int]) -> str | 
         return "it cannot be read"
     named = (says.verification_id, says.delivery_id, says.detail.column)
     told = (leaf_hash(_raw(leaf)), says.shard, says.at, says.type, says.app, *named)
-    if isinstance(says.policy, str) and len(says.policy) == _WHOLE_HASH:
-        policies.setdefault(says.policy, row[0])
+    if isinstance(says.policy, str) and len(says.policy) == WHOLE_HASH:
+        policies.setdefault(says.policy, seq)
+    if seq > signed and says.seq != seq:
+        return "its number is not the one that it says"
     if told == stands:
         return persons.fault(says.person, Beside(verification, *personal)) or persons.webhook_fault(
             says.webhook, Webhook(at_ms, personal[0], *kept)
@@ -268,12 +310,27 @@ def _too_many_erased(connection: Connection, erased: int) -> Finding | None:
     return Finding(Tampering.EDITED, None, sentence)
 
 
-def _configuration_fault(connection: Connection, named: Mapping[str, int]) -> Finding | None:
-    """Events name the configuration that decided by its hash. `named`: those, each with the first record that does."""
-    missing = dict(named)
-    for name, content in connection.execute(select(CONFIGURATIONS.c.hash, CONFIGURATIONS.c.content)):
-        if name != f"sha256:{sha256(_raw(content)).hexdigest()}":
-            return Finding(Tampering.EDITED, None, f"the configuration {name} was edited")
-        missing.pop(name, None)
-    gone = (f"the configuration {name} was removed: record {seq} names it" for name, seq in missing.items())
-    return next((Finding(Tampering.REMOVED, None, sentence) for sentence in gone), None)
+def _beside(connection: Connection, rows: "_Rows", signed: int) -> Finding | None:
+    """What no record repeats, and rows that belong to no record. The records and the checkpoints are good."""
+    return (
+        configuration_fault(connection, rows.policies)
+        or size_fault(connection, rows.last)
+        or alone_fault(connection, rows.persons_found, rows.webhooks_found)
+        or _positions_fault(connection, rows.order)
+        or event_rows_fault(connection)
+        or erasures_fault(connection)
+        or migration_fault(connection)
+        or log_row_fault(connection)
+        or checkpoint_rows_fault(connection)
+        or tiles_fault(connection, signed)
+        or others_fault(connection)
+    )
+
+
+def _positions_fault(connection: Connection, order: StreamOrder) -> Finding | None:
+    rows = connection.execute(select(POSITIONS.c.shard, POSITIONS.c.entry, POSITIONS.c.counted)).all()
+    edited = (fault for row in rows if (fault := order.position_fault(*row)) is not None)
+    if (fault := next(edited, None)) is not None:
+        return Finding(Tampering.EDITED, None, fault)
+    missing = order.without_position(row.shard for row in rows)
+    return None if missing is None else Finding(Tampering.REMOVED, None, f"the position of shard {missing} was removed")

@@ -24,7 +24,7 @@ def erased_at_most(connection: Connection) -> int | None:
 
     An erasure that was begun again may have said it twice.
     """
-    told = [detail.get("records") for detail in _details(connection, EventType.PERSON_ERASED)]
+    told = [detail.get("records") for detail in details_of(connection, EventType.PERSON_ERASED)]
     numbers = [one for one in told if isinstance(one, int) and one >= 0]
     return sum(numbers) if len(numbers) == len(told) else None
 
@@ -39,7 +39,7 @@ def ended_logs(connection: Connection, signers: Callable[[str], tuple[Signer, Se
 
     A row alone says nothing: whoever writes the database could end a log by it. `signers`: the keyring's keys.
     """
-    details = chain(_details(connection, EventType.LEDGER_ACCEPTED), _ends(connection))
+    details = chain(details_of(connection, EventType.LEDGER_ACCEPTED), _ends(connection))
     named = (_ended(one, signers) for detail in details for one in map(detail.get, ENDS) if isinstance(one, str))
     return {one for one in named if one is not None}
 
@@ -61,8 +61,10 @@ def _ends(connection: Connection) -> Iterator[Mapping[str, Any]]:
             yield detail if isinstance(detail, dict) else {}
 
 
-def _details(connection: Connection, kind: EventType) -> Iterator[Mapping[str, Any]]:
-    for leaf in connection.execute(select(RECORDS.c.leaf).where(RECORDS.c.type == kind.value)).scalars():
+def details_of(connection: Connection, kind: EventType) -> Iterator[Mapping[str, Any]]:
+    """The details of all records of this type, in the order of their numbers."""
+    wanted = select(RECORDS.c.leaf).where(RECORDS.c.type == kind.value).order_by(RECORDS.c.seq)
+    for leaf in connection.execute(wanted).scalars():
         try:
             detail = detail_of(leaf)
         except (ValueError, KeyError, TypeError):

@@ -12,6 +12,7 @@ import argparse
 import secrets
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,8 @@ from statistics import median
 from otp_service import keyring
 from otp_service.clock import clock_ms, rfc3339
 from otp_service.domain.audit import Event
+from otp_service.domain.continuity import Reached
+from otp_service.domain.record_page import EVENTS_PER_ENTRY
 from otp_service.keyring import Keyring
 from otp_service.ledger import reading, writing
 from otp_service.ledger.database import Database, open_database
@@ -82,7 +85,12 @@ def without_indices(database: Database) -> list[str]:
 
 def appended(database: Database, encoder: RecordEncoder, state: State, events: Sequence[Event]) -> State:
     """The state after these events were written."""
-    after = writing.append(database, encoder, state, events, {})
+    reached, count = {}, Counter(event.shard for event in events)
+    for event in events:
+        before = state.reached.get(event.shard, Reached()).counted
+        entry = f"{event.position.ms}-{event.position.counter // EVENTS_PER_ENTRY}"
+        reached[event.shard] = Reached(entry, before + count[event.shard])
+    after = writing.append(database, encoder, state, events, reached)
     assert after is not None, "nobody else writes here"
     return after
 

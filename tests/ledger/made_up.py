@@ -3,10 +3,11 @@
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from otp_service.domain.audit import Event, EventField, EventType, Position
 from otp_service.domain.ids import Reference, shard_of
+from otp_service.domain.record_page import EVENTS_PER_ENTRY
 from otp_service.keyring import Keyring
 
 from ..storage.harness import SHARDS
@@ -56,7 +57,7 @@ class Login:
             EventField.N: str(n),
             EventField.DETAIL: json.dumps(detail),
         }
-        # Two events of one shard and millisecond have different counters.
+        # Within one millisecond a login's events are in their order; then they are counted as entries of a stream.
         position = Position(self.at_ms + after_ms, self.serial * 8 + n)
         return Event(shard_of(self.ref.number_hash, SHARDS), position, kind, fields)
 
@@ -73,12 +74,31 @@ class Logins:
         self._serial = serial
         self._random = random.Random(serial + 14)
         self._numbers = max(1, self._count // 4)
+        self._last: dict[int, tuple[int, int]] = {}
 
     def portions(self, logins: int) -> Iterator[list[Event]]:
-        """The events of so many logins at a time, in order of time."""
+        """The events of so many logins at a time, in order of time and counted as the store counts entries.
+
+        What comes after the next logins have begun waits for their portion.
+        """
+        waiting: list[Event] = []
         for first in range(0, self._count, logins):
-            made = [one for serial in range(first, min(first + logins, self._count)) for one in self._events(serial)]
-            yield sorted(made, key=lambda event: (event.position, event.shard))
+            last = min(first + logins, self._count)
+            waiting += [one for serial in range(first, last) for one in self._events(serial)]
+            waiting.sort(key=lambda event: (event.position, event.shard))
+            until_ms = self._begins_ms(last) if last < self._count else waiting[-1].at_ms + 1
+            ready = sum(event.at_ms < until_ms for event in waiting)
+            taken, waiting = waiting[:ready], waiting[ready:]
+            yield list(map(self._counted, taken))
+
+    def _begins_ms(self, serial: int) -> int:
+        return self._began_ms + serial * self._span_ms // self._count
+
+    def _counted(self, event: Event) -> Event:
+        last_ms, counter = self._last.get(event.shard, (-1, 0))
+        counter = counter + EVENTS_PER_ENTRY if event.at_ms == last_ms else 0
+        self._last[event.shard] = (event.at_ms, counter)
+        return replace(event, position=Position(event.at_ms, counter))
 
     def _events(self, serial: int) -> Iterator[Event]:
         chance = self._random
@@ -89,7 +109,7 @@ class Logins:
             ref,
             app,
             f"+1******{number[-4:]}",
-            self._began_ms + serial * self._span_ms // self._count,
+            self._begins_ms(serial),
             self._serial + serial,
         )
         for n, (after_ms, kind, detail) in enumerate(_steps(chance, login.serial), 1):

@@ -187,14 +187,15 @@ def test_entries_that_were_deleted_unread_are_counted(ledger: LedgerHarness) -> 
     assert len(gaps(ledger)) == 1
 
 
-def test_what_was_dropped_before_there_was_a_ledger_is_no_gap(ledger: LedgerHarness) -> None:
-    """An installation that gets a ledger later begins with what is left."""
+def test_what_was_dropped_before_there_was_a_ledger_is_on_record(ledger: LedgerHarness) -> None:
+    """A ledger that was deleted and made anew begins with what is left, and the record says how much is not."""
     harness = ledger.store
     logins(harness, 6)
-    for stream in streams_of(harness):
-        harness.raw.xtrim(stream, maxlen=1, approximate=False)
+    dropped = [harness.raw.xtrim(stream, maxlen=1, approximate=False) for stream in streams_of(harness)]
     ledger.export_all()
-    assert gaps(ledger) == []
+    assert [(gap["reason"], gap["dropped"]) for gap in gaps(ledger)] == [("began_late", one) for one in dropped if one]
+    ledger.export_all()
+    assert len(gaps(ledger)) == sum(map(bool, dropped))
 
 
 def test_a_dead_shard_holds_up_no_other(ledger: LedgerHarness) -> None:

@@ -28,15 +28,18 @@ from otp_service.signed_log.signers import signers_of
 from otp_service.signed_log.signing import LogSigner
 from otp_service.signed_log.state import log_state
 from otp_service.signed_log.told import ended_logs
+from otp_service.signed_log.unproven import UNPROVEN
 from otp_service.transparency.bundles import verify_bundle
 from otp_service.transparency.checkpoints import read_checkpoint
 from otp_service.transparency.cosignatures import cosign
 
+from ..conftest import needs_program
 from ..signed_log.post_receiver import receiving
 from ..storage.harness import CODE, SHARDS, StoreHarness, at_once, fresh_number
 from ..transparency.signing import witness_signer
 from .harness import LedgerHarness, leaf_hashes, read_all
 from .postgres import postgres_server
+from .tampering import fill, found_by, tampered
 from .test_keeping import FILTERS
 
 
@@ -205,6 +208,15 @@ def test_the_log_is_signed_in_postgresql(ledger: LedgerHarness) -> None:
     (followed,) = log_state(ledger.database).witnesses
     assert (followed.key, followed.size) == (str(witness.key), report.signed)
     assert [breach.promise for breach in check_promises(ledger.database, 0, None).breaches] == [Promise.SENT]
+
+
+def test_every_change_of_one_row_is_named_in_postgresql(ledger: LedgerHarness, tmp_path: Path) -> None:
+    """As in SQLite: the same list says what is not proven, and why."""
+    needs_program("openssl")
+    own = fill(ledger, tmp_path)
+    assert found_by(own) is None
+    assert {change.name for change, found in tampered(own) if found is None} == set(UNPROVEN)
+    assert found_by(own) is None
 
 
 def test_checkpoints_are_brought_from_postgresql(ledger: LedgerHarness, tmp_path: Path) -> None:

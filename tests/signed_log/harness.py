@@ -8,15 +8,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from otp_service import keyring
 from otp_service.clock import rfc3339
 from otp_service.domain.canonical_json import canonical
+from otp_service.domain.record_page import EVENTS_PER_ENTRY
 from otp_service.keyring import Keyring
 from otp_service.ledger.database import Database, open_database
 from otp_service.ledger.migrations import migrate
-from otp_service.ledger.tables import LEDGER, LOG_ENDS, PERSONS, RECORDS, WEBHOOKS
+from otp_service.ledger.tables import LEDGER, LOG_ENDS, PERSONS, POSITIONS, RECORDS, WEBHOOKS
 from otp_service.signed_log.log_store import LogStore
 from otp_service.signed_log.reading import LogReader
 from otp_service.signed_log.signers import signers_of
@@ -39,6 +40,7 @@ class SignedHarness:
         self.now_ms = BEGAN_MS
         self.origin = ORIGIN
         self.size = 0
+        self.entry = (0, -1)
         self.first_key = signers_of(lambda: self.ring)(ORIGIN)[0].key
 
     @classmethod
@@ -47,6 +49,7 @@ class SignedHarness:
         shutil.copy(made.path, path)
         copied = cls(path, made.raw)
         copied.size, copied.now_ms, copied.first_key = made.size, made.now_ms, made.first_key
+        copied.entry = made.entry
         return copied
 
     @property
@@ -74,7 +77,7 @@ class SignedHarness:
         self.raw = keyring.rotate(self.raw, secrets.token_bytes, "2026-01-02T00:00:00Z")
 
     def append(self, *events: dict[str, Any]) -> None:
-        """Append records, as the exporter does."""
+        """Append records, as the exporter does: each is an entry of its own in the stream of shard 0."""
         records, persons = [], []
         webhooks = [self._kept(seq, event) for seq, event in enumerate(events, self.size + 1) if "webhook" in event]
         for seq, event in enumerate(events, self.size + 1):
@@ -86,6 +89,10 @@ class SignedHarness:
             if records:
                 connection.execute(insert(RECORDS), records)
             connection.execute(update(LEDGER).values(size=self.size))
+            if self.size:
+                position = {"shard": 0, "entry": "{}-{}".format(*self.entry), "counted": self.size}
+                connection.execute(delete(POSITIONS).where(POSITIONS.c.shard == 0))
+                connection.execute(insert(POSITIONS).values(position))
             if persons:
                 connection.execute(insert(PERSONS), persons)
             if webhooks:
@@ -126,13 +133,15 @@ class SignedHarness:
         if "webhook" in event:
             told["webhook"] = event["webhook"].commitment
         leaf = canonical(told)
+        at_ms = event.get("at_ms", BEGAN_MS)
+        self.entry = (at_ms, self.entry[1] + 1 if self.entry[0] == at_ms else 0)
         row = {
             "seq": seq,
             "leaf": leaf,
             "leaf_hash": leaf_hash(leaf),
             "shard": 0,
-            "at_ms": event.get("at_ms", BEGAN_MS),
-            "counter": seq,
+            "at_ms": at_ms,
+            "counter": self.entry[1] * EVENTS_PER_ENTRY,
             "type": event["type"],
             "app": event.get("app"),
             "verification": verification,

@@ -173,7 +173,11 @@ def test_a_log_that_was_rolled_back_is_found_by_a_checkpoint_that_was_kept(log: 
     for statement in (
         "DELETE FROM records WHERE seq > 300",
         "DELETE FROM log_tiles WHERE level = 0 AND number > 1",
+        "UPDATE log_tiles SET hashes = substr(hashes, 1, 44 * 32) WHERE level = 0 AND number = 1",
+        "UPDATE log_tiles SET hashes = substr(hashes, 1, 32) WHERE level = 1",
         "DELETE FROM log_checkpoints WHERE size > 300",
+        "UPDATE ledger SET size = 300",
+        "UPDATE positions SET counted = 300, entry = '1790000000000-299'",
     ):
         log.run(statement)
     assert verified(log).finding is None
@@ -270,6 +274,7 @@ def test_what_stands_beside_the_records(signed: SignedHarness, damage: str, seq:
     for number in ("aa", "bb"):
         signed.append({"type": "check.failed", "values": {"mask": "+1", "number_hash": number}})
     signed.append({"type": "delivery.sent", "detail": {"message_id": "m1"}, "message_id": "m1"})
+    signed.append({"type": "configuration.loaded", "detail": {"policy": POLICY}})
     signed.signer.sign()
     assert finding(signed) is None
     signed.run(damage)

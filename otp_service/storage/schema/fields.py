@@ -252,10 +252,9 @@ class CodeState:
 
 
 class AuditEntry:
-    """Stream entry: events of the audit record that happened in one step."""
+    """Stream entry: events of the audit record that happened in one step, and what they are about."""
 
     ABOUT: Final = "about"
-    """What they are about."""
     EVENTS: Final = "events"
     """The events, one after the other."""
     WEBHOOK: Final = "webhook"
@@ -270,9 +269,10 @@ class ShortType:
 
 
 class Outbox:
-    """Stream entry: one delivery to make."""
+    """Stream entry: one delivery to make, and its sender where it was not put back after a wait."""
 
     DELIVERY: Final = "delivery"
+    SENDER: Final = "sender"
 
 
 class ConsumerGroup:
