@@ -132,18 +132,23 @@ def empty(client: redis.Redis) -> None:
 
 
 @pytest.fixture(scope="session")
-def _redis_client(redis_url: str) -> Iterator[redis.Redis]:
-    # For each new connection redis-py reads its own version from a file.
-    with redis.Redis.from_url(redis_url) as client:
-        yield client
+def _clients() -> Iterator[dict[str, redis.Redis]]:
+    # Of each server one: for each new connection redis-py reads its own version from a file.
+    made: dict[str, redis.Redis] = {}
+    yield made
+    for client in made.values():
+        client.close()
 
 
 @pytest.fixture
-def redis_server(_redis_client: redis.Redis) -> redis.Redis:
+def redis_server(redis_url: str, _clients: dict[str, redis.Redis]) -> redis.Redis:
     """A client of the session's server, which is empty, without scripts too."""
-    empty(_redis_client)
-    _redis_client.script_flush()
-    return _redis_client
+    if redis_url not in _clients:
+        _clients[redis_url] = redis.Redis.from_url(redis_url)
+    client = _clients[redis_url]
+    empty(client)
+    client.script_flush()
+    return client
 
 
 @pytest.fixture(scope="session")
