@@ -9,10 +9,10 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -341,7 +341,8 @@ _REQUEST = logging.LogRecord("", logging.INFO, "", 0, "request", None, None).__d
 def log_request(logger: logging.Logger, fields: Mapping[str, object]) -> None:
     """Log one request, as `logger.info("request", extra=fields)` does, but faster: no caller is looked for."""
     if logger.isEnabledFor(logging.INFO):
-        logger.handle(_RequestRecord(logger.name, fields))
+        # Not `handle`: it only asks filters first, and our loggers have none.
+        logger.callHandlers(_RequestRecord(logger.name, fields))
 
 
 @cache
@@ -351,10 +352,28 @@ def child(metric: Metric, *labels: str) -> Metric:
     return labelled
 
 
+@cache
+def _adder(metric: Counter, *labels: str) -> Callable[[float], None]:
+    labelled: Any = metric.labels(*labels)
+    add: Callable[[float], None] = labelled._value.inc
+    return add
+
+
+def count(metric: Counter, *labels: str) -> None:
+    """Add one to the counter with these labels: `child(metric, *labels).inc()` in half of its steps.
+
+    prometheus_client asks each time whether the counter has all labels, which was answered once.
+    """
+    _adder(metric, *labels)(1.0)
+
+
 def configure_logging(level: str, stream: TextIO | None = None, handler: logging.Handler | None = None) -> None:
     """Send all log lines as JSON to the stream (stderr by default), or to the handler."""
     handler = handler or logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
+    # No line shows the place, thread or process of what it tells: looking for them costs half of a line.
+    logging._srcfile = None  # the way that Python's documentation names
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel("WARNING")

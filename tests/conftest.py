@@ -24,6 +24,7 @@ from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 from redis.cluster import RedisCluster
 
+from otp_service.config import dev_environment
 from otp_service.runtime.dev import embedded_store
 
 from .standstill import Standstill
@@ -37,6 +38,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("otp-service")
+
+# Else every process that the tests start would compile all its modules, which is half of its work.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 NEEDS = "needs:"
 DEV_TIMEOUT_S = 90.0
@@ -126,13 +131,19 @@ def empty(client: redis.Redis) -> None:
         together.execute()
 
 
-@pytest.fixture
-def redis_server(redis_url: str) -> Iterator[redis.Redis]:
-    """A client of the session's server, which is empty, without scripts too."""
+@pytest.fixture(scope="session")
+def _redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    # For each new connection redis-py reads its own version from a file.
     with redis.Redis.from_url(redis_url) as client:
-        empty(client)
-        client.script_flush()
         yield client
+
+
+@pytest.fixture
+def redis_server(_redis_client: redis.Redis) -> redis.Redis:
+    """A client of the session's server, which is empty, without scripts too."""
+    empty(_redis_client)
+    _redis_client.script_flush()
+    return _redis_client
 
 
 @pytest.fixture(scope="session")
@@ -250,8 +261,8 @@ def stop_dev(dev: Dev, number: signal.Signals = signal.SIGTERM) -> tuple[int, st
 
 @pytest.fixture(scope="session")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """A running `otp-service dev` for the whole run, on free ports, in its own directory."""
-    running = start_dev(tmp_path_factory.mktemp("dev") / "state")
+    """A running `otp-service dev` for the whole run, on free ports. Commands in the directory above its own find it."""
+    running = start_dev(tmp_path_factory.mktemp("dev") / dev_environment.DIRECTORY)
     try:
         yield running
     finally:

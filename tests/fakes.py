@@ -1041,9 +1041,10 @@ class FakeDeliveries:
 
     # ---- what became of a try ----
 
-    def pending_delivery(self, job: Job) -> PendingDelivery | None:
-        """As it is now."""
-        return self.pending
+    def pending_delivery(self, job: Job, *, rate_per_s: float = 0.0) -> PendingDelivery | None:
+        """As it is now. A slot of a rate comes at once."""
+        has_slot = rate_per_s > 0 and self.pending is not None and self.pending.sender == job.sender
+        return replace(self.pending, slot_ms=5) if has_slot and self.pending else self.pending
 
     def begin_send(
         self,

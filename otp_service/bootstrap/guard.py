@@ -39,7 +39,7 @@ def build_guard(settings: Settings, stores: Stores, ids: Ids) -> Guard:
 
 
 def _count(app: str, budget: str, outcome: str) -> None:
-    telemetry.child(telemetry.GUARD, app, budget, outcome).inc()
+    telemetry.count(telemetry.GUARD, app, budget, outcome)
 
 
 def tell_guard(settings: Settings, stores: Stores) -> None:

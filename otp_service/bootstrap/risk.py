@@ -35,7 +35,7 @@ def ask_risk(
         vault=keyring,
         token_bytes=token_bytes,
         request_id=request_id,
-        count=lambda app, word: telemetry.child(telemetry.RISK, app, word).inc(),
+        count=lambda app, word: telemetry.count(telemetry.RISK, app, word),
         alert=alert(settings, stores).risk_hook,
         monotonic=time.monotonic,
     )

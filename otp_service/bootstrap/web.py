@@ -320,8 +320,8 @@ class WebParts:
 
 
 def _count_limit(app: str, limit: str, mode: str) -> None:
-    telemetry.child(telemetry.LIMITS, app, limit, mode).inc()
+    telemetry.count(telemetry.LIMITS, app, limit, mode)
 
 
 def _count_watch(news: News) -> None:
-    telemetry.child(telemetry.WATCHES, news).inc()
+    telemetry.count(telemetry.WATCHES, news)

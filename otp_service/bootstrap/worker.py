@@ -161,10 +161,11 @@ def _deliver(
     held: HeldDeliveries | None = None,
 ) -> Deliver:
     known = settings.policy.senders.values()
+    rate = SenderRate(stores.store, stores.scripts, stores.keys)
     return Deliver(
-        deliveries=Deliveries(stores.store, stores.scripts, stores.keys, known),
+        deliveries=Deliveries(stores.store, stores.scripts, stores.keys, known, rate),
         due=DueDeliveries(stores.scripts, stores.keys, known),
-        rate=SenderRate(stores.store, stores.scripts, stores.keys),
+        rate=rate,
         reports=DeliveryReports(
             stores.store,
             stores.scripts,
@@ -181,7 +182,7 @@ def _deliver(
         sleep=sleep,
         monotonic=time.monotonic,
         random=random,
-        count=lambda sender, outcome: telemetry.child(telemetry.SENDS, sender, outcome).inc(),
+        count=lambda sender, outcome: telemetry.count(telemetry.SENDS, sender, outcome),
         left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
         sender_health=health,
         outer=outer_of(stores),

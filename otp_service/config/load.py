@@ -19,6 +19,7 @@ from .audit import read_outlets
 from .callbacks import check_variables, secret_variable
 from .faults import Faults
 from .limits import read_limits
+from .misspelled import misspelled
 from .prices import read_prices, require_prices
 from .retention import read_retention
 from .risk import risk_variable
@@ -44,6 +45,8 @@ DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
 def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     """The settings. `directory` is where the default file is looked for. Raises ConfigError with all faults."""
     faults = Faults()
+    for name, meant in misspelled(environ):
+        faults.add(name, f"is not a variable of this service; write {meant}, or unset it")
     path = file.config_path(environ, directory or Path.cwd())
     document = _document(path, faults)
     service = read_section(document.get("service", {}), ServiceSection, "service", faults)

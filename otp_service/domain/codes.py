@@ -13,7 +13,7 @@ from .keyed_hash import KeyedHash
 
 MIN_LENGTH, MAX_LENGTH = 6, 10
 DIGEST_BYTES = 16
-_LENGTHS = [size.to_bytes(4, "big") for size in range(256)]
+_LENGTHS = [size.to_bytes(4, "big").decode("latin-1") for size in range(256)]
 _TYPED = re.compile(r"[0-9]{4,10}", re.ASCII)
 
 
@@ -64,10 +64,7 @@ def digest_by_number(pepper: KeyedHash, *, app: str, purpose: str, number_hash: 
 
 def length_prefixed(*parts: str) -> bytes:
     """Join parts so that no two different lists give the same bytes: each is led by its length, four bytes."""
-    out = []
-    for part in parts:
-        raw = part.encode()
-        size = len(raw)
-        out.append(_LENGTHS[size] if size < 256 else size.to_bytes(4, "big"))
-        out.append(raw)
-    return b"".join(out)
+    if all(map(str.isascii, parts)) and max(map(len, parts), default=0) < len(_LENGTHS):
+        # As nearly always. Each character is one byte, and no part is encoded alone.
+        return "".join([_LENGTHS[len(part)] + part for part in parts]).encode("latin-1")
+    return b"".join([len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts)])

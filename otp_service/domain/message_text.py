@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from .message_templates import TEMPLATES, Template
 from .sms_segments import MAX_PARTS, segments
@@ -135,9 +136,15 @@ def _head(words: Template, code: str, brand: str, context: Mapping[str, str] | N
     what = " / ".join(context[key] for key in CONFIRMED if key in context) if context else ""
     template = words.pay if what else words.login
     head = ""
-    for part in re.split(r"(\{[a-z]+\})", template):
+    for part in _parts(template):
         head += {"{code}": code, "{brand}": brand, "{what}": what}.get(part, part)
     return head
+
+
+@cache
+def _parts(template: str) -> list[str]:
+    """The words of a template and, between them, its places."""
+    return re.split(r"(\{[a-z]+\})", template)
 
 
 def _fit_android(lines: list[str], app_hash: str) -> str:

@@ -18,6 +18,8 @@ class Job:
     entry: str
     reference: Reference
     ordinal: int
+    sender: str = ""
+    """The name of the sender that is to send it; empty where the entry does not say it."""
 
     @property
     def delivery_id(self) -> str:
@@ -48,6 +50,8 @@ class PendingDelivery:
     sealed_by: str = ""
     replaced: bool = False
     """The code has been sent again since: nothing more goes out by this delivery."""
+    slot_ms: int | None = None
+    """In how many milliseconds the slot of its sender's rate comes that was taken for it; None if none was."""
     untaken: ExpectedCost | None = None
     """The expected price that is to be taken before it goes out; None where it was taken, or none is known."""
 

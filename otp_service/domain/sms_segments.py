@@ -35,9 +35,14 @@ class Segments(NamedTuple):
     parts: int
 
 
+_ONE = Segments(Encoding.GSM7, 1)
+
+
 def segments(text: str) -> Segments:
     """The encoding and the number of parts of a text. An empty text is one part. Raises nothing."""
     if _GSM7.fullmatch(text):
+        if len(text) <= 160 and _TWO_SEPTETS.isdisjoint(text):
+            return _ONE
         return Segments(Encoding.GSM7, _parts([2 if char in _TWO_SEPTETS else 1 for char in text], 160, 153))
     return Segments(Encoding.UCS2, _parts([2 if char > "\uffff" else 1 for char in text], 70, 67))
 

@@ -22,7 +22,7 @@ from ..domain.errors import Refusal
 from ..web.http import Reply
 from .connection import Connection, Limits
 from .exchange import Exchange, written
-from .head import HEAD_MAX, TARGET_MAX, head_fault
+from .head import HEAD_MAX, TARGET_MAX, head_fault, method_fault
 from .owners import AppOf, owner_of
 from .plain import Endpoints, plain_headers
 from .refusals import LARGE_HEAD, LONG_TARGET, NO_HTTP, Refusals
@@ -85,6 +85,8 @@ class FrontProtocol(Connection):
         self._unset_keepalive_if_required()
         try:
             self._parse(data)
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(method_fault(data))
         except httptools.HttpParserError:
             self._refuse(self._fault)
         if self._arriving and self._left < 0:

@@ -1,12 +1,14 @@
 """Building the API or the worker of a process: tried once by the main process, then done in each of its children."""
 
+import contextlib
 import gc
+import importlib
 import logging
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,6 +38,38 @@ def process_context() -> "ForkContext | SpawnContext":
     if multiprocessing.get_start_method() == "fork":
         return multiprocessing.get_context("fork")
     return multiprocessing.get_context("spawn")
+
+
+def import_for_children(*modules: str) -> None:
+    """Import here, once, what every child needs. A forked child shares it: it starts sooner and takes less memory.
+
+    Call it after the metrics directory is set. A request to stop waits until everything is imported.
+    """
+    if process_context().get_start_method() != "fork":
+        return
+    with _signals_wait():
+        for module in modules:
+            importlib.import_module(module)
+    # A collection in a child would write to what it shares.
+    gc.collect()
+    gc.freeze()
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    # Python ignores an exception that a signal's handler raises in some parts of an import.
+    heard: list[int] = []
+    before = {
+        number: signal.signal(number, lambda signal_number, _: heard.append(signal_number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for signal_number in heard:
+            signal.raise_signal(signal_number)
 
 
 def _build_web() -> None:

@@ -35,6 +35,15 @@ KEYRING_EVERY_S = 0.5
 LAST_LINES_S = 0.5
 """For the log to be written, at the end."""
 
+NEEDS = (
+    "uvicorn",
+    "otp_service.bootstrap.front",
+    "otp_service.front.server",
+    "otp_service.front.flask_app",
+    "otp_service.front.protocol",
+)
+"""The modules that a process imports. They may only be imported after the metrics directory is set."""
+
 END_S = LAST_REQUESTS_S + GRACE_S + LAST_LINES_S + 2.0
 """The longest that a process takes to end after its drain; one that takes longer is killed."""
 

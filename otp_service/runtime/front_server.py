@@ -50,6 +50,7 @@ def serve(settings: Settings, options: Options) -> None:
     host, port = ports.usable_address(options.host, options.port)
     telling = _listening_for_metrics(options)
     with metrics.metrics_directory(settings) as directory:
+        building.import_for_children(*front_process.NEEDS)
         building.try_to_build()
         metrics.forget_ended(directory)
         with ports.listen(host, port, front_process.BACKLOG) as listening:

@@ -18,6 +18,9 @@ from .signals import Stop
 if TYPE_CHECKING:
     from .delivery_worker import DeliveryWorker
 
+NEEDS = "otp_service.bootstrap.worker"
+"""The module that a worker is built by. It may only be imported after the metrics directory is set."""
+
 LAST_LINES_S = 0.5
 """For the log to be written, at the end."""
 
@@ -37,6 +40,7 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
                 prepare_for_the_loop()
                 worker.run(stop, stop.at_once)
             return
+        building.import_for_children(NEEDS)
         building.try_to_build(_try)
         metrics.forget_ended(directory)
         children = Children(_child, (os.getpid(), concurrency), processes, END_S)

@@ -92,6 +92,8 @@ class CircuitStates:
     def of(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
         """The breakers of these scopes. Raises StoreUnavailable."""
         known = self._known.of(scopes)
+        if len(known) == len(scopes):
+            return known
         missing = [scope for scope in dict.fromkeys(scopes) if scope not in known]
         if not missing:
             return known

@@ -6,6 +6,7 @@ redis-py itself, so no reply can reach another request.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
+from redis.driver_info import DriverInfo
 from redis.retry import Retry
 
 from ..domain.errors import ConfigError
@@ -69,7 +71,14 @@ def client_options(timeout_s: float) -> dict[str, Any]:
         "socket_timeout": timeout_s,
         "socket_connect_timeout": TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
+        "driver_info": _driver(),
     }
+
+
+@functools.cache
+def _driver() -> DriverInfo:
+    """What redis-py calls itself. For each connection it would read its version anew, from a file of its package."""
+    return DriverInfo()
 
 
 @contextlib.contextmanager

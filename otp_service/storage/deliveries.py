@@ -1,5 +1,6 @@
 """Deliveries: beginning to send one, and recording how the attempt ended."""
 
+import itertools
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,6 +17,7 @@ from .schema.encodings import DeliveryFacts, NextSender, RecordFacts, Sending, S
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
 from .script_files import Value
 from .scripts import Scripts
+from .sender_rate import SenderRate
 from .store import Store, fields_of
 
 FIRST_POLL_MS = 8_000
@@ -25,23 +27,37 @@ FIRST_POLL_MS = 8_000
 class Deliveries:
     """The deliveries of one store. Methods raise StoreUnavailable.
 
-    `senders` are all that this process knows: no messaging profile stands in a record.
+    `senders` are all that this process knows: no messaging profile stands in a record. `rate`: theirs, for slots that
+    are taken together with a read.
     """
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, senders: Iterable[Sender]) -> None:
+    def __init__(
+        self, store: Store, scripts: Scripts, keys: Keys, senders: Iterable[Sender], rate: SenderRate | None = None
+    ) -> None:
+        self._rate = rate
+        self._call, self._calls = secrets.token_hex(8), itertools.count()
         self._senders = route_text(senders)
         self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
 
-    def pending_delivery(self, job: Job) -> PendingDelivery | None:
-        """What is needed to write the request; None if the verification is gone."""
+    def pending_delivery(self, job: Job, *, rate_per_s: float = 0.0) -> PendingDelivery | None:
+        """What is needed to write the request; None if the verification is gone.
+
+        With the rate of the sender that the entry names, a slot of it is taken in the same trip, if one comes at once.
+        """
         n = job.ordinal
         names = [Record.FACTS, f"{n}{Delivery.FACTS}", Record.EXPIRES, Record.SENDING]
         optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED, Delivery.SPEND)]
         record, secrets_key = self._keys.record(job.reference), self._keys.secrets(job.reference)
-        (found, sealed), now_ms = self._store.read_at([("HMGET", record, *names, *optional), ("HGETALL", secrets_key)])
+        reads = [("HMGET", record, *names, *optional), ("HGETALL", secrets_key)]
+        slot = self._rate.free_slot(job.sender, rate_per_s) if self._rate is not None and rate_per_s else None
+        if slot is None:
+            (found, sealed), now_ms = self._store.read_at(reads)
+            taken = None
+        else:
+            (found, sealed), now_ms, taken = self._store.read_beside(reads, slot)
         if any(value is None for value in found[: len(names)]):
             return None
         facts, its_facts, expires, sending, autofill, rate_limited, spend = found
@@ -62,6 +78,7 @@ class Deliveries:
             _names(its["next_senders"]),
             _key_id(body or box or ""),
             int(its["send"]) < int(Sending.parse(sending)[0]),
+            taken if isinstance(taken, int) and taken >= 0 and its["sender"] == job.sender else None,
             _untaken(app, spend or ""),
         )
 
@@ -95,7 +112,7 @@ class Deliveries:
             wrong_everywhere_rules=rules_text(all_wrong_limits),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             margin_ms=MARGIN_MS,
-            call=secrets.token_hex(8),
+            call=f"{self._call}{next(self._calls)}",
             spend=spend_text(spend),
         )
         if reply[0] != "send":

@@ -26,7 +26,14 @@ def guard_times(policy: GuardPolicy) -> str:
 
 
 def budget_keys(keys: Keys, app: str, region: str) -> dict[str, str]:
-    """Where the budgets of an app are that a start in this country fills."""
+    """Where the budgets of an app are that a start in this country fills. Do not change it: it is made once."""
+    known = keys.budgets.get((app, region))
+    if known is None:
+        known = keys.budgets[app, region] = _new_budget_keys(keys, app, region)
+    return known
+
+
+def _new_budget_keys(keys: Keys, app: str, region: str) -> dict[str, str]:
     return {
         "total": keys.total(app),
         "country": keys.country(app, region),

@@ -128,11 +128,12 @@ class Outbox:
     def _jobs(self, shard: int, messages: Any) -> list[Job]:
         jobs, unreadable = [], []
         for entry, fields in messages:
-            named = self._ids.read_delivery((fields or {}).get(Entry.DELIVERY, ""))
+            kept = fields or {}
+            named = self._ids.read_delivery(kept.get(Entry.DELIVERY, ""))
             if named is None or self._keys.shard(named[0].number_hash) != shard:
                 unreadable.append(entry)
             else:
-                jobs.append(Job(shard, entry, *named))
+                jobs.append(Job(shard, entry, *named, kept.get(Entry.SENDER, "")))
         self._dead_letters.set_aside(unreadable, partial(self._dead_letters.set_aside_entry, shard), alone=not jobs)
         return jobs
 

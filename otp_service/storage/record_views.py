@@ -1,7 +1,7 @@
 """What a record and a timeline in the store say, as values of the domain."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..domain.audit import EventType
@@ -35,18 +35,26 @@ View = TypeVar("View", bound=VerificationView)
 
 
 def view_of(
-    kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, subject: str, *, over: bool, **more: Any
+    kind: type[View],
+    ref: Reference,
+    record: Mapping[str, str],
+    now_ms: int,
+    subject: str,
+    *,
+    over: Callable[[int], bool],
+    **more: Any,
 ) -> View:
     """The verification of a record, as it stands at this moment of the store's clock.
 
-    `over`: it began in a run of the store that is over. `more` are the fields that only this kind of view has.
+    `over`: whether what began then, by the store's clock in ms, began in a run of the store that is over. `more` are
+    the fields that only this kind of view has.
     """
     facts = encodings.RecordFacts.named(record[Record.FACTS])
     sending = encodings.Sending.named(record[Record.SENDING])
     status = Status(record[Record.STATUS])
     created_ms = int(facts["created_ms"])
     expires_ms = min(int(record[Record.EXPIRES]), created_ms + MAX_LIFETIME_MS)
-    if status is Status.PENDING and (over or not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms):
+    if status is Status.PENDING and (over(created_ms) or not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms):
         status = Status.EXPIRED
     return kind(
         reference=ref,

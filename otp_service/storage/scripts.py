@@ -28,7 +28,7 @@ Call = tuple[Mapping[str, str], Mapping[str, Value]]
 NamedCall = tuple[str, Mapping[str, str], Mapping[str, Value]]
 """The script of a call (`limit/take`), its keys and its arguments."""
 
-OrderedCall = tuple[Script, list[str], list[Any]]
+OrderedCall = tuple[Script, Sequence[str], list[Any]]
 """The same with keys and arguments in the order of the script's header."""
 
 UNDECIDED = "UNDECIDED"

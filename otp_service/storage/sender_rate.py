@@ -8,17 +8,22 @@ not, for a second at most, two places are in use. Only where no place answers ea
 import logging
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from ..domain.errors import StoreUnavailable
 from ..domain.outbox import LONGEST_SLEEP_MS
 from .local_slots import LocalSlots
 from .schema import Keys
 from .schema.encodings import flag
+from .script_files import load
 from .scripts import Scripts
 from .store import NODE_PAUSE_S, Store
 
 PLACES = 8
 """Of one sender. With so many, one sender in two thousand has all of them on one of three nodes."""
+
+AT_ONCE_MS = 10
+"""A slot that comes so soon is taken for a message of which nothing is known yet."""
 
 _log = logging.getLogger("otp.outbox")
 
@@ -50,6 +55,15 @@ class SenderRate:
                 self._pause(self._store.node_of(key), sender)
         return 0 if again else round(1000 * self._local_slots.reserve(sender, 1 / rate_per_s, patience_ms / 1000))
 
+    def free_slot(self, sender: str, rate_per_s: float) -> list[Any] | None:
+        """The command that takes the sender's next slot if it comes within `AT_ONCE_MS`; None if no place answers.
+
+        It replies as the other one does, and may run together with others. What it takes in vain delays few.
+        """
+        key, script = next(self._places(sender), None), load("sender/take_rate_slot")
+        args = _arguments(rate_per_s, AT_ONCE_MS, again=False)
+        return None if key is None else ["EVALSHA", script.sha, 1, key, *script.order_args(args)]
+
     def _places(self, sender: str) -> Iterator[str]:
         """The keys of the sender's places, without those on nodes that did not answer a moment ago."""
         for place in range(PLACES if self._store.is_cluster else 1):
@@ -63,12 +77,14 @@ class SenderRate:
         self._dead_until[node] = time.monotonic() + NODE_PAUSE_S
 
     def _take_shared(self, key: str, rate_per_s: float, patience_ms: int, *, again: bool) -> int:
-        reply = self._scripts.call(
-            "sender/take_rate_slot",
-            {"sender_rate": key},
-            messages_per_s=str(rate_per_s),
-            patience_ms=patience_ms,
-            soon_ms=LONGEST_SLEEP_MS,
-            again=flag(again),
-        )
-        return int(reply)
+        args = _arguments(rate_per_s, patience_ms, again=again)
+        return int(self._scripts.call("sender/take_rate_slot", {"sender_rate": key}, **args))
+
+
+def _arguments(rate_per_s: float, patience_ms: int, *, again: bool) -> dict[str, Any]:
+    return {
+        "messages_per_s": str(rate_per_s),
+        "patience_ms": patience_ms,
+        "soon_ms": LONGEST_SLEEP_MS,
+        "again": flag(again),
+    }

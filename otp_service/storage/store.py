@@ -150,6 +150,22 @@ class Store:
                     raise reply
         return replies[:-1], _milliseconds(replies[-1])
 
+    def read_beside(
+        self, commands: Sequence[Sequence[str | int | bytes]], other: Sequence[str | int | bytes]
+    ) -> tuple[list[Any], int, Any]:
+        """As `read_at`, and a command on another key in the same round trip: its reply or error comes last.
+
+        None where two servers would be asked one after the other.
+        """
+        if self.is_cluster and not self.finds_nodes:
+            return *self.read_at(commands), None
+        with answering():
+            replies = self._pipelined([*commands, ("TIME",), other], key_of(commands[0]))
+            for reply in replies[:-1]:
+                if isinstance(reply, STORE_ERRORS):
+                    raise reply
+        return replies[:-2], _milliseconds(replies[-2]), replies[-1]
+
     def time_ms(self, near: str) -> int:
         """The clock of the server that holds the key `near`, in Unix milliseconds. Raises StoreUnavailable."""
         with answering():

@@ -80,7 +80,8 @@ class StoreRuns:
     def _begin(self) -> None:
         """Be a new process: a server may fork."""
         self._pid, self._id = os.getpid(), secrets.token_hex(6)
-        self._count, self._vote = 0, ""
+        self._count = 0
+        self._vote = self._voted_in = ""
         self._seen: Seen | None = None
         self._noted: Seen | None = None
         self._runs: dict[int, str] = {}
@@ -115,11 +116,8 @@ class StoreRuns:
             reply = self._ask()
         except BaseException:
             self._told.give_back(taken)
-            # It was about a run that may be over.
-            self._vote = ""
             raise
         if reply[0] == "same":
-            self._vote = ""
             if self._is_on_replicas():
                 self._count += 1
             else:
@@ -127,7 +125,7 @@ class StoreRuns:
             self._compare(Seen(*reply[1:]))
         else:
             self._told.give_back(taken)
-            self._vote = self._judge(reply[1])
+            self._vote, self._voted_in = self._judge(reply[1]), reply[2]
 
     def _is_on_replicas(self) -> bool:
         """Whether the replicas have the beat, where some are expected: only then a new primary must know it."""
@@ -143,6 +141,7 @@ class StoreRuns:
             new_name=secrets.token_hex(4),
             after_restart=self._after_restart,
             vote=self._vote,
+            voted_in=self._voted_in,
             judge_ms=JUDGE_MS,
             give_up_ms=GIVE_UP_MS,
             recent_ms=RECENT_MS,
@@ -150,11 +149,12 @@ class StoreRuns:
         )
 
     def _judge(self, last_beat: str) -> str:
-        """Whether the store has all that this process knows; '' if no beat of it was answered before."""
+        """Whether the store has all that this process knows.
+
+        One that no beat was answered yet votes too: it may have told what the store forgets when it is restarted again.
+        """
         known = int(last_beat or 0) >= self._count and self._told.is_whole
-        if not known or not self._has_all_told():
-            return "no"
-        return "yes" if self._count else ""
+        return "yes" if known and self._has_all_told() else "no"
 
     def _has_all_told(self) -> bool:
         facts = self._told.facts()
@@ -164,7 +164,7 @@ class StoreRuns:
 
     def _compare(self, seen: Seen) -> None:
         before = self._seen
-        self._told.living_runs = frozenset((seen.run, *seen.kept.split(",")))
+        self._told.note_living(frozenset((seen.run, *seen.kept.split(","))), int(seen.changed_ms or 0))
         if seen != self._noted:
             self._note_on_shards(seen)
             self._noted = seen

@@ -25,12 +25,16 @@ class Told:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._facts: deque[Fact] = deque(maxlen=MOST)
-        self.living_runs: frozenset[str] = frozenset()
-        """The runs of the store in which what is alive began; empty if that is not known."""
+        self._living: tuple[frozenset[str], int] = (frozenset(), 0)
 
-    def is_over(self, born: str | None) -> bool:
-        """Whether what began in this run is surely over."""
-        return bool(self.living_runs) and born not in self.living_runs
+    def note_living(self, runs: frozenset[str], since_ms: int) -> None:
+        """What is alive began in these runs of the store. The last of them was noted then, by the store's clock."""
+        self._living = runs, since_ms
+
+    def is_over(self, born: str | None, began_ms: int) -> bool:
+        """Whether what began then, in this run of the store, is over. A run that began since is not known yet."""
+        runs, since_ms = self._living
+        return born not in runs and began_ms < since_ms
 
     def add(self, record: str, field: str, value: str) -> None:
         """A caller is about to be told what this field of the record says."""

@@ -1,6 +1,7 @@
 """Where verifications are kept: start, check, cancel, redeem and read, each state change one script."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..clock import rfc3339
@@ -352,7 +353,7 @@ class Verifications:
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: Any) -> View:
         person = record.get(Record.SUBJECT) or ref.number_hash
-        subject, over = self._ids.subject(app_of(record), person), self._told.is_over(record.get(Record.RUN))
+        subject, over = self._ids.subject(app_of(record), person), partial(self._told.is_over, record.get(Record.RUN))
         return view_of(kind, ref, record, now_ms, subject, over=over, **more)
 
     def _reference(self, token: str) -> Reference:

@@ -14,7 +14,8 @@ import httpcore
 import httpx
 
 from ..connections import Connects, Deadline, connect, resolve_within
-from .http1 import Http1
+from .body_requests import Prepared
+from .http1 import Http1, Reply, Spans
 
 KEPT_S = 30.0
 """How long a connection is kept that no request uses."""
@@ -22,11 +23,25 @@ KEPT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The connection of one thread or greenlet to the carrier. `kept` is None where the network is replaced."""
+    """The connection of one thread or greenlet to the carrier: `kept`, or `http` where the network is replaced."""
 
-    http: httpx.BaseTransport
+    http: httpx.BaseTransport | None
     kept: "KeptConnection | None"
     deadline: Deadline
+
+    def ask(self, request: Prepared, spans: Spans) -> "Reply | httpx.Response":
+        """Send it, and read the head of the response. Raises errors of httpx and httpcore."""
+        if self.kept is not None:
+            return self.kept.ask(request, spans)
+        assert self.http is not None
+        seconds = {"connect": spans.connect_s, "read": spans.read_s, "write": spans.write_s, "pool": spans.connect_s}
+        return self.http.handle_request(request.as_httpx(seconds))
+
+    def close(self) -> None:
+        """Its end, with all that it has opened."""
+        for one in (self.http, self.kept):
+            if one is not None:
+                one.close()
 
     def has_leftover(self) -> bool:
         """Whether more has come than the answer: it would be taken for the answer to the next request."""
@@ -51,20 +66,20 @@ class KeptConnection:
         self._one: Http1 | None = None
         self._used_at = 0.0
 
-    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+    def ask(self, request: Prepared, spans: Spans) -> Reply:
         """Send it on the connection that is open, or on a new one. Raises httpcore's errors."""
         one, now = self._one, time.monotonic()
         if one is None or now - self._used_at > KEPT_S or not one.is_idle:
             self.close()
-            one = self._one = Http1(self._open(request))
+            one = self._one = Http1(self._open(request.url, spans.connect_s))
         self._used_at = now
-        return one.handle_request(request)
+        return one.ask(request.head + request.body, spans)
 
-    def _open(self, request: httpcore.Request) -> httpcore.NetworkStream:
-        origin, timeout = request.url.origin, request.extensions["timeout"]["connect"]
-        host = origin.host.decode("ascii")
-        stream = self._backend.connect_tcp(host, origin.port, timeout)
-        return stream if origin.scheme == b"http" else stream.start_tls(self._tls, host, timeout)
+    def _open(self, url: httpx.URL, timeout: float) -> httpcore.NetworkStream:
+        secure = url.scheme == "https"
+        host = url.raw_host.decode("ascii")
+        stream = self._backend.connect_tcp(host, url.port or (443 if secure else 80), timeout)
+        return stream.start_tls(self._tls, host, timeout) if secure else stream
 
     def has_leftover(self) -> bool:
         """Whether more has come than the answer."""
@@ -75,14 +90,6 @@ class KeptConnection:
         one, self._one = self._one, None
         if one is not None:
             one.close()
-
-
-class KeptTransport(httpx.HTTPTransport):
-    """httpx's own, over a connection that knows the deadline; httpx has no parameter for it."""
-
-    def __init__(self, kept: KeptConnection, tls: ssl.SSLContext) -> None:
-        super().__init__(verify=tls, trust_env=False)
-        self._pool: Any = kept
 
 
 class Network(Connects, Protocol):

@@ -7,7 +7,8 @@ allows it, and after which nothing came.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import httpcore
 import httptools
@@ -17,6 +18,14 @@ HEAD_MAX = 100 * 1024
 
 READ_BYTES = 64 * 1024
 _SWITCHING = 101
+
+
+class Spans(NamedTuple):
+    """Seconds that each step of an exchange may take."""
+
+    connect_s: float
+    read_s: float
+    write_s: float
 
 
 class Reading:
@@ -123,19 +132,17 @@ class Http1:
         """Whether more has come than the response that is being read."""
         return self._reading is not None and self._reading.has_leftover
 
-    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+    def ask(self, request: bytes, spans: Spans) -> "Reply":
         """Send it, and read the head of the response."""
-        timeouts = request.extensions.get("timeout", {})
         reading = self._reading = Reading()
         try:
-            self._write(written(request), timeouts.get("write"))
+            self._write(request, spans.write_s)
             while not reading.is_begun:
-                self.read_some(reading, timeouts.get("read"))
+                self.read_some(reading, spans.read_s)
         except BaseException:
             self.close()
             raise
-        content = _Body(self, reading, timeouts.get("read"))
-        return httpcore.Response(reading.status, headers=reading.headers, content=content)
+        return Reply(self, reading, spans.read_s)
 
     def _write(self, data: bytes, timeout: float | None) -> None:
         # The server may have refused the request before it was complete, and said so.
@@ -160,15 +167,28 @@ class Http1:
         self._stream.close()
 
 
-class _Body:
-    """The body of a response, read while it is iterated."""
+class Reply:
+    """A response, as far as httpx' own is used. Its body is read while it is iterated."""
 
-    def __init__(self, connection: Http1, reading: Reading, timeout: float | None) -> None:
+    is_stream_consumed = False
+
+    def __init__(self, connection: Http1, reading: Reading, timeout: float) -> None:
         self._connection = connection
         self._reading = reading
         self._timeout = timeout
+        self.status_code = reading.status
 
-    def __iter__(self) -> Iterator[bytes]:
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By their names in small letters; what comes several times is one, with commas."""
+        headers: dict[str, str] = {}
+        for name, value in self._reading.headers:
+            known, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            headers[known] = f"{headers[known]}, {text}" if known in headers else text
+        return headers
+
+    def iter_raw(self) -> Iterator[bytes]:
+        """The pieces of the body."""
         reading = self._reading
         yield from reading.taken()
         while not reading.is_whole:
@@ -182,14 +202,3 @@ class _Body:
     def close(self) -> None:
         """The rest is not wanted."""
         self._connection.end(self._reading)
-
-
-def written(request: httpcore.Request) -> bytes:
-    """The bytes of a request. Raises httpcore.LocalProtocolError for what would be more than one."""
-    lines = [b"%b %b HTTP/1.1" % (request.method, request.url.target)]
-    lines += [b"%b: %b" % header for header in request.headers]
-    head = b"\r\n".join(lines)
-    if head.count(b"\r") != len(lines) - 1 or head.count(b"\n") != len(lines) - 1:
-        raise httpcore.LocalProtocolError("a line break within a header")
-    assert isinstance(request.stream, Iterable)
-    return b"".join((head, b"\r\n\r\n", *request.stream))

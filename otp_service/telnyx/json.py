@@ -8,6 +8,7 @@ The standard library's parser is used because it lets us see those oddities; msg
 import json
 import math
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,28 +34,44 @@ class Document:
 
 def decode(body: bytes) -> Document:
     """Decode one JSON value. Raises NotJson and nothing else."""
-    oddities: list[str] = []
+    decoder = _own
+    decoder.oddities = 0
+    try:
+        text = body.decode("utf-8")
+        if text.startswith("\ufeff"):
+            raise NotJson("The body begins with a mark of its encoding.")
+        value = decoder.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise NotJson("The body is not JSON.") from error
+    return Document(value, decoder.oddities == 0)
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+
+class _Decoder(threading.local):
+    """Python's decoder, made once for each thread, and what it meets that is odd."""
+
+    def __init__(self) -> None:
+        self.oddities = 0
+        self.decode = json.JSONDecoder(
+            object_pairs_hook=self._pairs, parse_int=self._integer_of, parse_constant=self._constant
+        ).decode
+
+    def _pairs(self, items: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(items)
         if len(members) != len(items):
-            oddities.append("duplicate key")
+            self.oddities += 1
         return members
 
-    def integer_of(digits: str) -> int | None:
+    def _integer_of(self, digits: str) -> int | None:
         if len(digits) > _LONGEST_INTEGER:
-            oddities.append("huge integer")
+            self.oddities += 1
             return None
         return int(digits)
 
-    def constant(name: str) -> None:
-        oddities.append(name)
+    def _constant(self, _: str) -> None:
+        self.oddities += 1
 
-    try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=pairs, parse_int=integer_of, parse_constant=constant)
-    except (ValueError, RecursionError) as error:
-        raise NotJson("The body is not JSON.") from error
-    return Document(value, not oddities)
+
+_own = _Decoder()
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -133,11 +133,15 @@ class _LoopStream(httpcore.NetworkStream):
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
         self._sock = sock
+        self._has_asked = False
+        """Whether something was sent since the last read: then no answer is here yet, and one more step finds none."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what there is."""
         try:
-            return self._until_ready(lambda: self._sock.recv(max_bytes), timeout)
+            nothing_yet = self._has_asked and not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending())
+            self._has_asked = False
+            return self._until_ready(lambda: self._sock.recv(max_bytes), timeout, not_yet=nothing_yet)
         except TimeoutError as error:
             raise httpcore.ReadTimeout("the server does not answer in time") from error
         except OSError as error:
@@ -156,10 +160,15 @@ class _LoopStream(httpcore.NetworkStream):
 
     def send_some(self, data: memoryview, timeout: float | None) -> int:
         """Write as much as fits; the number of bytes. Raises TimeoutError and OSError."""
+        self._has_asked = True
         return self._until_ready(lambda: self._sock.send(data), timeout, writes=True)
 
-    def _until_ready(self, step: Callable[[], T], timeout: float | None, *, writes: bool = False) -> T:
+    def _until_ready(
+        self, step: Callable[[], T], timeout: float | None, *, writes: bool = False, not_yet: bool = False
+    ) -> T:
         until = None if timeout is None else self._loop.time() + timeout
+        if not_yet:
+            _wait(self._loop, self._sock, timeout, writable=False)
         while True:
             try:
                 return step()

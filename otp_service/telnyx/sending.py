@@ -123,7 +123,7 @@ def _outcome(answer: Answer, request: SendRequest) -> SendOutcome:
     if not answer.succeeded:
         return errors.classify(answer.status, answer.document, answer.headers)
     members = json.mapping(answer.document)
-    message = OutboundMessage.read(members.get("data"))
+    message = responses.TakenMessage.read(members.get("data"))
     if message is None:
         return Unknown(f"HTTP {answer.status} without a message")
     if json.items(members.get("errors")):

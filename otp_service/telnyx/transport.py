@@ -21,21 +21,30 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+import httpcore
 import httpx
 
 from ..connections import Deadline
 from ..domain.delivery import TOO_LATE
 from . import json
 from .body_requests import BodyRequests
-from .connection import BlockingNetwork, Connection, KeptTransport, Network, new_connection
+from .connection import BlockingNetwork, Connection, Network, new_connection
 from .exceptions import NotSentError, UnknownOutcomeError
+from .http1 import Reply, Spans
 
 LARGEST_ANSWER = 1_000_000  # bytes; a page of 250 numbers has some 250 kB
 SHORTEST_S = 0.1
 """With less than this left of the time in which a request may leave, it is not begun."""
 
 _API_KEY = re.compile(r"[!-~]{1,500}", re.ASCII)
-_BEFORE_ANY_BYTE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_BEFORE_ANY_BYTE = (
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,6 @@ class Timeouts:
     connect_s: float = 2.0
     read_s: float = 5.0
     write_s: float = 5.0
-    pool_s: float = 1.0
     total_s: float = 9.5
 
 
@@ -95,16 +103,14 @@ class Transport:
         }
         self._requests = BodyRequests(self._base_url, self._headers)
         self._timeouts = timeouts
-        self._timeout = httpx.Timeout(
-            connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s
-        )
+        self._spans = Spans(timeouts.connect_s, timeouts.read_s, timeouts.write_s)
         self._transport = transport
         self._tls = None if transport else httpx.create_ssl_context(trust_env=False)
         self._network = network or BlockingNetwork()
         # A thread and a greenlet have a value of their own each.
         self._own: ContextVar[Connection | None] = ContextVar("connection", default=None)
         self._lock = threading.Lock()
-        self._opened: dict[threading.Thread, list[httpx.BaseTransport]] = {}
+        self._opened: dict[threading.Thread, list[Connection]] = {}
         self._closed = False
         # At INFO httpx logs every address, and ours hold phone numbers in path and query.
         logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -137,15 +143,10 @@ class Transport:
         """
         connection = self._connection()
         connection.deadline.begin(self._timeouts.total_s)
-        timeout = self._timeout if within_s is None else self._hurried(within_s)
-        extensions = {"timeout": timeout.as_dict()}
-        if body is None:
-            url = self._base_url + path
-            request = httpx.Request(method, url, params=params or None, headers=self._headers, extensions=extensions)
-        else:
-            request = self._requests.build(method, path, body, idempotency_key, extensions)
+        spans = self._spans if within_s is None else self._hurried(within_s)
         try:
-            response = connection.http.handle_request(request)
+            prepared = self._requests.build(method, path, body, params=params, idempotency_key=idempotency_key)
+            response = connection.ask(prepared, spans)
         except _BEFORE_ANY_BYTE as error:
             raise NotSentError(f"no connection ({type(error).__name__})") from error
         except Exception as error:
@@ -163,7 +164,8 @@ class Transport:
             response.close()
             if out_of_step:
                 connection.hang_up()
-        return Answer(response.status_code, response.headers, _document(response, content))
+        headers = response.headers
+        return Answer(response.status_code, headers, _document(headers, content))
 
     def hang_up(self) -> None:
         """Close this thread's or greenlet's connection: the answer on it was not the one to our request.
@@ -172,19 +174,16 @@ class Transport:
         """
         self._connection().hang_up()
 
-    def _hurried(self, within_s: float) -> httpx.Timeout:
-        """Timeouts by which a connection, with TCP and TLS, is there in time or not at all."""
+    def _hurried(self, within_s: float) -> Spans:
+        """Spans by which a connection, with TCP and TLS, is there in time or not at all."""
         if within_s < SHORTEST_S:
             raise NotSentError(TOO_LATE)
-        spans = self._timeouts
-        connect_s = min(spans.connect_s, within_s / 2)
-        pool_s = min(spans.pool_s, within_s / 2)
-        return httpx.Timeout(connect=connect_s, read=spans.read_s, write=spans.write_s, pool=pool_s)
+        return self._spans._replace(connect_s=min(self._spans.connect_s, within_s / 2))
 
-    def _read(self, response: httpx.Response, deadline: Deadline) -> bytes | None:
+    def _read(self, response: Reply | httpx.Response, deadline: Deadline) -> bytes | None:
         """The raw body, or None if it is too long."""
-        if response.is_stream_consumed:  # an httpx.MockTransport gives answers whole
-            return response.content
+        if isinstance(response, httpx.Response) and response.is_stream_consumed:
+            return response.content  # an httpx.MockTransport gives answers whole
         content = bytearray()
         for chunk in response.iter_raw():
             content += chunk
@@ -201,11 +200,11 @@ class Transport:
         connection = self._new_connection()
         with self._lock:
             if self._closed:
-                connection.http.close()
+                connection.close()
                 raise RuntimeError("The carrier client is closed.")
             ended = [thread for thread in self._opened if not thread.is_alive()]
             leftovers = [one for thread in ended for one in self._opened.pop(thread)]
-            self._opened.setdefault(threading.current_thread(), []).append(connection.http)
+            self._opened.setdefault(threading.current_thread(), []).append(connection)
         for leftover in leftovers:
             leftover.close()
         self._own.set(connection)
@@ -216,12 +215,11 @@ class Transport:
         if self._tls is None:
             assert self._transport is not None
             return Connection(self._transport, None, deadline)
-        kept = new_connection(self._tls, deadline, self._network)
-        return Connection(KeptTransport(kept, self._tls), kept, deadline)
+        return Connection(None, new_connection(self._tls, deadline, self._network), deadline)
 
 
-def _document(response: httpx.Response, content: bytes | None) -> object:
-    if content is None or response.headers.get("content-encoding", "identity") != "identity":
+def _document(headers: Mapping[str, str], content: bytes | None) -> object:
+    if content is None or headers.get("content-encoding", "identity") != "identity":
         return None
     try:
         document = json.decode(content)

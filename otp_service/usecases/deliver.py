@@ -97,7 +97,7 @@ class Deliver:
 
         Raises StoreUnavailable; the entry then stays for another attempt.
         """
-        pending = self._deliveries.pending_delivery(job)
+        pending = self._deliveries.pending_delivery(job, rate_per_s=self._rate_per_s(job))
         if pending is None:
             _log.warning("a delivery has no record any more", extra={"delivery_id": job.delivery_id})
             self._end(job, "")
@@ -106,6 +106,11 @@ class Deliver:
             self._end(job, pending.app)
         else:
             self._send_pending(job, pending)
+
+    def _rate_per_s(self, job: Job) -> float:
+        """The rate of which a slot may be taken before the record is known; 0 if none may."""
+        sender = self._policy.senders.get(job.sender)
+        return sender.rate_per_s if sender is not None and self._sender_health.answers(sender) else 0.0
 
     def _end(self, job: Job, app: str) -> None:
         """Have the store end an entry of which nothing is to be sent: it checks the record, and gives no permit."""
@@ -116,7 +121,7 @@ class Deliver:
         if app is None or sender is None or not self._composer.has_key(pending):
             self._leave_to_others(job, pending, app, sender)
             return
-        pause = self._sender_health.pause(sender)
+        pause = None if pending.slot_ms is not None else self._sender_health.pause(sender)
         if pause is not None:
             # Before a slot of the rate is taken: else what only waits would use up the slots of what can go.
             self._hold(job, pending, sender, pause)
@@ -145,9 +150,11 @@ class Deliver:
 
     def _await_rate_slot(self, job: Job, pending: PendingDelivery, sender: Sender) -> bool:
         """Wait for the sender's rate; False if the entry comes again later, or ends, because of it."""
-        left_ms = max(pending.expires_ms - pending.now_ms, 0)
-        again = pending.rate_limited
-        wait_ms = self._rate.acquire_rate_slot(sender.name, sender.rate_per_s, left_ms, again=again)
+        wait_ms = pending.slot_ms
+        if wait_ms is None:
+            left_ms = max(pending.expires_ms - pending.now_ms, 0)
+            again = pending.rate_limited
+            wait_ms = self._rate.acquire_rate_slot(sender.name, sender.rate_per_s, left_ms, again=again)
         if wait_ms < 0:
             # The queue of this sender is longer than the code lives: another sender, or an honest failure.
             title = "The sender's rate leaves no room before the code expires."

@@ -3,7 +3,6 @@
 It stands in the store once for each pending verification, so it holds values without names.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -32,7 +31,7 @@ def pack(ref: Reference, box: Box) -> bytes:
 
 def unpack(ref: Reference, plain: bytes) -> Box:
     """Undo `pack`. Raises SealBroken for the box of another verification."""
-    token, *values = json.loads(plain)
+    token, *values = msgspec.json.decode(plain)
     if token != ref.token:
         raise SealBroken("the sealed box belongs to another verification")
     return Box(*values)

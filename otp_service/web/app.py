@@ -10,7 +10,7 @@ from werkzeug.routing import BaseConverter
 from .auth import Auth
 from .cors import preflight_of
 from .endpoint import ALWAYS, Endpoint
-from .http import Reply, Route
+from .http import METHOD_UNKNOWN, METHODS, Reply, Route
 from .problems import Problems
 from .wsgi import Body, headers_of, peer_of, response_of
 
@@ -32,9 +32,16 @@ def create_app(routes: Sequence[Route], auth: Auth, problems: Problems, new_requ
             methods=[route.method],
             provide_automatic_options=False,
         )
+    app.before_request(_known_method)
     app.before_request(_one_spelling)
     app.register_error_handler(HTTPException, _fallback(problems, new_request_id))
     return app
+
+
+def _known_method() -> None:
+    # Werkzeug takes any word for a method that the path does not take.
+    if request.environ["REQUEST_METHOD"] not in METHODS:
+        abort(501)
 
 
 def _one_spelling() -> None:
@@ -83,6 +90,8 @@ def _fallback(problems: Problems, new_request_id: Callable[[], str]) -> Callable
             allow = ", ".join(sorted(error.valid_methods or ()))
             detail = f"This resource takes: {allow}."
             answer = problems.of("method_not_allowed", detail, request_id, headers={"Allow": allow})
+        elif error.code == 501:
+            answer = problems.refusal(METHOD_UNKNOWN, request_id)
         elif isinstance(error, NotFound):
             answer = problems.of("not_found", "There is nothing here. /docs lists what there is.", request_id)
         elif error.code is not None and error.code < 500:

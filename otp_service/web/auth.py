@@ -37,7 +37,7 @@ class Auth:
         if not principal.scopes.isdisjoint(opening(scope)):
             return None
         self._refused.record_scope(principal, scope)
-        return Refusal("forbidden", f"This API key does not have the scope {scope}.")
+        return Refusal("forbidden", f"This API key does not have the scope {scope}. Use one that has it.")
 
     def name_caller(self, peer: str, request_id: str, principal: Principal | None = None) -> None:
         """Say who causes what this request does: for the audit record."""

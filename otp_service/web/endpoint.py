@@ -131,10 +131,10 @@ class Endpoint:
         if not (length.isascii() and length.isdigit()):
             raise InvalidRequest("The Content-Length is not a number.")
         if len(length) > 9 or int(length) > MAX_BODY:
-            raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
+            raise PayloadTooLarge(f"The body may have at most {MAX_BODY} bytes.")
         body = read_body(MAX_BODY + 1)
         if len(body) > MAX_BODY:
-            raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
+            raise PayloadTooLarge(f"The body may have at most {MAX_BODY} bytes.")
         return body
 
     def _extra(self, call: Call) -> dict[str, object]:
@@ -150,7 +150,7 @@ class Endpoint:
     def _finish(self, call: Call, answer: Reply, began: float) -> Reply:
         elapsed = time.perf_counter() - began
         route = self.route
-        telemetry.child(telemetry.REQUESTS, route.method, route.template, str(answer.status)).inc()
+        telemetry.count(telemetry.REQUESTS, route.method, route.template, str(answer.status))
         telemetry.child(telemetry.LATENCY, route.template).observe(elapsed - answer.waited_s)
         extra = self._extra(call)
         extra["status"], extra["duration_ms"] = answer.status, round(elapsed * 1000, 2)

@@ -47,6 +47,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "too_many_wrong_codes": (429, "Too many wrong codes"),
     "headers_too_large": (431, "The headers are too large"),
     "internal_error": (500, "Something went wrong on our side"),
+    "method_unknown": (501, "No such method"),
     "store_unavailable": (503, "The store does not answer"),
     "queue_full": (503, "Too many messages are waiting"),
     "audit_backlog": (503, "Too many events are waiting to be put on record"),
@@ -62,6 +63,10 @@ _RETRY_S = {
     "rate_limited": 1,
     "resend_too_soon": 1,
 }
+
+NOT_HANDLED = (
+    "The request could not be handled. If it stays so, tell the operator this request id: the log has the cause."
+)
 
 _KEY_UNKNOWN = (
     "It was made with a key that this process does not have. This is no verdict; try again. Operators: see "
@@ -134,7 +139,7 @@ class Problems:
         detail = {
             "store_unavailable": "The store does not answer or refuses writes. This is no approval; try again.",
             "not_ready": "The service is not ready to work. Try again shortly; /readyz says why.",
-        }.get(code, "The request could not be handled. The request id helps us to find out why.")
+        }.get(code, NOT_HANDLED)
         return self.of(code, detail, request_id)
 
 

@@ -3,17 +3,16 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import otp_service
 from otp_service.domain.audit import EventField
 from otp_service.domain.outbox import TimerKind
 from otp_service.storage.schema import encodings, fields, guard_fields
 from otp_service.storage.schema.encodings import Encoding
 
-PACKAGE = Path(otp_service.__file__).parent
+from .source import PACKAGE, modules, nodes
+
 LUA = PACKAGE / "storage" / "lua"
 READERS = ("storage", "usecases", "web", "cli", "bootstrap", "runtime")
 """Packages that work with what is stored. `storage/schema` is the dictionary itself."""
@@ -38,9 +37,9 @@ COMMANDS = re.compile(r"H[A-Z]+|XADD", re.IGNORECASE)
 def sources() -> Iterator[tuple[str, ast.Module]]:
     """Every module that works with what is stored."""
     for folder in READERS:
-        for path in sorted((PACKAGE / folder).rglob("*.py")):
+        for path, tree in modules(PACKAGE / folder):
             if "schema" not in path.relative_to(PACKAGE / folder).parts or folder != "storage":
-                yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text(encoding="utf-8"))
+                yield str(path.relative_to(PACKAGE)), tree
 
 
 def texts(node: ast.AST | None) -> set[str]:
@@ -83,7 +82,7 @@ def kinds_of_timers(node: ast.AST) -> set[str]:
 def breaches(tree: ast.AST) -> set[str]:
     """Names of the dictionary that a module writes itself."""
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         found |= named_fields(node) & NAMES
         found |= kinds_of_timers(node) & set(TimerKind)
         if isinstance(node, ast.Constant) and node.value in MARKED:
@@ -184,7 +183,7 @@ def test_the_schema_takes_what_the_domain_names() -> None:
 
 def test_no_encoding_is_left_over() -> None:
     """Each is used by Python or by a script."""
-    python = {name for _, tree in sources() for node in ast.walk(tree) for name in [getattr(node, "id", "")]}
-    python |= {node.attr for _, tree in sources() for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    python = {name for _, tree in sources() for node in nodes(tree) for name in [getattr(node, "id", "")]}
+    python |= {node.attr for _, tree in sources() for node in nodes(tree) if isinstance(node, ast.Attribute)}
     lua = {name for _, text in scripts() for name in re.findall(r"\b([A-Z]\w+)\.[A-Z]+\b", text)}
     assert {name for name, value in vars(encodings).items() if isinstance(value, Encoding)} <= python | lua

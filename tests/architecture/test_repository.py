@@ -5,14 +5,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import NEEDS
 
-ROOT = Path(__file__).parent.parent.parent
+from .source import ROOT, modules, nodes
+
 TOP = {"setup.cfg", "setup.py", "otp_service", "tests", "deploy", "README.md"}
 """What stands at the top level, beside licences and what is hidden. Anything new here is a decision."""
 
@@ -58,17 +58,10 @@ def test_nothing_that_a_run_leaves_behind_is_tracked(tracked: list[Path]) -> Non
 # ---- tests put nothing in the place of our code -------------------------------------------------------------------
 
 
-@cache
-def trees() -> list[tuple[Path, ast.Module]]:
-    """Every file of tests, parsed once."""
-    paths = sorted((ROOT / "tests").rglob("*.py"))
-    return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
-
-
 def ours(tree: ast.Module) -> set[str]:
     """The names by which a file knows modules, classes and functions of the service."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "otp_service":
             names |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Import):
@@ -88,7 +81,7 @@ def replaced(tree: ast.Module) -> Iterator[ast.Call | ast.Assign]:
             node = node.value
         return isinstance(node, ast.Name) and node.id in names
 
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
             if called in {"setattr", "delattr", "patch", "object"} and node.args and of_ours(node.args[0]):
@@ -107,7 +100,7 @@ def shortens_a_wait(node: ast.Call | ast.Assign, tree: ast.Module) -> bool:
     if isinstance(name, ast.Constant):
         pairs: list[tuple[ast.expr, ast.expr]] = [(name, value)]
     else:  # for name, value in {"POLL_S": 0.01}.items()
-        loops = [loop for loop in ast.walk(tree) if isinstance(loop, ast.For) and node in list(ast.walk(loop))]
+        loops = [loop for loop in nodes(tree) if isinstance(loop, ast.For) and node in list(ast.walk(loop))]
         tables = [found for loop in loops for found in ast.walk(loop.iter) if isinstance(found, ast.Dict)]
         pairs = [(key, number) for table in tables for key, number in zip(table.keys, table.values, strict=True) if key]
     return bool(pairs) and all(
@@ -121,7 +114,7 @@ def shortens_a_wait(node: ast.Call | ast.Assign, tree: ast.Module) -> bool:
 
 def test_no_test_replaces_our_code() -> None:
     """Fakes go in by constructors: what is tested is what runs. Only a wait in seconds may be made shorter."""
-    for path, tree in trees():
+    for path, tree in modules(ROOT / "tests"):
         for node in replaced(tree):
             assert shortens_a_wait(node, tree), f"{path.name}:{node.lineno}: {ast.unparse(node)}"
 
@@ -152,8 +145,8 @@ def test_the_rule_knows_a_replacement_when_it_sees_one(code: str, *, clean: bool
 
 def test_no_test_is_switched_off() -> None:
     """No bare skip and no expected failure: a test runs, or says what the machine lacks."""
-    for path, tree in trees():
-        for node in ast.walk(tree):
+    for path, tree in modules(ROOT / "tests"):
+        for node in nodes(tree):
             if not isinstance(node, ast.Call):
                 continue
             called = ast.unparse(node.func)
@@ -166,8 +159,8 @@ def test_no_test_is_switched_off() -> None:
 
 def test_one_profile_decides_how_examples_are_run() -> None:
     """Tests choose how many examples they try; deadlines and checks of health stand in `conftest.py` alone."""
-    for path, tree in trees():
-        for node in ast.walk(tree):
+    for path, tree in modules(ROOT / "tests"):
+        for node in nodes(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "settings":
                 named = {keyword.arg for keyword in node.keywords}
                 assert named <= {"max_examples", "stateful_step_count", "derandomize"}, f"{path.name}:{node.lineno}"

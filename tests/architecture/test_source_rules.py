@@ -16,7 +16,6 @@ from typing import Any, cast
 
 import pytest
 
-import otp_service
 from otp_service import telemetry
 from otp_service.domain import audit, errors
 from otp_service.domain.verification import ENDED_CODE
@@ -28,8 +27,8 @@ from otp_service.web.problems import STATUS, Problems
 from otp_service.web.routes.all_routes import Backend, all_routes
 from tests.conftest import NEEDS
 
-PACKAGE = Path(otp_service.__file__).parent
-ROOT = Path(__file__).parent.parent.parent
+from .source import PACKAGE, ROOT, modules, nodes
+
 LUA = PACKAGE / "storage" / "lua"
 FRAGMENTS = sorted(path for path in LUA.rglob("_*.lua"))
 OPEN = {
@@ -44,15 +43,9 @@ OPEN = {
 """The endpoints that need no API key. Anything new here is a decision."""
 
 
-def modules(folder: Path = PACKAGE) -> Iterator[tuple[Path, ast.Module]]:
-    """Every Python file of a folder, parsed."""
-    for path in sorted(folder.rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
-
-
 def calls(tree: ast.Module, name: str) -> Iterator[ast.Call]:
     """Calls of a function or method of this name."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
             if called == name:
@@ -101,9 +94,7 @@ def test_every_script_is_run_and_every_run_has_a_script() -> None:
     for path, tree in modules(PACKAGE / "storage"):
         if path.parent.name != "storage":
             continue
-        texts = {
-            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
+        texts = {node.value for node in nodes(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
         named = {text for text in texts if re.fullmatch("[a-z_]+/[a-z_]+", text)}
         assert named <= set(names()), path
         # Where the group is written once for several: f"delivery/{script}".
@@ -184,9 +175,7 @@ def test_a_key_says_what_it_is(name: str, function: Any) -> None:
 def test_only_the_keyspace_builds_keys() -> None:
     """No other module of the service writes a key's beginning."""
     for path, tree in modules():
-        texts = [
-            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        ]
+        texts = [node.value for node in nodes(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
         place = path.relative_to(PACKAGE)
         if place != Path("storage/schema/keys.py") and "sandbox" not in place.parts:
             assert not [text for text in texts if re.match(r"otp:\S*\{", text)], path
@@ -302,8 +291,8 @@ def test_chance_and_time_come_from_outside() -> None:
     """`random` never makes a secret: bootstrap passes it on for jitter only, a simulation repeats itself by its seed.
     The rules have no clock."""
     for path, tree in modules():
-        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-        names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}
+        names = {alias.name for node in nodes(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in nodes(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}
         place = path.relative_to(PACKAGE)
         if not {"sandbox", "guard_simulation"} & set(place.parts) and str(place) not in (
             "bootstrap/worker.py",
@@ -323,7 +312,7 @@ def test_every_module_says_what_it_guarantees() -> None:
 def test_every_test_states_a_promise() -> None:
     """Its docstring is a sentence of its own."""
     for path, tree in modules(ROOT / "tests"):
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 assert re.search(r"[.!?)]$", ast.get_docstring(node) or ""), f"{path.name}: {node.name}"
 
@@ -363,7 +352,7 @@ def test_every_file_of_the_package_is_shipped() -> None:
 
 def test_every_folder_of_modules_is_a_package() -> None:
     """Without an __init__.py a folder would be left out of the wheel."""
-    for folder in {path.parent for path, _ in modules()}:
+    for folder in {path.parent for path in PACKAGE.rglob("*.py")}:
         assert (folder / "__init__.py").is_file(), folder
 
 

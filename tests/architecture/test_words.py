@@ -7,12 +7,10 @@ import logging
 import re
 from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-import otp_service
 from otp_service import telemetry
 from otp_service.domain.delivery import RANK
 from otp_service.domain.errors import ServiceError
@@ -20,15 +18,19 @@ from otp_service.domain.verification import Status
 from otp_service.storage.script_files import load, names
 from otp_service.web.openapi.document import describe
 from otp_service.web.problems import STATUS
-from otp_service.web.routes.all_routes import Backend, all_routes
+from otp_service.web.routes.all_routes import LOOP_ROUTES, Backend, all_routes
 
-PACKAGE = Path(otp_service.__file__).parent
-MODULES = {
-    str(path.relative_to(PACKAGE)): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if "sandbox" not in path.relative_to(PACKAGE).parts
-}
+from .source import PACKAGE, modules, nodes
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def service() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the service itself."""
+    for path, tree in modules():
+        place = path.relative_to(PACKAGE)
+        if "sandbox" not in place.parts:
+            yield str(place), tree
 
 
 # ---- Lua and Python ---------------------------------------------------------------------------------------------
@@ -116,7 +118,7 @@ def fields(value: ast.expr, scope: ast.AST, module: ast.Module) -> set[str]:
         return added.union(*(fields(one, scope, module) for one in given))
     assert isinstance(value, ast.Call), f"not understood: {ast.unparse(value)}"
     called = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-    functions = [node for node in ast.walk(module) if isinstance(node, Function) and node.name == called]
+    functions = [node for node in nodes(module) if isinstance(node, Function) and node.name == called]
     assert functions, f"not understood: {ast.unparse(value)}"
     returned = [
         node.value for one in functions for node in ast.walk(one) if isinstance(node, ast.Return) and node.value
@@ -126,11 +128,11 @@ def fields(value: ast.expr, scope: ast.AST, module: ast.Module) -> set[str]:
 
 def logged() -> Iterator[tuple[str, ast.Call, set[str]]]:
     """Every call that writes a log line with `extra`, and the fields that it can write."""
-    for path, module in MODULES.items():
-        for scope in ast.walk(module):
+    for path, module in service():
+        for scope in nodes(module):
             if not isinstance(scope, Function):
                 continue
-            for node in ast.walk(scope):
+            for node in nodes(scope):
                 if isinstance(node, ast.Call) and any(keyword.arg == "extra" for keyword in node.keywords):
                     (extra,) = [keyword.value for keyword in node.keywords if keyword.arg == "extra"]
                     yield path, node, fields(extra, scope, module)
@@ -153,8 +155,8 @@ def test_no_field_takes_the_place_of_one_of_the_logging_module() -> None:
 def test_a_log_line_holds_no_text_that_was_put_together() -> None:
     """The words of a line are constant: what varies stands in fields, where the list decides."""
     levels = {"debug", "info", "warning", "error", "exception", "critical"}
-    for path, module in MODULES.items():
-        for node in ast.walk(module):
+    for path, module in service():
+        for node in nodes(module):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
             if ast.unparse(node.func.value) != "_log":
@@ -173,13 +175,13 @@ NOT_TOLD = {
 }
 """Codes of exceptions for operators: at a command they are a sentence, over HTTP an internal error without one."""
 
-EDGE = {"method_not_allowed"}
+EDGE = {"method_not_allowed", "method_unknown"}
 """Codes of requests that reach no route, so that no route's description has them."""
 
 
 def exceptions() -> dict[str, str]:
     """Every class of errors of ours, wherever it is defined, with its code: its own or its parent's."""
-    classes = [node for module in MODULES.values() for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
+    classes = [node for _, module in service() for node in nodes(module) if isinstance(node, ast.ClassDef)]
     found = {"ServiceError": ServiceError.code}
     before = 0
     while len(found) > before:
@@ -206,8 +208,8 @@ def test_every_exceptions_code_has_a_status_or_is_not_shown() -> None:
 
 def codes_in_refusals() -> Iterator[tuple[str, str]]:
     """(file, code) of every `Refusal(…)` and `problems.of(…)` with a literal code."""
-    for path, module in MODULES.items():
-        for node in ast.walk(module):
+    for path, module in service():
+        for node in nodes(module):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
                 called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 if called in {"Refusal", "of", "hidden"} and isinstance(node.args[0].value, str):
@@ -248,6 +250,23 @@ def test_every_code_is_documented_in_the_api() -> None:
         for code in re.findall(r"`([a-z_]+)`", answer["description"])
     }
     assert documented == set(STATUS) - EDGE
+
+
+def test_no_answer_names_a_code_twice() -> None:
+    """A reader would look for the difference."""
+    for template, operations in document()["paths"].items():
+        for operation in operations.values():
+            for answer in map(whole, operation["responses"].values()):
+                named = re.findall(r"`([a-z_]+)`", answer["description"])
+                assert len(named) == len(set(named)), template
+
+
+def test_what_waits_for_a_thread_may_find_none() -> None:
+    """Each operation that the event loop does not answer itself can be 503 `not_ready`."""
+    for template, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            if (method.upper(), template) not in LOOP_ROUTES:
+                assert "`not_ready`" in operation["responses"]["503"]["description"], template
 
 
 def test_every_code_stands_under_its_own_status() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import goals, guide, load, picture, profile, report
+from . import figures, goals, guide, load, picture, profile, report
 from .measure import Leg
 from .ours import ROOT, OtpService
 from .own_rows import OWN
@@ -139,7 +139,7 @@ def about(args: argparse.Namespace, options: Options) -> dict[str, str]:
     return {
         "commit": commit.stdout.strip() or "unknown",
         "machine": f"{cores} cores, Python {platform.python_version()}, Linux {platform.release()}",
-        "load": f"{options.generator or load.program()}, rounds: {options.rounds}, seconds each: {options.seconds}",
+        "load": f"{options.generator or load.program()}, seconds each: {options.seconds}",
         **({"short form": "it shows that everything runs; its figures mean nothing"} if args.short else {}),
         **({OtpGateway.name: OtpGateway(args.otpgateway).describe()} if args.otpgateway else {}),
     }
@@ -163,6 +163,8 @@ def measure(args: argparse.Namespace, results: Results) -> int:
         runner.run([row for row in LOADS if row.word in wanted], [row for row in OWN if row.word in wanted])
     except KeyboardInterrupt:
         return 130
+    finally:
+        results.about["rounds"] = figures.rounds_made([leg.round for leg in results.legs], options.rounds)
     return 1 if results.faults else 0
 
 

@@ -35,6 +35,12 @@ def ratio(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float | Non
     return statistics.median(pairs) if pairs else None
 
 
+def rounds_made(numbers: Sequence[int], wanted: int) -> str:
+    """How many rounds there were, by the numbers of their legs, and how many were asked for if there was no time."""
+    made = max(numbers, default=0)
+    return str(made) if made == wanted else f"{made} of {wanted}"
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that this share (0 to 1) of the values does not exceed. Raises ValueError for none."""
     if not values:

@@ -115,7 +115,7 @@ def page_part(legs: Sequence[Leg], about: dict[str, str]) -> str:
     """What stands between the marks. Raises ValueError where a row is missing."""
     costs = costs_of(legs)
     lines = [
-        f"Measured at commit {about['commit']} on {about['machine']}; rounds: {_rounds(legs)}.",
+        f"Measured at commit {about['commit']} on {about['machine']}; rounds: {max(leg.round for leg in legs)}.",
         *([BUSY] if figures.summarize([leg.other_cores for leg in legs]).median > report.QUIET_CORES else []),
         "",
         *_needs(costs),
@@ -125,10 +125,6 @@ def page_part(legs: Sequence[Leg], about: dict[str, str]) -> str:
         *shares.table(legs),
     ]
     return "\n".join(lines).rstrip("\n") + "\n"
-
-
-def _rounds(legs: Sequence[Leg]) -> int:
-    return max(leg.round for leg in legs)
 
 
 def _needs(costs: Costs) -> list[str]:

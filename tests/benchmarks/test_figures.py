@@ -24,6 +24,13 @@ def test_a_ratio_compares_round_by_round() -> None:
     assert figures.ratio({}, {1: 1}) is None
 
 
+def test_rounds_that_were_not_made_are_told() -> None:
+    """A run ends before a round that would take too long, or before the first leg."""
+    assert figures.rounds_made([1, 1, 2, 3, 1], 3) == "3"
+    assert figures.rounds_made([1, 2], 3) == "2 of 3"
+    assert figures.rounds_made([], 3) == "0 of 3"
+
+
 def test_a_percentile_is_one_of_the_values() -> None:
     """The smallest that so large a share does not exceed."""
     values = [float(value) for value in range(1, 101)]

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from . import __main__ as bench
 from .answering_server import Server
 from .load import Request
 from .measure import Leg
 from .programs import ProgramFailed, Programs
+from .report import render
 from .rows import LOADS, LoadRow, Options
 from .runner import Runner, can
 from .target import Kind, Pending, Stack, Target
@@ -125,6 +127,16 @@ def test_no_round_begins_that_would_end_too_late(server: Server) -> None:
     Runner([Peer("a", server)], options, said.append, legs, []).run([load("start")], [])
     assert [leg.round for leg in legs] == [1]
     assert said[-1] == "no round 2: it would end after 0 minutes (--minutes)"
+
+
+def test_a_report_tells_the_rounds_that_were_made(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those that were asked for."""
+    monkeypatch.setattr(bench, "targets_of", lambda _: [Peer("a", server)])
+    asked = ["--rows", "start", "--rounds", "5", "--seconds", "1", "--connections", "2", "--load", "python"]
+    results = bench.Results({}, [], [])
+    assert bench.measure(bench.build_parser().parse_args([*asked, "--minutes", "0.001"]), results) == 0
+    assert "* rounds: 1 of 5" in render(results.legs, [], results.about)
+    assert "rounds: 5" not in render(results.legs, [], results.about)
 
 
 def test_a_target_is_not_measured_over_more_connections_than_it_is_good_for(server: Server) -> None:

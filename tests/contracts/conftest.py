@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..storage.connected import connected
 from ..storage.harness import StoreHarness, fresh_number
 from .memory import MemoryHarness
 
@@ -16,7 +17,7 @@ def real(request: pytest.FixtureRequest) -> Iterator[StoreHarness | None]:
         return
     kind = "redis" if request.param == "server" else "cluster"
     request.getfixturevalue(f"{kind}_server")
-    made = StoreHarness.open(request.getfixturevalue(f"{kind}_url"))
+    made = StoreHarness.open(connected(request.getfixturevalue(f"{kind}_url")))
     try:
         yield made
     finally:

@@ -7,7 +7,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from otp_service.domain import codes
@@ -188,3 +188,13 @@ def test_every_number_below_a_million_is_a_code_of_its_own() -> None:
     drawn = {codes.draw(6, lambda below: next(chances)) for _ in range(10**6)}
     assert len(drawn) == 10**6
     assert {len(code) for code in drawn} == {6}
+
+
+@given(parts=st.lists(st.text(max_size=400).filter(lambda text: text.isprintable()), max_size=4))
+@example(parts=["a" * 255])
+@example(parts=["a" * 256, "b"])
+@example(parts=["é", ""])
+@example(parts=[])
+def test_a_part_is_led_by_its_length_in_bytes(parts: list[str]) -> None:
+    """Whatever its characters are, and however long it is."""
+    assert length_prefixed(*parts) == b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)

@@ -2,15 +2,14 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..conftest import clean_environ
 from .cluster import Cluster
+from .commands import run
 from .service_client import ServiceClient, within
 
 
@@ -43,10 +42,7 @@ def openness(service_client: ServiceClient) -> float:
 
 def doctor(cluster: Cluster) -> "subprocess.CompletedProcess[str]":
     """What the doctor says."""
-    command = [sys.executable, "-m", "otp_service", "doctor"]
-    return subprocess.run(
-        command, env=clean_environ(**cluster.env), capture_output=True, text=True, timeout=60, check=False
-    )
+    return run("doctor", **cluster.env)
 
 
 def test_a_refused_account_is_reported_shown_and_recovers(cluster: Cluster, request: pytest.FixtureRequest) -> None:

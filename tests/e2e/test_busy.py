@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from otp_service import bootstrap, config
 from otp_service.runtime import ports
 from otp_service.runtime.dev import embedded_store
 from tests.conftest import wait_until
@@ -73,9 +74,8 @@ def test_health_waits_for_no_other_request(place: Place, own_server: embedded_st
     """A store that hangs, a hundred checks at a time, twenty bodies that do not come: each look is answered."""
     environ = {"OTP_REDIS_URL": own_server.url}
     url = serve(place, environ)
-    made = place.start("keys", "create", "--app", "default", "--scope", "verify", **environ)
-    output = made.communicate(timeout=20)[0]
-    key = next(word for word in output.split() if word.startswith("otp_"))
+    keys = bootstrap.build_api_keys(config.load(place.environ | environ))
+    key = keys.create("default", ("verify",), None).key
     wait_until(lambda: check(url, key) == 404, 10, "a check")
     slow = [slow_body(url) for _ in range(20)]
     stop = threading.Event()

@@ -4,7 +4,6 @@ import base64
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +18,8 @@ from standardwebhooks import Webhook
 
 from otp_service.domain.callback import EVENTS
 
-from ..conftest import clean_environ
 from .cluster import Cluster
+from .commands import data, run, run_in, run_process
 from .service_client import SHARED_PROFILE, ServiceClient, within
 
 OLD, NEW = ("whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
@@ -137,16 +136,7 @@ def site(cluster: Cluster) -> Iterator[ServiceClient]:
 
 def command(cluster: Cluster, *words: str) -> Any:
     """The JSON that a command prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "otp_service", "callbacks", *words, "--json"],
-        capture_output=True,
-        text=True,
-        env=clean_environ(**cluster.env),
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return data(run("callbacks", *words, "--json", **cluster.env))
 
 
 def same(tries: list[tuple[str, bytes, dict[str, str]]]) -> bool:
@@ -264,14 +254,7 @@ def test_kill_9_of_the_worker_loses_no_callback(receiver: Receiver, cluster: Clu
 
 def test_the_service_says_how_its_callbacks_are(cluster: Cluster, site: ServiceClient) -> None:
     """The doctor has a line for each app, the metrics a number; an unknown app or id is one sentence."""
-    doctor = subprocess.run(
-        [sys.executable, "-m", "otp_service", "doctor", "--json"],
-        capture_output=True,
-        text=True,
-        env=clean_environ(**cluster.env),
-        timeout=60,
-        check=False,
-    )
+    doctor = run_process("doctor", "--json", **cluster.env)
     lines = {one["name"]: one for one in json.loads(doctor.stdout)}
     for app in APPS:
         assert lines[f"callbacks of {app}"]["ok"]
@@ -280,14 +263,7 @@ def test_the_service_says_how_its_callbacks_are(cluster: Cluster, site: ServiceC
     assert 'otp_callbacks_waiting{app="good"}' in metrics
     assert 'otp_callbacks_dead{app="gone"} 0.0' in metrics
     for words in (["list", "--app", "nobody"], ["replay", "evt_00-1-1"], ["replay"], ["replay", "x", "--dead"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "otp_service", "callbacks", *words],
-            capture_output=True,
-            text=True,
-            env=clean_environ(**cluster.env),
-            timeout=30,
-            check=False,
-        )
+        done = run("callbacks", *words, **cluster.env)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
 
 
@@ -310,15 +286,9 @@ def test_keygen_makes_what_the_service_takes(tmp_path: Path) -> None:
     """Without configuration or store: one secret on stdout; the public key beside it, not in the way of a pipe."""
 
     def keygen(*options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "otp_service", "callbacks", "keygen", *options],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=clean_environ(),
-            timeout=30,
-            check=True,
-        )
+        done = run_in(tmp_path, "callbacks", "keygen", *options)
+        assert done.returncode == 0
+        return done
 
     assert keygen().stdout.startswith("whsec_")
     assert keygen().stderr == ""

@@ -15,7 +15,7 @@ from otp_service import config
 from otp_service.cli import main
 from tests.conftest import clean_environ
 
-from .commands import run, sentence
+from .commands import run, run_process, sentence
 
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 
@@ -55,6 +55,13 @@ class TestHelp:
         loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
         assert not {"flask", "redis", "httpx", "uvicorn", "rich", "phonenumbers"} & set(loaded.split())
 
+    def test_a_process_does_without_the_command_line_of_httpx(self) -> None:
+        """Its libraries for colours and progress bars would be in the memory of each process."""
+        script = "import sys, otp_service.bootstrap.worker, httpx; print(' '.join(sys.modules))"
+        loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        assert "httpx._client" in loaded.split()
+        assert not {"rich", "pygments"} & set(loaded.split())
+
     def test_metrics_are_imported_after_their_directory_is_set(self) -> None:
         """The main process of the API sets it; a library that was imported before would keep each process's own."""
         script = "import sys, otp_service.runtime.front_server; print('prometheus_client' in sys.modules)"
@@ -62,7 +69,7 @@ class TestHelp:
 
     def test_the_module_is_the_command(self) -> None:
         """`python -m otp_service --version` answers as the console script does."""
-        assert run("--version").stdout.startswith("otp-service ")
+        assert run_process("--version").stdout.startswith("otp-service ")
 
 
 class TestMistakes:
@@ -203,6 +210,6 @@ def test_a_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [("keys", "revoke"), ("keys", "rotate"), ("messages", "show")])
 def test_an_argument_that_is_no_text_is_refused(command: tuple[str, ...]) -> None:
     """One sentence that names the argument, for every command alike."""
-    ended = run(*command, os.fsdecode(b"x\xff"))
+    ended = run_process(*command, os.fsdecode(b"x\xff"))
     assert ended.returncode != 0
     assert ended.stderr == "otp-service: argument 3 is not valid UTF-8\n"

@@ -4,49 +4,27 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from otp_service import config
 from otp_service.config import dev_environment
-from tests.conftest import Dev, clean_environ, start_dev, stop_dev
+from tests.conftest import Dev, clean_environ
+
+from .commands import run_in, run_process_in
 
 
-@pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """A `dev` whose state is in `.otp-dev` of its working directory."""
-    running = start_dev(tmp_path_factory.mktemp("work") / dev_environment.DIRECTORY)
-    try:
-        yield running
-    finally:
-        stop_dev(running)
-
-
-def run(cwd: Path, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    """A command in a directory, with nothing about the service in its environment."""
-    return subprocess.run(
-        [sys.executable, "-m", "otp_service", *words],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        cwd=cwd,
-        env=clean_environ(**environ),
-        check=False,
-    )
-
-
-def test_a_command_in_the_directory_finds_the_service_and_says_so(beside: Dev) -> None:
+def test_a_command_in_the_directory_finds_the_service_and_says_so(dev: Dev) -> None:
     """One line on stderr names the file; JSON on stdout stays clean. The key that dev made is in the list."""
-    done = run(beside.directory.parent, "keys", "list", "--json")
+    done = run_process_in(dev.directory.parent, "keys", "list", "--json")
     assert done.returncode == 0, done.stderr
-    assert beside.env["OTP_API_KEY"].split("_")[1] in {key["id"] for key in json.loads(done.stdout)}
+    assert dev.env["OTP_API_KEY"].split("_")[1] in {key["id"] for key in json.loads(done.stdout)}
     assert done.stderr.count("\n") == 1
-    assert str(beside.directory / "env") in done.stderr
+    assert str(dev.directory / "env") in done.stderr
 
 
-def test_the_documented_shell_lines_lead_to_the_same_service(beside: Dev) -> None:
+def test_the_documented_shell_lines_lead_to_the_same_service(dev: Dev) -> None:
     """`. .otp-dev/env` exports nothing; the next command uses the service all the same."""
     script = f". .otp-dev/env; {sys.executable} -m otp_service keys list --json"
     done = subprocess.run(
@@ -54,46 +32,46 @@ def test_the_documented_shell_lines_lead_to_the_same_service(beside: Dev) -> Non
         capture_output=True,
         text=True,
         timeout=30,
-        cwd=beside.directory.parent,
+        cwd=dev.directory.parent,
         env=clean_environ(),
         check=True,
     )
-    assert beside.env["OTP_API_KEY"].split("_")[1] in {key["id"] for key in json.loads(done.stdout)}
+    assert dev.env["OTP_API_KEY"].split("_")[1] in {key["id"] for key in json.loads(done.stdout)}
 
 
 @pytest.mark.parametrize(
     "words",
     [("numbers", "list", "--json"), ("optouts", "list", "--json"), ("optouts", "sync", "--json"), ("doctor", "--json")],
 )
-def test_every_kind_of_command_finds_it(beside: Dev, words: tuple[str, ...]) -> None:
+def test_every_kind_of_command_finds_it(dev: Dev, words: tuple[str, ...]) -> None:
     """Those that ask the carrier, too; and what they print is JSON."""
-    done = run(beside.directory.parent, *words)
+    done = run_in(dev.directory.parent, *words)
     assert isinstance(json.loads(done.stdout), list)
-    assert str(beside.directory / "env") in done.stderr
+    assert str(dev.directory / "env") in done.stderr
 
 
-def test_the_environment_wins(beside: Dev, redis_url: str) -> None:
+def test_the_environment_wins(dev: Dev, redis_url: str) -> None:
     """Who names another store uses that one, and gets neither this store's keyring nor its carrier's key."""
-    done = run(beside.directory.parent, "keys", "list", "--json", OTP_REDIS_URL=redis_url)
-    assert beside.env["OTP_API_KEY"].split("_")[1] not in done.stdout
+    done = run_in(dev.directory.parent, "keys", "list", "--json", OTP_REDIS_URL=redis_url)
+    assert dev.env["OTP_API_KEY"].split("_")[1] not in done.stdout
     assert "OTP_REDIS_URL" not in done.stderr
     assert "OTP_KEYRING" not in done.stderr
 
 
-def test_elsewhere_nothing_is_found(beside: Dev, tmp_path: Path) -> None:
+def test_elsewhere_nothing_is_found(dev: Dev, tmp_path: Path) -> None:
     """Only the directory itself counts."""
-    done = run(tmp_path, "numbers", "list", "--json")
+    done = run_in(tmp_path, "numbers", "list", "--json")
     assert done.returncode == 1
     assert "TELNYX_API_KEY is not set" in done.stderr
 
 
-def test_the_file_holds_what_the_contract_lists(beside: Dev) -> None:
+def test_the_file_holds_what_the_contract_lists(dev: Dev) -> None:
     """Every name, each once, readable by this user only; the public URL is the API's."""
     names = {"OTP_URL", "OTP_API_KEY", "OTP_REDIS_URL", "SANDBOX_URL", "TELNYX_BASE_URL", "TELNYX_API_KEY"}
     names |= {"TELNYX_PUBLIC_KEY", "TELNYX_WEBHOOK_SIGNING_SEED", "OTP_KEYRING", "OTP_PUBLIC_URL"}
-    assert names <= set(beside.env)
-    assert beside.env["OTP_PUBLIC_URL"] == beside.url
-    assert dev_environment.read(beside.directory / "env") == beside.env
+    assert names <= set(dev.env)
+    assert dev.env["OTP_PUBLIC_URL"] == dev.url
+    assert dev_environment.read(dev.directory / "env") == dev.env
 
 
 VALUES = {"OTP_REDIS_URL": "unix:///tmp/s", "OTP_KEYRING": "/k", "OTP_CONFIG": "/c", "OTP_PUBLIC_URL": "http://x:1"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from otp_service.runtime import ports
-from tests.conftest import Dev, clean_environ, start_dev, stop_dev, wait_until
+from tests.conftest import Dev, clean_environ, read_env, start_dev, stop_dev, wait_until
 from tests.e2e.processes import descendants
 
 from .dev_command import PERSON, call, code_on_phone, start, start_dev_here
@@ -99,14 +99,30 @@ class TestRefusals:
 class TestSurroundings:
     """Configurations and places other than the default."""
 
-    def test_the_sandbox_knows_the_configured_senders(self, tmp_path: Path) -> None:
-        """OTP_CONFIG applies, its sender can send, and the key belongs to the first app if there is no `default`."""
+    def test_a_configuration_of_ones_own(self, tmp_path: Path) -> None:
+        """OTP_CONFIG applies, its sender can send, and the key belongs to the first app if there is no `default`.
+
+        A directory with blanks and signs does not matter, nor a file redis.py in the current directory, when the
+        installed command is used. --verbose shows the logs of the processes while they run.
+        """
         config = tmp_path / "mine.toml"
         config.write_text(
             '[senders.mine]\nkind = "long_code"\nfrom = "+15005550006"\nmessaging_profile_id = "profile-of-mine"\n'
             '[apps.shop]\nbrand = "Shop"\nroute = ["mine"]\n'
         )
-        running = start_dev(tmp_path / "state", OTP_CONFIG=str(config))
+        (tmp_path / "redis.py").write_text("raise SystemExit('imported the wrong redis')\n")
+        directory = tmp_path / "a directory with blanks & signs"
+        command = [sys.executable, "-P", "-m", "otp_service", "dev", "--dir", str(directory), "--verbose"]
+        process = subprocess.Popen(
+            [*command, "--port", "0", "--sandbox-port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=tmp_path,
+            env=clean_environ(PYTHONPATH=str(Path(__file__).resolve().parents[2]), OTP_CONFIG=str(config)),
+        )
+        wait_until(lambda: (directory / "env").exists() or process.poll() is not None, 30, "DIR/env")
+        running = Dev(process, directory, read_env(directory / "env"))
         try:
             start(running)
             assert code_on_phone(running)
@@ -116,25 +132,24 @@ class TestSurroundings:
             status, output = stop_dev(running)
         assert status == 0
         assert "belongs to its first app" in output
-
-    def test_a_given_store_is_used(self, tmp_path: Path, redis_url: str, redis_server: Any) -> None:
-        """--redis-url: the state is there and no store is started."""
-        running = start_dev(tmp_path / "state", "--redis-url", redis_url)
-        try:
-            assert running.env["OTP_REDIS_URL"] == redis_url
-            start(running)
-            assert redis_server.dbsize() > 0
-            assert not any("unixsocket" in line for line in descendants(running.process.pid).values())
-        finally:
-            assert stop_dev(running)[0] == 0
+        assert re.search(r"^api: \{", output, re.MULTILINE)
+        assert re.search(r"^store: ", output, re.MULTILINE)
+        assert not Path(running.env["OTP_REDIS_URL"].removeprefix("unix://")).parent.exists()
 
     def test_a_given_store_is_used_again(self, tmp_path: Path, redis_url: str, redis_server: Any) -> None:
-        """Without --dir, too: the keyring of what is in that store is kept, and another one is refused."""
+        """--redis-url: the state is there and no store is started.
+
+        Without --dir, too, the keyring of what is in that store is kept, and another one is refused.
+        """
         keyrings = []
-        for _ in range(2):
+        for number in (PERSON, "+12025550144"):
             running = start_dev_here(tmp_path, "--redis-url", redis_url)
             keyrings.append((tmp_path / ".otp-dev" / "keyring.json").read_bytes())
+            assert running.env["OTP_REDIS_URL"] == redis_url
             assert call(f"{running.url}/readyz")[0] == 200
+            start(running, number)
+            assert redis_server.dbsize() > 0
+            assert not any("unixsocket" in line for line in descendants(running.process.pid).values())
             assert stop_dev(running)[0] == 0
         assert keyrings[0] == keyrings[1]
         elsewhere = tmp_path / "elsewhere"
@@ -144,51 +159,23 @@ class TestSurroundings:
         assert refused.stderr.count("\n") == 1
         assert "another keyring" in refused.stderr
 
-    @pytest.mark.parametrize("name", ["a directory with blanks & signs", "long" * 30])
-    def test_directories_with_unusual_names(self, tmp_path: Path, name: str) -> None:
-        """Blanks, signs and paths too long for a unix socket do not matter; no temporary directory is left."""
-        running = start_dev(tmp_path / name)
-        socket_path = Path(running.env["OTP_REDIS_URL"].removeprefix("unix://"))
-        assert call(f"{running.url}/readyz")[0] == 200
-        assert stop_dev(running)[0] == 0
-        assert not socket_path.parent.exists()
-
     def test_variables_of_production_are_not_used(self, tmp_path: Path) -> None:
-        """A carrier or a store named in the environment stays untouched."""
+        """A carrier or a store named in the environment stays untouched.
+
+        A path that is too long for a unix socket does not matter; no temporary directory is left.
+        """
         running = start_dev(
-            tmp_path / "state",
+            tmp_path / ("long" * 30),
             TELNYX_BASE_URL="http://127.0.0.1:1/v2",
             TELNYX_API_KEY="KEYproduction",
             OTP_REDIS_URL="redis://127.0.0.1:1/0",
             OTP_KEYRING="/nonexistent",
         )
+        socket_path = Path(running.env["OTP_REDIS_URL"].removeprefix("unix://"))
         try:
             assert running.env["TELNYX_API_KEY"] != "KEYproduction"
             start(running)
             assert code_on_phone(running)
         finally:
             assert stop_dev(running)[0] == 0
-
-    def test_a_module_of_the_users_does_not_become_ours(self, tmp_path: Path) -> None:
-        """A file redis.py in the current directory changes nothing, when the installed command is used."""
-        (tmp_path / "redis.py").write_text("raise SystemExit('imported the wrong redis')\n")
-        command = [sys.executable, "-P", "-m", "otp_service", "dev", "--dir", str(tmp_path / "state")]
-        package = str(Path(__file__).resolve().parents[2])
-        process = subprocess.Popen(
-            [*command, "--port", "0", "--sandbox-port", "0"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=tmp_path,
-            env=clean_environ(PYTHONPATH=package),
-        )
-        wait_until(lambda: (tmp_path / "state/env").exists() or process.poll() is not None, 30, "DIR/env")
-        assert stop_dev(Dev(process, tmp_path / "state", {}))[0] == 0
-
-    def test_verbose_copies_the_logs_to_stderr(self, tmp_path: Path) -> None:
-        """--verbose shows the logs of the processes while they run."""
-        running = start_dev(tmp_path / "state", "--verbose")
-        status, output = stop_dev(running)
-        assert status == 0
-        assert re.search(r"^api: \{", output, re.MULTILINE)
-        assert re.search(r"^store: ", output, re.MULTILINE)
+        assert not socket_path.parent.exists()

@@ -34,9 +34,10 @@ def command(port: int) -> list[str]:
     return [sys.executable, "-m", *words]
 
 
-@pytest.fixture
-def served(shared_dev: Dev, tmp_path: Path) -> Iterator[ServiceClient]:
+@pytest.fixture(scope="module")
+def served(shared_dev: Dev, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceClient]:
     """gunicorn over the store of a running `dev`, whose worker and carrier deliver."""
+    tmp_path = tmp_path_factory.mktemp("gunicorn")
     port = ports.free_port()
     url = f"http://127.0.0.1:{port}"
     environ = clean_environ(**shared_dev.env, OTP_METRICS_DIR=str(tmp_path / "metrics"))

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from otp_service import config
+from otp_service import config, keyring
 from otp_service.runtime import ports
 from tests.conftest import clean_environ, wait_until
 from tests.e2e.processes import alive, descendants
@@ -88,14 +89,15 @@ def finish(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[in
 @pytest.fixture
 def place(tmp_path: Path, redis_url: str, redis_server: Any) -> Iterator[Place]:
     """A configured place with an empty store."""
-    keyring = tmp_path / "keyring.json"
-    subprocess.run([sys.executable, "-m", "otp_service", "keyring", "create", str(keyring)], check=True)
+    ring = tmp_path / "keyring.json"
+    ring.touch(0o600)
+    ring.write_bytes(keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z"))
     (tmp_path / "otp-service.toml").write_text(config.DEV_TOML)
     here = Place(
         tmp_path,
         clean_environ(
             OTP_REDIS_URL=redis_url,
-            OTP_KEYRING=str(keyring),
+            OTP_KEYRING=str(ring),
             TELNYX_PUBLIC_KEY=PUBLIC_KEY,
             TELNYX_API_KEY="KEYnone",
             TELNYX_BASE_URL="http://127.0.0.1:1/v2",
@@ -133,8 +135,9 @@ class TestServe:
         assert not answers(url)
 
     def test_a_killed_worker_is_replaced(self, place: Place) -> None:
-        """kill -9 of a worker costs its requests, not the service."""
+        """kill -9 of a worker costs its requests, not the service. The new one imports nothing: its parent has."""
         process, url = place.serve()
+        assert "httptools" in Path(f"/proc/{process.pid}/maps").read_text()
         victim = next(iter(descendants(process.pid)))
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda: len(set(descendants(process.pid)) - {victim}) == 2, 30, "a new worker")

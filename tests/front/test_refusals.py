@@ -15,6 +15,14 @@ HOST = b"Host: otp.test\r\n"
 MANY = b"".join(b"X-%d: y\r\n" % number for number in range(HEADERS_MAX))
 REFUSED: dict[str, tuple[bytes, int, str]] = {
     "no HTTP": (b"\x16\x03\x01 hello\r\n\r\n", 400, "invalid_request"),
+    "no method of HTTP": (b"BREW /healthz HTTP/1.1\r\n" + HOST + b"\r\n", 501, "method_unknown"),
+    "small letters": (b"get /healthz HTTP/1.1\r\n" + HOST + b"\r\n", 501, "method_unknown"),
+    "a method of WebDAV": (
+        b"PROPFIND /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n",
+        501,
+        "method_unknown",
+    ),
+    "no method at all": (b" /healthz HTTP/1.1\r\n" + HOST + b"\r\n", 400, "invalid_request"),
     "no version": (b"GET /healthz\r\n\r\n", 400, "invalid_request"),
     "HTTP/2": (b"GET /healthz HTTP/2.0\r\n" + HOST + b"\r\n", 400, "invalid_request"),
     "a proxy's method": (b"CONNECT otp.test:443 HTTP/1.1\r\n" + HOST + b"\r\n", 400, "invalid_request"),

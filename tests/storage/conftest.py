@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from otp_service.storage import store_runs
+
+from .connected import connected
 from .delivery_service import Service
 from .harness import StoreHarness
+from .restarts import Machine
 
 
 @contextmanager
 def opened(url: str) -> Iterator[StoreHarness]:
     """All stores over a server, with consumer groups made."""
-    made = StoreHarness.open(url)
+    made = StoreHarness.open(connected(url))
     made.outbox.open()
     try:
         yield made
@@ -46,3 +51,13 @@ def server_harness(redis_server: object, redis_url: str) -> Iterator[StoreHarnes
 def service(server_harness: StoreHarness) -> Service:
     """A service on the single server; breakers' scripts run on a cluster in `test_circuits`."""
     return Service(server_harness)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """A store of its own. Processes vote at once."""
+    monkeypatch.setattr(store_runs, "JUDGE_MS", 0)
+    made = Machine(tmp_path)
+    yield made
+    made.harness.close()
+    made.server.kill()

@@ -131,9 +131,9 @@ class StoreHarness(Remembered, Records):
     ring: Keyring
 
     @classmethod
-    def open(cls, url: str, scripts: Callable[[Store], Scripts] = Scripts) -> "StoreHarness":
-        """Connect as the service does."""
-        store = connect(url)
+    def open(cls, place: str | Store, scripts: Callable[[Store], Scripts] = Scripts) -> "StoreHarness":
+        """Connect as the service does, or take an open store."""
+        store = connect(place) if isinstance(place, str) else place
         return cls(store, Keys(SHARDS), scripts(store), keyring())
 
     def __post_init__(self) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from otp_service.domain.checking import Wrong
+from otp_service.domain.delivery import Accepted
 from otp_service.domain.guard.policy import Mode
 from otp_service.domain.guarding import Places
 from otp_service.domain.phone import Phone
 from otp_service.domain.policy import App, Limit, Slot
 from otp_service.domain.starting import Started
 from otp_service.storage.callers import acting_for, caused_by
+from otp_service.storage.deliveries import Deliveries
 
-from .harness import CODE, POOL, WRONG, StoreHarness, fresh_number
+from .harness import CODE, POOL, WRONG, StoreHarness, fresh_number, word
 
 ALONE = App("shop", "Acme", (POOL,))
 COUNTED = replace(ALONE, name="counted")
@@ -106,6 +108,20 @@ def test_a_limit_costs_two_commands(loaded: StoreHarness) -> None:
     others = [Slot("cost", fresh_number(), Limit(most, 60_000)) for most in (1, 1_000)]
     assert cost(loaded, lambda: loaded.limits.acquire(others)) == (6, 2)
     assert cost(loaded, lambda: loaded.limits.look(others)) == (4, 2)
+
+
+def test_a_send_costs_twenty_seven_commands(loaded: StoreHarness) -> None:
+    """Reading the record, the slot of the sender's rate, the permit, and what the carrier answered."""
+    loaded.send(loaded.start(fresh_number()).reference, word("msg"))
+    ref = loaded.start(fresh_number()).reference
+    job = loaded.take(ref)
+    assert cost(loaded, lambda: loaded.pending_delivery(job)) == (3, 0)
+    assert cost(loaded, lambda: loaded.sender_rate.acquire_rate_slot("pool", 1_000.0, 60_000)) == (3, 1)
+    deliveries = Deliveries(loaded.store, loaded.scripts, loaded.keys, [POOL], loaded.sender_rate)
+    assert cost(loaded, lambda: deliveries.pending_delivery(job, rate_per_s=1_000.0)) == (6, 1)
+    assert cost(loaded, lambda: loaded.must_begin(job)) == (9, 1)
+    accepted = Accepted(word("msg"), "queued", 0.0)
+    assert cost(loaded, lambda: loaded.deliveries.record_accepted(job, accepted)) == (12, 1)
 
 
 def test_a_repeated_send_is_one_script(loaded: StoreHarness) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,21 @@ from redis.exceptions import RedisError, ResponseError
 from otp_service.domain.checking import Wrong
 from otp_service.domain.ending import Ended
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.outbox import Job
 from otp_service.domain.policy import Limit, Slot
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.breaker import PAUSE_S
 from otp_service.storage.connect import TIMEOUT_S
+from otp_service.storage.deliveries import Deliveries
 from otp_service.storage.schema import Keys
 from otp_service.storage.scripts import Scripts
+from otp_service.storage.sender_rate import AT_ONCE_MS
 from otp_service.storage.store import Store, fields_of
 from tests.conftest import wait_until
 
-from .harness import CODE, SHARDS, WRONG, StoreHarness, fresh_number, keyring, word
+from .harness import CODE, SENDERS, SHARDS, WRONG, StoreHarness, fresh_number, keyring, word
 from .loops import LoopThread
 from .nodes import three
 from .servers import Address, Server, watched
@@ -137,6 +141,28 @@ def test_a_read_comes_with_its_servers_clock(looping: LoopThread, store_url: str
     assert abs(now_ms - time.time() * 1000) < 5000
     with pytest.raises(StoreUnavailable):
         looping.run(lambda: store.read_at([("LRANGE", "h", 0, -1)]))
+
+
+def test_a_slot_of_a_senders_rate_comes_with_the_record(looping: LoopThread, store_url: str) -> None:
+    """If it comes at once; a later one is not taken. Also where the record is kept elsewhere."""
+    harness = harness_over(looping.open(store_url))
+    ref = looping.run(partial(harness.start, fresh_number())).reference
+    deliveries = Deliveries(harness.store, harness.scripts, harness.keys, SENDERS, harness.sender_rate)
+    job, sender = Job(harness.keys.shard(ref.number_hash), "1-0", ref, 1, "pool"), word("pool")
+
+    def slot(job: Job, rate_per_s: float) -> int | None:
+        pending = looping.run(partial(deliveries.pending_delivery, job, rate_per_s=rate_per_s))
+        assert pending is not None
+        return pending.slot_ms
+
+    looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 1_000.0, 0))  # the store knows the script
+    assert slot(job, 200.0) in range(AT_ONCE_MS + 1)
+    assert slot(job, 0.0) is None
+    assert slot(replace(job, sender=sender), 200.0) is None  # the record names another one
+    assert looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 2.0, 60_000)) <= 6
+    assert slot(job, 2.0) is None
+    # It was not taken: the next one is where it was.
+    assert 400 < looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 2.0, 60_000)) < 900
 
 
 def test_bytes_that_are_no_text(looping: LoopThread, redis_server: "redis.Redis", redis_url: str) -> None:

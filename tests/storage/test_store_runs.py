@@ -1,18 +1,11 @@
 """A store that was restarted, put back or emptied: what it may have forgotten is not approved, and it says so."""
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from otp_service import telemetry
 from otp_service.domain.audit import EventType
-from otp_service.domain.checking import Approved, CheckAnswer, Wrong
+from otp_service.domain.checking import Approved, Wrong
 from otp_service.domain.ending import Ended, NotFound, Redeemed
-from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.factor_checking import CodeUsed, FactorApproved
 from otp_service.domain.ids import Reference
 from otp_service.domain.person import budgets
@@ -21,128 +14,14 @@ from otp_service.domain.verification import Status
 from otp_service.storage import store_runs
 from otp_service.storage.people import People
 from otp_service.storage.schema.fields import Record, StoreRun
-from otp_service.storage.store_runs import EMPTIED, END_CODES, ENDED, KEEP_CODES, KEPT, StoreRuns
+from otp_service.storage.store_runs import EMPTIED, END_CODES, ENDED, KEEP_CODES, KEPT
 from otp_service.storage.told import MOST, Told
-from otp_service.storage.verifications import Verifications
-from tests.conftest import wait_until
 
 from .factors import active, guess, new_subject, step_of, tries
-from .harness import CODE, EVERYWHERE, SHOP, WRONG, StoreHarness, fresh_number, word
-from .servers import Server
+from .harness import CODE, EVERYWHERE, SHOP, WRONG, StoreHarness, fresh_number
+from .restarts import OVER, Machine, Process, refused, settled
 
 STEP_MS = 30_000
-OVER = Ended(Status.EXPIRED)
-
-
-class Process:
-    """A process of the service, as far as it beats and answers."""
-
-    def __init__(self, harness: StoreHarness, form: str) -> None:
-        self.told = Told()
-        self.harness = harness
-        self.runs = StoreRuns(harness.store, harness.scripts, harness.keys, self.told, form)
-        self.verifications = Verifications(harness.store, harness.scripts, harness.keys, harness.ring.ids, self.told)
-
-    def beat(self) -> str | None:
-        """Look at the store; the warning."""
-        self.runs.look()
-        return self.runs.warning
-
-    def check(self, ref: Reference, code: str = CODE) -> CheckAnswer:
-        """Check a code and tell the caller."""
-        return self.verifications.check(self.harness.guess(ref, code))
-
-    def shown(self, ref: Reference) -> Status:
-        """What a reader sees."""
-        view = self.verifications.view(ref, "shop")
-        assert view is not None
-        return view.status
-
-
-class Machine:
-    """One address. What listens there can be killed, and begun again on other files."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.count = 0
-        self.port = 0
-        self.begin("files")
-        self.harness = StoreHarness.open(f"redis://127.0.0.1:{self.port}")
-        self.harness.outbox.open()
-
-    def begin(self, files: str) -> None:
-        """A server on the files of this name."""
-        (self.directory / files).mkdir(exist_ok=True)
-        # With `everysec` a slow disk makes the server late in writing, and then a kill does lose something.
-        settings = {"appendonly": "yes", "appendfsync": "no", "save": '""', "dir": str(self.directory / files)}
-        if self.port:
-            settings["port"] = str(self.port)
-        self.count += 1
-        self.server = Server(self.directory / f"server{self.count}", **settings)
-        self.port = self.server.port
-
-    def restart(self, files: str = "files") -> None:
-        """Kill the server, and begin another one at once."""
-        self.server.kill()
-        self.begin(files)
-
-    def backup(self) -> None:
-        """Copy the files."""
-        shutil.copytree(self.directory / "files", self.directory / "backup")
-
-    def process(self, form: str = KEEP_CODES) -> Process:
-        """One that lives: its first beat is answered."""
-        made = Process(self.harness, form)
-        made.runs.look()
-        return made
-
-    def start(self) -> Reference:
-        """A pending verification."""
-        return self.harness.start(fresh_number()).reference
-
-    def cancel(self, ref: Reference) -> object:
-        """Withdraw it."""
-        return self.harness.verifications.cancel(word(), ref, "shop")
-
-    def redeem(self, ref: Reference, approved: Approved) -> Redeemed | NotFound:
-        """Spend the receipt."""
-        ends = self.harness.now() + 120_000
-        return self.harness.verifications.redeem(word(), ref, "shop", approved.receipt_id, ends)
-
-    def events(self, kind: EventType = EventType.STORE_RESTARTED) -> list[str]:
-        """The details of what was recorded of the store."""
-        return [event["detail"] for event in self.harness.audited_in(0) if event["type"] == kind]
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """A store of its own. Processes vote at once."""
-    monkeypatch.setattr(store_runs, "JUDGE_MS", 0)
-    made = Machine(tmp_path)
-    yield made
-    made.harness.close()
-    made.server.kill()
-
-
-def settled(*processes: Process) -> str | None:
-    """Let all beat until it is decided what became of codes; what the first one says."""
-    harness = processes[0].harness
-    run = plain_run(harness)
-
-    def beat_all() -> bool:
-        for process in processes:
-            process.beat()
-        return all(process.runs.run == run for process in processes)
-
-    wait_until(beat_all, 30, "a decision")
-    return processes[0].runs.warning
-
-
-def plain_run(harness: StoreHarness) -> str:
-    """The store's run as the server says it."""
-    with contextlib.suppress(RedisConnectionError):
-        harness.raw.ping()
-    return str(harness.raw.info("replication")["master_replid"])[:12]
 
 
 def serves(machine: Machine, process: Process) -> bool:
@@ -150,13 +29,6 @@ def serves(machine: Machine, process: Process) -> bool:
     fresh = machine.start()
     wrong, right, again = (process.check(fresh, code) for code in (WRONG, CODE, CODE))
     return isinstance(wrong, Wrong) and isinstance(right, Approved) and again == Ended(Status.APPROVED)
-
-
-def refused(act: Callable[[], object]) -> bool:
-    """Whether it is refused because nobody knows yet."""
-    with pytest.raises(StoreUnavailable, match="restarted a moment ago"):
-        act()
-    return True
 
 
 def test_codes_outlive_a_restart_of_a_whole_store(machine: Machine) -> None:

@@ -11,7 +11,7 @@ from otp_service.telnyx.transport import Timeouts
 from tests.telnyx.misbehaving import Misbehaving, Script
 
 # Short enough for the tests that wait in vain, long enough for a busy machine to answer in all others.
-HURRY = Timeouts(connect_s=1.0, read_s=1.0, write_s=1.0, pool_s=1.0, total_s=1.0)
+HURRY = Timeouts(connect_s=1.0, read_s=1.0, write_s=1.0, total_s=1.0)
 REQUEST = build_send(
     "long_code",
     to="+12025550143",

@@ -25,7 +25,7 @@ from tests.telnyx.misbehaving import Misbehaving, Script, answering, message, re
 
 PERSON, OTHER = "+12025550143", "+12025550144"
 HOOK = "https://otp.example/webhooks/telnyx/"
-PATIENT = Timeouts(connect_s=5.0, read_s=5.0, write_s=5.0, pool_s=5.0, total_s=1.0)
+PATIENT = Timeouts(connect_s=5.0, read_s=5.0, write_s=5.0, total_s=1.0)
 """Each single step may take five times as long as the whole."""
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_service.telnyx.http1 import HEAD_MAX, Reading, written
+from otp_service.telnyx.body_requests import BodyRequests
+from otp_service.telnyx.http1 import HEAD_MAX, Reading
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = {
@@ -124,8 +125,23 @@ def test_without_a_length_the_end_of_the_connection_ends_it() -> None:
 @pytest.mark.parametrize("value", ["a\r\nX-More: 1", "a\nb", "a\rb"])
 def test_a_header_cannot_hold_another(value: str) -> None:
     """Nothing that was put together wrongly becomes a second header or a second request."""
-    request = httpcore.Request("POST", "http://127.0.0.1/v2", headers={"X-A": value}, content=b"{}")
     with pytest.raises(httpcore.LocalProtocolError):
-        written(request)
-    fine = httpcore.Request("POST", "http://127.0.0.1/v2", headers={"X-A": "a"}, content=b"{}")
-    assert written(fine) == b"POST /v2 HTTP/1.1\r\nX-A: a\r\n\r\n{}"
+        BodyRequests("http://127.0.0.1/v2", {"X-A": value})
+    requests = BodyRequests("http://127.0.0.1/v2", {"X-A": "a"})
+    with pytest.raises(httpcore.LocalProtocolError):
+        requests.build("POST", "/messages", b"{}", idempotency_key=value)
+    fine = requests.build("POST", "/messages", b"{}", idempotency_key="k")
+    assert fine.head + fine.body == (
+        b"POST /v2/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: a\r\nIdempotency-Key: k\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    )
+
+
+def test_the_same_request_goes_through_a_transport_of_httpx() -> None:
+    """Where a caller replaces the network."""
+    requests = BodyRequests("http://127.0.0.1:8/v2", {"X-A": "a: b"})
+    made = requests.build("GET", "/numbers", params={"page[size]": "2"})
+    request = made.as_httpx({"read": 1.0})
+    assert request.headers.raw == [(b"Host", b"127.0.0.1:8"), (b"X-A", b"a: b")]
+    assert (request.method, request.url.raw_path) == ("GET", b"/v2/numbers?page%5Bsize%5D=2")
+    assert request.url.raw_path in made.head

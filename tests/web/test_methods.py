@@ -23,7 +23,7 @@ from .request_examples import UNKNOWN_ID
         ("/.well-known/jwks.json", {"GET", "HEAD"}),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_other_methods_are_405(api: ApiHarness, path: str, allowed: set[str], method: str) -> None:
     """405 with Allow, with and without a key; nothing is done by a method that is not announced."""
     if method in allowed:
@@ -34,6 +34,13 @@ def test_other_methods_are_405(api: ApiHarness, path: str, allowed: set[str], me
         if method != "HEAD":
             answer.problem(405, "method_not_allowed")
         assert set((answer.header("Allow") or "").split(", ")) == allowed
+
+
+@pytest.mark.parametrize("method", ["BREW", "PROPFIND", "get"])
+@pytest.mark.parametrize("path", ["/verify/start", "/healthz", "/nothing/here"])
+def test_a_method_that_is_none_of_http(api: ApiHarness, path: str, method: str) -> None:
+    """501 whatever the path, as the front answers: such a method is not known for any (RFC 9110, 9.1)."""
+    api.call(method, path).problem(501, "method_unknown")
 
 
 @pytest.mark.parametrize(

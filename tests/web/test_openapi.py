@@ -144,7 +144,7 @@ def test_the_watch_token_is_announced_where_it_opens(document: dict[str, Any]) -
     taking = [place for place, op in operations(document).items() if {"watch_token": []} in op["security"]]
     assert taking == [("GET", "/verify/{verification_id}")]
     named = {one["name"]: one["schema"] for one in operations(document)[taking[0]]["parameters"]}
-    assert (named["wait"]["maximum"], named["after"]["minimum"]) == (MAX_WAIT_S, 0)
+    assert (named["wait"]["minimum"], named["wait"]["maximum"], named["after"]["minimum"]) == (1, MAX_WAIT_S, 0)
 
 
 def test_every_error_is_described_as_a_problem(document: dict[str, Any]) -> None:

@@ -92,14 +92,15 @@ end
 
 -- Append one event to the shard's audit stream and to the timeline of the verification whose record is `who.record`,
 -- which then has a new version. `kept`: the detail that the timeline keeps if it is another one; what a reader knows
--- anyway (storage/record_views.py) is not kept.
+-- anyway (storage/record_views.py) is not kept. `fields`: what else is written to the record, whose version was `version`
+-- (false if it had none).
 local USUAL_DETAIL = {['delivery.sending'] = '{"try":1}', ['delivery.sent'] = '{"carrier_status":"queued"}',
   ['delivery.delivered'] = '{"carrier_status":"delivered"}'}
-local function append_event(audit, who, kind, now, delivery, detail, kept)
-  local fields = {}
+local function append_event(audit, who, kind, now, delivery, detail, kept, fields, version)
   kept = kept or detail
   if kept == USUAL_DETAIL[kind] then kept = nil end
-  local version = redis.call('HINCRBY', who.record, Record.VERSION, 1)
+  version = fields and int((tonumber(version) or 0) + 1) or redis.call('HINCRBY', who.record, Record.VERSION, 1)
+  fields = fields or {}
   add_to_timeline(fields, version, kind, now, delivery, kept)
   redis.call('HSET', who.record, unpack(fields))
   append_audit(audit, who, audit_event(kind, delivery, detail), version)

@@ -105,17 +105,21 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
     timers[#timers + 1] = TimerKind.FAILOVER .. id
   end
   if #timers > 0 then redis.call('ZADD', c.timers, unpack(timers)) end
-  if not c.test then redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id) end
+  if not c.test then redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id, Outbox.SENDER, sender) end
   append_audit(c.audit, c.who, events, version - 1)
   return sender, kind
 end
 
--- Move a delivery up. Returns whether it moved.
-local function advance_status(c, n, to)
-  local from = redis.call('HGET', c.who.record, n .. Delivery.STATUS)
+-- Whether a delivery of this status (false if there is none) moves up to another.
+local function moves_up(from, to)
   if not from or from == to or RANK[to] < RANK[from] then return false end
   -- `sending` and `unknown` are the only ones of one rank that follow each other.
-  if RANK[to] == RANK[from] and RANK[to] ~= 1 then return false end
+  return RANK[to] ~= RANK[from] or RANK[to] == 1
+end
+
+-- Move a delivery up. Returns whether it moved.
+local function advance_status(c, n, to)
+  if not moves_up(redis.call('HGET', c.who.record, n .. Delivery.STATUS), to) then return false end
   redis.call('HSET', c.who.record, n .. Delivery.STATUS, to, n .. Delivery.UPDATED, int(c.now))
   return true
 end

@@ -91,21 +91,21 @@ class StoreRun:
 
 
 class LiveProcesses:
-    """Hash: the processes that live, and what they know of the store's run."""
+    """Hash: the processes that live, and what they know of the store's run. `KEPT` and `MARK` are as in `StoreRun`."""
 
     RUN: Final = "run"
     KEPT: Final = "kept"
-    """As in `StoreRun`."""
     NAME: Final = "name"
     """A random name, which the store has until it is emptied."""
     CHANGED: Final = "changed"
     """When the run changed last, as `RunChange`."""
     FIRST_SEEN: Final = "first_seen"
     """When a run was first seen about which nothing is decided yet, as `RunMoment`."""
+    UNDECIDED: Final = "undecided"
+    """Runs before that one which ended before anything was decided about them, separated by commas."""
     BEAT: Final = "beat:"
     """Followed by the id of a process: its last beat, as `Beat`."""
     MARK: Final = "mark"
-    """As in `StoreRun`."""
     VOTE: Final = "vote:"
     """Followed by the id of a process: its vote, as `RunVote`."""
 
@@ -252,10 +252,9 @@ class CodeState:
 
 
 class AuditEntry:
-    """Stream entry: events of the audit record that happened in one step."""
+    """Stream entry: events of the audit record that happened in one step, and what they are about."""
 
     ABOUT: Final = "about"
-    """What they are about."""
     EVENTS: Final = "events"
     """The events, one after the other."""
     WEBHOOK: Final = "webhook"
@@ -270,9 +269,10 @@ class ShortType:
 
 
 class Outbox:
-    """Stream entry: one delivery to make."""
+    """Stream entry: one delivery to make, and its sender where it was not put back after a wait."""
 
     DELIVERY: Final = "delivery"
+    SENDER: Final = "sender"
 
 
 class ConsumerGroup:

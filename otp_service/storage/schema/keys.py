@@ -34,22 +34,26 @@ class Keys:
     def __init__(self, shards: int) -> None:
         self.shards = shards
         self._tags = [f"{PREFIX}:{{s{shard:02x}}}" for shard in range(shards)]
-        self._last = ("", 0)
+        self._last = ("", 0, "")
+        self.budgets: dict[tuple[str, str], dict[str, str]] = {}
+        """For `guard_arguments.budget_keys`: by app and country."""
 
     def shard(self, number_hash: str) -> int:
         """The shard of a number's keyed hash. A request asks for several keys of one number after another."""
-        last, shard = self._last
-        if last == number_hash:
-            return shard
+        last, shard, _ = self._last
+        return shard if last == number_hash else self._look_up(number_hash)[1]
+
+    def _look_up(self, number_hash: str) -> tuple[str, int, str]:
         shard = shard_of(number_hash, self.shards)
-        self._last = number_hash, shard
-        return shard
+        self._last = found = number_hash, shard, self._tags[shard]
+        return found
 
     def _tag(self, shard: int) -> str:
         return self._tags[shard]
 
     def _of(self, number_hash: str) -> str:
-        return self._tags[self.shard(number_hash)]
+        last, _, tag = self._last
+        return tag if last == number_hash else self._look_up(number_hash)[2]
 
     # ---- one verification ------------------------------------------------------------------------------------------
 
@@ -125,7 +129,7 @@ class Keys:
     # ---- one shard -------------------------------------------------------------------------------------------------
 
     def outbox(self, shard: int) -> str:
-        """Stream: deliveries to make, field `delivery`. No TTL: entries go when settled."""
+        """Stream: deliveries to make, fields `delivery` and `sender`. No TTL: entries go when settled."""
         return f"{self._tag(shard)}:outbox"
 
     def dead(self, shard: int) -> str:

@@ -6,7 +6,7 @@ empty. A value without the member that makes it what it is (an id, a number) is 
 No repr here shows a text or the number of a person. Numbers of our own senders are no secret.
 """
 
-from .messages import InboundMessage, OutboundMessage, Recipient, addressees, read_message
+from .messages import InboundMessage, OutboundMessage, Recipient, TakenMessage, addressees, read_message
 from .numbers import BulkUpdate, Number, NumberHealth
 from .optouts import OptOut
 from .pages import PageMeta
@@ -21,6 +21,7 @@ __all__ = [
     "OutboundMessage",
     "PageMeta",
     "Recipient",
+    "TakenMessage",
     "addressees",
     "delivery_named_by",
     "is_about",

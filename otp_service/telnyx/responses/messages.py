@@ -70,7 +70,7 @@ class OutboundMessage:
             group_message_id=json.identifier(members.get("group_message_id")),
             text=json.free_text(members.get("text")),
             parts=json.integer(members.get("parts")),
-            wait_s=max(0.0, json.number(members.get("wait_seconds")) or 0.0),
+            wait_s=_wait_s(members),
             cost=json.string(json.mapping(members.get("cost")).get("amount")),
             webhook_url=json.string(members.get("webhook_url")),
             received_ms=json.instant_ms(members.get("received_at")),
@@ -79,6 +79,29 @@ class OutboundMessage:
             errors=tuple(error for error in found if error is not None),
             raw=members,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TakenMessage:
+    """What a send needs of the carrier's answer; the rest is a third of the time that a send takes to read it."""
+
+    id: str
+    to: tuple[Recipient, ...]
+    webhook_url: str | None = field(repr=False)
+    wait_s: float
+
+    @classmethod
+    def read(cls, value: object) -> "TakenMessage | None":
+        """Read an outbound message; None without a usable id."""
+        members = json.mapping(value)
+        message_id = json.identifier(members.get("id"))
+        if message_id is None:
+            return None
+        return cls(message_id, recipients(members.get("to")), json.string(members.get("webhook_url")), _wait_s(members))
+
+
+def _wait_s(members: Json) -> float:
+    return max(0.0, json.number(members.get("wait_seconds")) or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from ...domain.delivery import DeliveryReport, Refused
 from ...domain.numbering import identity
 from .. import errors, json
 from .costs import read_cost
-from .messages import OutboundMessage, Recipient, addressees, recipients
+from .messages import OutboundMessage, Recipient, TakenMessage, addressees, recipients
 
 _DELIVERED = frozenset({"delivered", "read"})
 _WEBHOOK_PATH = "/webhooks/telnyx/"
@@ -53,7 +53,7 @@ def _error_for(index: int, listed: object) -> Refused | None:
     return None
 
 
-def is_about(message: OutboundMessage, request: bytes) -> bool:
+def is_about(message: OutboundMessage | TakenMessage, request: bytes) -> bool:
     """Whether the carrier's message is the one that this request's body asked for.
 
     It names a recipient, and none that was not asked for. Where both name a delivery by their webhook address, it is

@@ -2,7 +2,9 @@
 
 from ...domain.errors import Refusal
 
-NO_FACTOR = Refusal("factor_not_found", "There is no such factor, or none that this code could be of.")
+NO_FACTOR = Refusal(
+    "factor_not_found", "There is no such factor, or none that this code could be of. GET /factors lists a subject's."
+)
 """The same for a factor that never existed and for another app's."""
 
 USED = Refusal("code_used", "This code was used before. Wait for the next one, or take another recovery code.")

@@ -17,8 +17,11 @@ class Deliveries(Protocol):
     The `record_…` methods and `return_to_queue` return the state that the delivery is in then.
     """
 
-    def pending_delivery(self, job: Job) -> PendingDelivery | None:
-        """What is needed to write the request; None if the verification is gone."""
+    def pending_delivery(self, job: Job, *, rate_per_s: float = 0.0) -> PendingDelivery | None:
+        """What is needed to write the request; None if the verification is gone.
+
+        With the rate of the sender that the entry names, a slot of it is taken, too, if one comes at once (`slot_ms`).
+        """
         ...
 
     def begin_send(

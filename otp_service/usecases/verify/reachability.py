@@ -39,12 +39,16 @@ def unreachable(app: App, to: Phone, channel: Channel, *, served: bool, test: bo
     `test`: nothing is sent to it, so that its country and kind decide nothing.
     """
     if not served:
-        return Refusal("channel_unavailable", f"No sender of this app's route can reach this number by {channel}.")
+        detail = f"No sender of this app's route can reach this number by {channel}. Start with another channel."
+        return Refusal("channel_unavailable", detail)
     if test:
         return None
     match routing.refused_destination(app, to):
         case "country_not_allowed" as code:
-            return Refusal(code, "This app does not send to this number's country.")
+            return Refusal(
+                code, "This app does not send to this number's country. The operator's `countries` lists them."
+            )
         case "destination_blocked" as code:
-            return Refusal(code, f"This app sends no code to numbers of this kind ({to.kind}).")
+            detail = f"This app sends no code to numbers of this kind ({to.kind}). Ask the person for another number."
+            return Refusal(code, detail)
     return None

@@ -18,9 +18,12 @@ SpendFactor = Callable[[str, str, str, str, int], Redeemed | NotFound]
 """Spends the receipt of an approval by a factor: operation, app, factor's id, receipt's id, when it ends (ms)."""
 
 INVALID = Refusal(
-    "receipt_invalid", "This is not a valid receipt of this service for this app, it is over, or it is not as asserted."
+    "receipt_invalid",
+    "This is not a valid receipt of this service for this app, it is over, or it is not as asserted. Let nobody in.",
 )
-_SPENT = Refusal("receipt_spent", "This receipt was already spent; it is good for one login only.")
+_SPENT = Refusal(
+    "receipt_spent", "This receipt was already spent: it is good for one login. Let nobody in with it again."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ _ENDED_DETAIL = {
     Status.EXPIRED: "The code has expired. Start a new verification.",
     Status.CANCELED: "This verification was canceled. Start a new one.",
     Status.EXHAUSTED: "All tries of this verification are used up. Start a new one.",
-    Status.DENIED: "The person said that it was not them who asked for this code.",
+    Status.DENIED: "The person said that it was not them who asked for this code. Refuse this login.",
 }
 
 

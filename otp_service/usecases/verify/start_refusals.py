@@ -27,7 +27,10 @@ def refusal_of(refused: StartRefused, *, audit_is_full: bool = False) -> Refusal
 
 
 def _opted_out(_: StartRefused) -> Refusal:
-    detail = "The person has opted out of messages from every sender that could reach them."
+    detail = (
+        "The person has opted out of messages from every sender that could reach them. Let them in another way; "
+        "`resubscribe` says how they can opt in again."
+    )
     return Refusal("opted_out", detail, fields={"resubscribe": optout.RESUBSCRIBE})
 
 

@@ -79,13 +79,13 @@ class CheckRoutes:
         return reply(200, outcome, **(REPLAYED if outcome.replayed else {}))
 
     def _refused(self, call: Call, refusal: Refusal) -> None:
-        telemetry.child(telemetry.CHECKS, call.app, refusal.code).inc()
+        telemetry.count(telemetry.CHECKS, call.app, refusal.code)
         if refusal.guessed:
             self._judged(call.app, right=False)
         if refusal.limit:
-            telemetry.child(telemetry.LIMITS, call.app, refusal.limit, LimitMode.ENFORCE).inc()
+            telemetry.count(telemetry.LIMITS, call.app, refusal.limit, LimitMode.ENFORCE)
 
     def _approved(self, app: str, answer: str) -> None:
-        telemetry.child(telemetry.CHECKS, app, answer).inc()
+        telemetry.count(telemetry.CHECKS, app, answer)
         if answer == "approved":
             self._judged(app, right=True)

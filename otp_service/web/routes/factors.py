@@ -185,10 +185,10 @@ class FactorRoutes:
     def _check(self, call: Call, request: FactorCheckRequest, request_key: str) -> Reply:
         outcome = self._factors.check.one(call.app, call.path["factor_id"], request, request_key)
         if isinstance(outcome, Refusal):
-            telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
+            telemetry.count(telemetry.CHECKS, call.app, outcome.code)
             return self._problems.refusal(outcome, call.request_id)
         word = answer_word(replayed=outcome.replayed, test=outcome.test is True)
-        telemetry.child(telemetry.CHECKS, call.app, word).inc()
+        telemetry.count(telemetry.CHECKS, call.app, word)
         return reply(200, outcome, **(REPLAYED if outcome.replayed else {}))
 
     def replace_codes(self, call: Call) -> Reply:

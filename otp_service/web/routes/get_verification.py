@@ -68,9 +68,9 @@ class VerificationRoutes:
     def _show(self, call: Call, app: str | None, *, token_access: bool) -> Reply:
         wanted = decode_query(call.query, WatchQuery)
         found, news, waited_s = self._browse.verification(app, call.path["verification_id"]), None, 0.0
-        if found is not None and _waits_for(wanted, found[0]):
+        if found is not None and not isinstance(wanted.wait, UnsetType) and _knows(wanted, found[0]):
             began = time.perf_counter()
-            news = self._wait(found[0], wanted, TOKEN_SHARE if token_access else None)
+            news = self._wait(found[0], wanted.after, wanted.wait, TOKEN_SHARE if token_access else None)
             waited_s = time.perf_counter() - began
             found = self._browse.verification(app, call.path["verification_id"])
         if found is None:
@@ -79,9 +79,9 @@ class VerificationRoutes:
         waited: Reply = msgspec.structs.replace(answer, waited_s=waited_s)
         return waited
 
-    def _wait(self, view: VerificationView, wanted: WatchQuery, share: int | None) -> News:
-        after = view.version if isinstance(wanted.after, UnsetType) else wanted.after
-        return self._watch.wait(view.reference, after, _patience_s(view, wanted.wait), view.app, share)
+    def _wait(self, view: VerificationView, after: int | UnsetType, wait_s: float, share: int | None) -> News:
+        version = view.version if isinstance(after, UnsetType) else after
+        return self._watch.wait(view.reference, version, _patience_s(view, wait_s), view.app, share)
 
     def _reply(
         self, view: VerificationView, timeline: Sequence[TimelineEntry], news: News | None, *, token_access: bool
@@ -92,8 +92,8 @@ class VerificationRoutes:
         return reply(200, redacted(shown) if token_access else shown, **headers)
 
 
-def _waits_for(wanted: WatchQuery, view: VerificationView) -> bool:
-    return wanted.wait > 0 and (isinstance(wanted.after, UnsetType) or view.version <= wanted.after)
+def _knows(wanted: WatchQuery, view: VerificationView) -> bool:
+    return isinstance(wanted.after, UnsetType) or view.version <= wanted.after
 
 
 def _patience_s(view: VerificationView, wait_s: float) -> float:

@@ -28,7 +28,6 @@ _NUMBER = (
     "guard_refused",
     "opted_out",
     "number_not_bound",
-    "guard_refused",
 )
 _LIMITS = ("too_many_wrong_codes", "context_conflict", "resend_too_soon", "rate_limited", "queue_full", "audit_backlog")
 _DOC = Doc(
@@ -80,12 +79,12 @@ class StartRoutes:
 
     def _reply(self, call: Call, outcome: Started | Refusal) -> Reply:
         if isinstance(outcome, Refusal):
-            telemetry.child(telemetry.REFUSALS, call.app, outcome.code).inc()
+            telemetry.count(telemetry.REFUSALS, call.app, outcome.code)
             if outcome.limit:
-                telemetry.child(telemetry.LIMITS, call.app, outcome.limit, LimitMode.ENFORCE).inc()
+                telemetry.count(telemetry.LIMITS, call.app, outcome.limit, LimitMode.ENFORCE)
             return self._refusal(call, outcome)
         kind = "test" if outcome.test else "resend" if outcome.resent else "new"
-        telemetry.child(telemetry.STARTS, call.app, kind).inc()
+        telemetry.count(telemetry.STARTS, call.app, kind)
         verification_id = outcome.reference.verification_id
         shown = shown_as(StartedVerification, outcome, watch_token=self._tokens.make(verification_id))
         return reply(

@@ -98,32 +98,32 @@ class CheckRequest(Request):
     @property
     def device_id(self) -> str | None:
         """The app's own id of the device, if the caller gave one."""
-        return given(self.given_device_id)
+        return None if isinstance(self.given_device_id, UnsetType) else self.given_device_id
 
     @property
     def subject(self) -> str | None:
         """The app's own id of the person, if the caller gave one."""
-        return given(self.given_subject)
+        return None if isinstance(self.given_subject, UnsetType) else self.given_subject
 
     @property
     def verification_id(self) -> str | None:
         """The id, if the caller gave one."""
-        return given(self.given_id)
+        return None if isinstance(self.given_id, UnsetType) else self.given_id
 
     @property
     def to(self) -> str | None:
         """The number, if the caller gave one."""
-        return given(self.given_to)
+        return None if isinstance(self.given_to, UnsetType) else self.given_to
 
     @property
     def purpose(self) -> str | None:
         """The purpose, if the caller gave one."""
-        return given(self.given_purpose)
+        return None if isinstance(self.given_purpose, UnsetType) else self.given_purpose
 
     @property
     def code_verifier(self) -> str | None:
         """The verifier of the start's challenge, if the caller gave one."""
-        return given(self.given_verifier)
+        return None if isinstance(self.given_verifier, UnsetType) else self.given_verifier
 
 
 def given(text: str | UnsetType) -> str | None:

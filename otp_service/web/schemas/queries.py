@@ -35,12 +35,12 @@ class WatchQuery(msgspec.Struct):
     """How GET /verify/{verification_id} waits. Other parameters are ignored."""
 
     MUST_BE: ClassVar[Mapping[str, str]] = {
-        "wait": f"whole seconds, 0 to {MAX_WAIT_S}",
+        "wait": f"whole seconds, 1 to {MAX_WAIT_S}",
         "after": "a version, as in the answer before",
     }
     MAX_DIGITS: ClassVar[Mapping[str, int]] = {}
 
-    wait: Annotated[int, Meta(ge=0, le=MAX_WAIT_S, description=_WAIT)] = 0
+    wait: Annotated[int, Meta(ge=1, le=MAX_WAIT_S, description=_WAIT)] | UnsetType = UNSET
     after: (
         Annotated[
             int,

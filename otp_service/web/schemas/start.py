@@ -9,7 +9,6 @@ from ...domain import binding, message_text, notices
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
-from .check import given
 from .forms import (
     E164_FORM,
     AddressText,
@@ -110,17 +109,17 @@ class StartRequest(Request):
     @property
     def device_id(self) -> str | None:
         """The app's own id of the device, if the caller gave one."""
-        return given(self.given_device_id)
+        return None if isinstance(self.given_device_id, UnsetType) else self.given_device_id
 
     @property
     def subject(self) -> str | None:
         """The app's own id of the person, if the caller gave one."""
-        return given(self.given_subject)
+        return None if isinstance(self.given_subject, UnsetType) else self.given_subject
 
     @property
     def proof(self) -> str | None:
         """A receipt of the subject, if the caller gave one."""
-        return given(self.given_proof)
+        return None if isinstance(self.given_proof, UnsetType) else self.given_proof
 
     @property
     def autofill(self) -> str:

@@ -14,6 +14,7 @@ from otp_service.runtime import ports
 
 from ...conftest import clean_environ, wait_until
 from ..cluster import Cluster
+from ..commands import run
 from ..service_client import ServiceClient
 
 
@@ -26,14 +27,7 @@ class Site(Cluster):
 
     def command(self, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "otp_service", *arguments],
-            env=clean_environ(**{**self.env, **environ}),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run(*arguments, **{**self.env, **environ})
 
     def another(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
         """Start one more process."""

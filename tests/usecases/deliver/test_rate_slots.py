@@ -22,6 +22,29 @@ def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
     assert long.log[1:] == [("record_rate_wait", LONGEST_SLEEP_MS + 1)]
 
 
+def test_a_slot_that_came_with_the_record_is_not_asked_for() -> None:
+    """The entry names its sender, whose slot is taken with the read; the rest of a millisecond or two is slept."""
+    scenario = Scenario()
+    use_case(scenario).send(replace(JOB, sender="pool"))
+    assert scenario.steps()[:2] == ["sleep", "compose"]
+    assert scenario.log[0] == ("sleep", 0.005)
+
+
+@pytest.mark.parametrize("sender", ["gone", ""])
+def test_no_slot_is_taken_of_a_sender_that_is_not_known(sender: str) -> None:
+    """What the entry says is only a hint: the record decides."""
+    scenario = Scenario()
+    use_case(scenario).send(replace(JOB, sender=sender))
+    assert scenario.steps()[:2] == ["acquire_rate_slot", "compose"]
+
+
+def test_no_slot_is_taken_before_a_pause_is_over() -> None:
+    """It would be used up by a message that only waits."""
+    scenario = Scenario()
+    use_case(scenario, sender_health=FakeSenderHealth(paused=HELD)).send(replace(JOB, sender="pool"))
+    assert scenario.steps() == ["record_held"]
+
+
 def test_a_rate_slot_after_the_codes_end_is_not_used() -> None:
     """The patience is the code's life; beyond it the next sender is asked."""
     scenario = Scenario(wait_ms=5_000, pending=replace(PENDING, now_ms=299_000))

@@ -5,10 +5,11 @@ local MESSAGES_FOUND = 10
 
 -- Remember it in the number's hash, as long as that lives, for reports that name nothing but the message.
 local function remember_message(number, message_id, token, n)
-  if redis.call('HEXISTS', number, Number.ENDS) == 0 then return end
-  local count = redis.call('HINCRBY', number, Number.MESSAGES, 1)
-  redis.call('HSET', number, Number.MESSAGE .. (count % MESSAGES_FOUND), string.format(MessageEntry.PACK,
-    string.sub(redis.sha1hex(message_id), 1, 16), token, n))
+  local ends, messages = unpack(redis.call('HMGET', number, Number.ENDS, Number.MESSAGES))
+  if not ends then return end
+  local count = (tonumber(messages) or 0) + 1
+  redis.call('HSET', number, Number.MESSAGES, int(count), Number.MESSAGE .. (count % MESSAGES_FOUND),
+    string.format(MessageEntry.PACK, string.sub(redis.sha1hex(message_id), 1, 16), token, n))
 end
 
 -- The carrier has the message: its body is not sent again.

@@ -1,9 +1,10 @@
 -- Shared by the scripts that record what became of a try. Each of them declares the keys record, outbox, audit,
 -- timers, optouts and number, and the arguments token, number_hash, ordinal, senders, group and entry. Needs _delivery.lua,
 -- delivery/_failover.lua and delivery/_unsent.lua.
-local facts, expires, delivery_status, its_facts, tries, unsent_tries = unpack(redis.call('HMGET', record_key,
-  Record.FACTS, Record.EXPIRES, ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES,
-  ordinal .. Delivery.UNSENT_TRIES))
+local facts, expires, delivery_status, its_facts, tries, unsent_tries, version, known_message, known_carrier_status =
+  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.EXPIRES, ordinal .. Delivery.STATUS,
+  ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES, Record.VERSION,
+  ordinal .. Delivery.MESSAGE_ID, ordinal .. Delivery.CARRIER_STATUS))
 local sender, _, send, _, _, queued, sent_within = delivery_facts(its_facts)
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, optouts = optouts_key, number = number_key,

@@ -22,10 +22,12 @@
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
 --       budget is spent is never sent to; of several sends that wait only the newest goes out; a delivery that may have
 --       been sent is never called unsent; a call that is repeated because its reply was lost is one try.
-local facts, status, expires, sending, delivery_status, its_facts, tries, unsent_tries, last_call, failed_over, born =
+local facts, status, expires, sending, delivery_status, its_facts, tries, unsent_tries, last_call, failed_over, born,
+  first_try, rate_limited, handed_back, version =
   unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.SENDING,
   ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES,
-  ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER, Record.RUN))
+  ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER, Record.RUN,
+  ordinal .. Delivery.FIRST_TRY, ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.HANDED_BACK, Record.VERSION))
 local sender, _, send = delivery_facts(its_facts)
 local function settle_entry()
   redis.call('XACK', outbox_key, group, entry)
@@ -112,12 +114,18 @@ if not kept then
   redis.call('HSET', secrets_key, unpack(pieces))
   kept = candidate
 end
-local try = redis.call('HINCRBY', record_key, ordinal .. Delivery.TRIES, 1)
-redis.call('HSET', record_key, ordinal .. Delivery.CALL, call, ordinal .. Delivery.UPDATED, int(now))
-redis.call('HSETNX', record_key, ordinal .. Delivery.FIRST_TRY, int(now))
-if spend ~= '' then redis.call('HSET', record_key, ordinal .. Delivery.SPEND, spend) end
-redis.call('HDEL', record_key, ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.HANDED_BACK)
-advance_status(c, ordinal, 'sending')
-append_event(audit_key, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now,
-  ordinal, '{"try":' .. try .. '}')
-return {'send', kept, tostring(try), int(expires - now)}
+local try = int((tonumber(tries) or 0) + 1)
+local fields = {ordinal .. Delivery.TRIES, try, ordinal .. Delivery.CALL, call, ordinal .. Delivery.UPDATED, int(now)}
+local function add(name, value)
+  fields[#fields + 1] = ordinal .. name
+  fields[#fields + 1] = value
+end
+if not first_try then add(Delivery.FIRST_TRY, int(now)) end
+if spend ~= '' then add(Delivery.SPEND, spend) end
+if moves_up(delivery_status, 'sending') then add(Delivery.STATUS, 'sending') end
+if rate_limited or handed_back then
+  redis.call('HDEL', record_key, ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.HANDED_BACK)
+end
+append_event(audit_key, c.who, try == '1' and 'delivery.sending' or 'delivery.retried', now, ordinal,
+  '{"try":' .. try .. '}', nil, fields, version)
+return {'send', kept, try, int(expires - now)}
