@@ -22,7 +22,7 @@ def register(groups: Any) -> None:
     keys = add_group(
         groups,
         "keys",
-        line="manage the API keys in the store (OTP_REDIS_URL); changes hold everywhere within 2 s",
+        line="manage the API keys in the store (OTP_REDIS_URL); changes hold everywhere within a second",
         example="otp-service keys create --app default --scope verify --expires 90d",
     )
     _add_create(keys)

@@ -27,7 +27,7 @@ def register(subparsers: Any) -> None:
         example="otp-service verify start --to +12025550143 --subject user-17",
     )
     start.add_argument("--to", metavar="NUMBER", required=True, type=e164, help="the phone, in E.164")
-    start.add_argument("--channel", choices=("sms", "whatsapp"), default="sms")
+    start.add_argument("--channel", choices=("sms", "whatsapp"), default="sms", help="how it is sent (default sms)")
     start.add_argument("--proof", metavar="RECEIPT", help="with --purpose bind: a receipt of the subject")
     check = add_command(
         groups,

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_args
 
 import msgspec
 
@@ -19,6 +19,9 @@ T = TypeVar("T")
 _AT = re.compile(r" - at `([^`]*)`$")
 """Where a fault is, at the end of a message of msgspec. Before it may stand what the caller sent."""
 _MEMBER = re.compile(r"(?:unknown field|missing required field) `([^`]*)`")
+_JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_TYPE = re.compile(rf"`({'|'.join(_JSON_TYPES)})`")
+_FORM = "The body does not have the form this endpoint takes: see `errors`, and /docs for the form."
 _MEDIA = re.compile(r"application/json(?: *; *charset=\"?utf-8\"?)?", re.IGNORECASE)
 
 
@@ -49,7 +52,7 @@ def decode(headers: Mapping[str, str], body: bytes, kind: type[T]) -> T:
         _refuse_duplicates(body, value)
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from error
+        raise _invalid(error, kind) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest("The body is not valid JSON in UTF-8.", [("", "not valid JSON in UTF-8")]) from error
 
@@ -105,13 +108,33 @@ def fault_and_path(error: msgspec.ValidationError) -> tuple[str, str]:
     return (text[: where.start()], where[1]) if where else (text, "$")
 
 
-def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
+def _invalid(error: msgspec.ValidationError, kind: type[Any]) -> InvalidRequest:
     detail, path = fault_and_path(error)
     pointer = _pointer(path)
     member = _MEMBER.search(detail)
     if member:
         pointer += "/" + member[1].replace("~", "~0").replace("/", "~1")
-    return InvalidRequest("The body does not have the form this endpoint takes.", [(pointer, detail)])
+    return InvalidRequest(_FORM, [(pointer, _worded(detail, pointer, kind))])
+
+
+def _worded(detail: str, pointer: str, kind: type[Any]) -> str:
+    """What is wrong in words of JSON, not of Python, and which values there are where only some are good."""
+    if detail.startswith("Expected "):
+        return _TYPE.sub(lambda match: f"`{_JSON_TYPES[match[1]]}`", detail)
+    if detail.startswith("Invalid enum value ") and issubclass(kind, msgspec.Struct):
+        types = [one.type for one in msgspec.structs.fields(kind) if f"/{one.encode_name}" == pointer]
+        values = [value for one in types for value in _values(one)]
+        return f"Expected one of {', '.join(values)}" if values else detail
+    return detail
+
+
+def _values(kind: Any) -> Iterable[str]:
+    """The texts that a `Literal` allows, alone or in a union."""
+    for one in get_args(kind):
+        if isinstance(one, str):
+            yield one
+        else:
+            yield from _values(one)
 
 
 @cache

@@ -18,7 +18,7 @@ from otp_service.domain.verification import Status
 from otp_service.storage.script_files import load, names
 from otp_service.web.openapi.document import describe
 from otp_service.web.problems import STATUS
-from otp_service.web.routes.all_routes import Backend, all_routes
+from otp_service.web.routes.all_routes import LOOP_ROUTES, Backend, all_routes
 
 from .source import PACKAGE, modules, nodes
 
@@ -175,7 +175,7 @@ NOT_TOLD = {
 }
 """Codes of exceptions for operators: at a command they are a sentence, over HTTP an internal error without one."""
 
-EDGE = {"method_not_allowed"}
+EDGE = {"method_not_allowed", "method_unknown"}
 """Codes of requests that reach no route, so that no route's description has them."""
 
 
@@ -250,6 +250,23 @@ def test_every_code_is_documented_in_the_api() -> None:
         for code in re.findall(r"`([a-z_]+)`", answer["description"])
     }
     assert documented == set(STATUS) - EDGE
+
+
+def test_no_answer_names_a_code_twice() -> None:
+    """A reader would look for the difference."""
+    for template, operations in document()["paths"].items():
+        for operation in operations.values():
+            for answer in map(whole, operation["responses"].values()):
+                named = re.findall(r"`([a-z_]+)`", answer["description"])
+                assert len(named) == len(set(named)), template
+
+
+def test_what_waits_for_a_thread_may_find_none() -> None:
+    """Each operation that the event loop does not answer itself can be 503 `not_ready`."""
+    for template, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            if (method.upper(), template) not in LOOP_ROUTES:
+                assert "`not_ready`" in operation["responses"]["503"]["description"], template
 
 
 def test_every_code_stands_under_its_own_status() -> None:

@@ -1,5 +1,6 @@
 """What the documents name exists, and what exists and matters is named."""
 
+import argparse
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from otp_service import telemetry
 from otp_service.cli.main import build_parser
 from otp_service.domain.findings import AT_ONCE
 from otp_service.storage.api_keys import SCOPES
+from otp_service.transparency.findings import Tampering
 from otp_service.web.problems import STATUS
 from tests.benchmarks.__main__ import build_parser as benchmark_parser
 from tests.campaign.__main__ import build_parser as campaign_parser
@@ -59,6 +61,18 @@ def test_every_command_is_named() -> None:
         calls = [words.split() for words in named_commands() if words.startswith(f"{group} ")]
         named = {one for words in calls for one in words[1].split("|")}
         assert named == set(commands(resolve([group]))), group
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    """`--help` leaves none of them without a word, of any command."""
+    pending = [build_parser()]
+    while pending:
+        parser = pending.pop()
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                pending += action.choices.values()
+            else:
+                assert action.help, (parser.prog, action.dest)
 
 
 def test_every_option_that_is_named_exists() -> None:
@@ -119,6 +133,13 @@ def test_the_codes_that_open_a_breaker_at_once_are_listed() -> None:
     text = section(OPERATION, "When the carrier stops us")
     listed = text.split("Only these codes open one at once", 1)[1].split("A message now and then", 1)[0]
     assert set(re.findall(r"`([0-9]{5})`", listed)) == set(AT_ONCE)
+
+
+def test_the_guide_for_auditors_explains_every_finding() -> None:
+    """Each word that `audit verify` can answer with has its row, and no other word has one."""
+    table = section(DOCS / "audit.md", "The whole log").split("| finding |", 1)[1].split("\n\n", 1)[0]
+    cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
+    assert {word for cell in cells for word in re.findall(r"`([a-z_]+)`", cell)} == {str(kind) for kind in Tampering}
 
 
 def test_a_printed_check_says_whose_login_it_is() -> None:

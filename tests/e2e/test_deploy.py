@@ -36,6 +36,14 @@ LOGINS_A_DAY = 100_000
 BYTES_PER_LOGIN = 1_200
 """Of events, of a login with one wrong code."""
 
+BYTES_PER_VERIFICATION = 1_700
+"""Of a login's verification, which is kept for a day (`python -m tests.benchmarks --rows memory`)."""
+
+
+def needed(logins_a_day: int, days: float) -> float:
+    """The `maxmemory` of a store, a quarter of which stays free."""
+    return logins_a_day * (BYTES_PER_VERIFICATION + days * BYTES_PER_LOGIN) / 0.75
+
 
 PROCESS_BYTES, BYTES_PER_IDLE, BYTES_PER_WAIT = 75_000_000, 7_500, 13_500
 """Of an API process, of an idle connection and of one that waits for news, as the benchmark measures them."""
@@ -249,10 +257,24 @@ class TestCompose:
         assert int(in_bytes(services["redis"]["mem_limit"].replace("g", "gb"))) >= 2 * size
         settings = config.load({"OTP_CONFIG": str(DEPLOY / "otp-service.toml")})
         days = settings.audit_retention_ms / 86_400_000
-        assert days * LOGINS_A_DAY * BYTES_PER_LOGIN < 0.75 * size
+        assert needed(LOGINS_A_DAY, days) < size
         guide = (DEPLOY / "docs" / "operation.md").read_text()
         assert f"{LOGINS_A_DAY:,} logins a day" in guide
         assert f"{BYTES_PER_LOGIN / 1000:g} kB" in guide
+        assert f"{BYTES_PER_VERIFICATION / 1000:g} kB for 24 hours" in guide
+
+    def test_the_guide_names_memory_that_is_enough_and_not_much_more(self) -> None:
+        """For each retention and number of logins of its table."""
+        guide = (DEPLOY / "docs" / "operation.md").read_text()
+        logins = [int(one.replace(",", "")) for one in re.findall(r"([\d,]+) logins a day \|", guide)]
+        rows = re.findall(r"^\| `(\d+)([hd])` \| (.*) \|$", guide, re.MULTILINE)
+        assert (len(logins), len(rows)) == (3, 4)
+        for number, unit, cells in rows:
+            days = int(number) / (24 if unit == "h" else 1)
+            for a_day, cell in zip(logins, cells.split(" | "), strict=True):
+                size, unit_of_size = cell.split()
+                told = float(size) * {"MB": 1e6, "GB": 1e9}[unit_of_size]
+                assert 0.97 < told / needed(a_day, days) < 1.1, (number, unit, a_day)
 
     def test_the_apis_memory_holds_all_connections_that_it_may_have(self) -> None:
         """Of both processes: three quarters wait for news, the others are idle, and some send their requests slowly."""

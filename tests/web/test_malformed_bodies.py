@@ -235,3 +235,27 @@ def test_metadata_comes_back_as_it_was(api: ApiHarness) -> None:
     assert answer.json["metadata"] == metadata
     shown = api.call("GET", f"/verify/{answer.json['verification_id']}")
     assert shown.json["metadata"] == metadata
+
+
+@pytest.mark.parametrize(
+    ("member", "told"),
+    [
+        ({"to": 5}, ("/to", "Expected `string`, got `integer`")),
+        ({"dry_run": "yes"}, ("/dry_run", "Expected `boolean`, got `string`")),
+        ({"channel": "voice"}, ("/channel", "Expected one of sms, whatsapp")),
+        ({"str": 1}, ("/str", "Object contains unknown field `str`")),
+    ],
+)
+def test_an_error_is_told_in_words_of_json(api: ApiHarness, member: dict[str, Any], told: tuple[str, str]) -> None:
+    """No types of Python, and where only some values are good, these."""
+    body = json.dumps({"to": "+12025550143", **member}).encode()
+    (error,) = api.call("POST", "/verify/start", body).problem(400, "invalid_request")["errors"]
+    assert (error["pointer"], error["detail"]) == told
+
+
+def test_an_error_of_a_lift_names_the_values_that_are_good(api: ApiHarness) -> None:
+    """As every enumeration does."""
+    problem = api.call("POST", "/people/%2B12025550143/lift", b'{"what": "x", "reason": "y"}', key="default")
+    assert problem.problem(400, "invalid_request")["errors"] == [
+        {"pointer": "/what", "detail": "Expected one of lock, optout"}
+    ]

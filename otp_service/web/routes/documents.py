@@ -15,12 +15,14 @@ _OPENAPI = Doc(
     "This document",
     None,
     dict,
+    codes=("not_ready",),
     tag="operation",
     operation_id="getOpenApiDocument",
     description="OpenAPI 3.1, made from the types that validate requests.",
 )
 _DOCS = Doc(
     "This document for people",
+    codes=("not_ready",),
     media="text/html",
     tag="operation",
     operation_id="getDocumentation",

@@ -15,7 +15,7 @@ from ..http import NO_STORE, Call, Doc, Reply, Route
 _OPENNESS = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
 _DOC = Doc(
     "Prometheus metrics",
-    codes=("unauthorized", "forbidden", "store_unavailable"),
+    codes=("unauthorized", "forbidden", "store_unavailable", "not_ready"),
     media="text/plain",
     tag="operation",
     operation_id="getMetrics",

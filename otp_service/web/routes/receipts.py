@@ -38,6 +38,7 @@ _KEYS = Doc(
     "Keys of the receipts",
     None,
     Jwks,
+    codes=("not_ready",),
     tag="receipts",
     operation_id="listReceiptKeys",
     description="Also the key that will sign next, for longer than this answer may be cached.",

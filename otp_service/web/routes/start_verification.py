@@ -28,7 +28,6 @@ _NUMBER = (
     "guard_refused",
     "opted_out",
     "number_not_bound",
-    "guard_refused",
 )
 _LIMITS = ("too_many_wrong_codes", "context_conflict", "resend_too_soon", "rate_limited", "queue_full", "audit_backlog")
 _DOC = Doc(
