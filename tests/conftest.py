@@ -39,6 +39,10 @@ settings.register_profile(
 )
 settings.load_profile("otp-service")
 
+# Else every process that the tests start would compile all its modules, which is half of its work.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 NEEDS = "needs:"
 DEV_TIMEOUT_S = 90.0
 STANDSTILL = Standstill()

@@ -21,6 +21,7 @@ What an outcome means for breakers is in `findings`. They are stored in `storage
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from .policy import Sender
 
@@ -153,7 +154,13 @@ def sender_scope(name: str) -> str:
 
 def scopes(sender: Sender) -> tuple[str, str, str]:
     """All breakers on a message's way, the widest first."""
-    return ACCOUNT, profile_scope(sender.messaging_profile_id), sender_scope(sender.name)
+    return _scopes(sender.messaging_profile_id, sender.name)
+
+
+@cache
+def _scopes(profile: str, name: str) -> tuple[str, str, str]:
+    # Asked for several times by each send; as many as there are senders in the configuration.
+    return ACCOUNT, profile_scope(profile), sender_scope(name)
 
 
 def held_until(circuits: Iterable[Circuit]) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, product
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, not_, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, func, not_, or_, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -73,9 +73,13 @@ class LedgerPages:
         return LedgerPage(events, reached)
 
     def _events(self, connection: Connection, places: Select[Any]) -> list[Event]:
-        if self._database.ahead is not None:
-            self._database.ahead(connection.execute(places).scalars().all())
-        return [event for _, event in self._found(connection, shown_query(places))]
+        if self._database.ahead is None:
+            return [event for _, event in self._found(connection, shown_query(places))]
+        # Their numbers are known now: the walks through the indices need not be done again.
+        numbers = list(connection.execute(places).scalars())
+        self._database.ahead(numbers)
+        found = dict(self._found(connection, select(*_SHOWN).where(self._among(RECORDS.c.seq, numbers))))
+        return [found[number] for number in numbers]
 
     def numbered(self, query: Select[Any]) -> list[tuple[int, Event]]:
         """The records of a query over the whole table, each with its number. Raises LedgerUnavailable."""
@@ -87,9 +91,16 @@ class LedgerPages:
         ids = sorted({row.person for row in rows if row.person is not None})
         known: dict[int, Mapping[str, str]] = {}
         for first in range(0, len(ids), AT_ONCE):
-            wanted = select(PERSONS.c.id, PERSONS.c.sealed).where(PERSONS.c.id.in_(ids[first : first + AT_ONCE]))
+            among = self._among(PERSONS.c.id, ids[first : first + AT_ONCE])
+            wanted = select(PERSONS.c.id, PERSONS.c.sealed).where(among)
             known |= {id_: self._values(sealed) for id_, sealed in connection.execute(wanted)}
         return [(row.seq, _event(row, known.get(row.person, {}))) for row in rows]
+
+    def _among(self, column: ColumnElement[Any], numbers: Sequence[int]) -> ColumnElement[bool]:
+        """One of these. In SQLite as one value: a text with a hundred of them is read and prepared anew each time."""
+        if not self._database.is_sqlite:
+            return column.in_(numbers)
+        return column.in_(select(func.json_each(json.dumps(numbers)).table_valued("value").c.value))
 
     def _values(self, sealed: str) -> dict[str, str]:
         """What identifies somebody; nothing where a key is gone or the value is damaged: the record stands without."""
@@ -125,7 +136,7 @@ def places_query(
 
 def shown_query(places: Select[Any]) -> Select[Any]:
     """The query of what is shown of these places."""
-    if RECORDS in places.get_final_froms():
+    if RECORDS in places.columns_clause_froms:
         return places.with_only_columns(*_SHOWN)
     first = places.subquery()
     order = (RECORDS.c[name] for name in _ORDER)

@@ -1,5 +1,6 @@
 """Deliveries: beginning to send one, and recording how the attempt ended."""
 
+import itertools
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -34,6 +35,7 @@ class Deliveries:
         self, store: Store, scripts: Scripts, keys: Keys, senders: Iterable[Sender], rate: SenderRate | None = None
     ) -> None:
         self._rate = rate
+        self._call, self._calls = secrets.token_hex(8), itertools.count()
         self._senders = route_text(senders)
         self._store = store
         self._client = store.client
@@ -110,7 +112,7 @@ class Deliveries:
             wrong_everywhere_rules=rules_text(all_wrong_limits),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             margin_ms=MARGIN_MS,
-            call=secrets.token_hex(8),
+            call=f"{self._call}{next(self._calls)}",
             spend=spend_text(spend),
         )
         if reply[0] != "send":

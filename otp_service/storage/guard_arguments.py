@@ -27,14 +27,10 @@ def guard_times(policy: GuardPolicy) -> str:
 
 def budget_keys(keys: Keys, app: str, region: str) -> dict[str, str]:
     """Where the budgets of an app are that a start in this country fills. Do not change it: it is made once."""
-    known = _budget_keys.get((app, region))
+    known = keys.budgets.get((app, region))
     if known is None:
-        known = _budget_keys[app, region] = _new_budget_keys(keys, app, region)
+        known = keys.budgets[app, region] = _new_budget_keys(keys, app, region)
     return known
-
-
-_budget_keys: dict[tuple[str, str], dict[str, str]] = {}
-"""As many as apps and countries: none of these keys depends on the installation."""
 
 
 def _new_budget_keys(keys: Keys, app: str, region: str) -> dict[str, str]:

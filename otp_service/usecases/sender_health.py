@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ..domain import circuit, failover, findings, routing
 from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Hold, Source, Success
-from ..domain.delivery import DeliveryReport, DeliveryStatus, Refused, SendOutcome, from_carrier
+from ..domain.delivery import Accepted, DeliveryReport, DeliveryStatus, Refused, SendOutcome, from_carrier
 from ..domain.errors import StoreUnavailable
 from ..domain.outbox import ReportOutcome
 from ..domain.policy import App, Policy, Sender, Strategy
@@ -116,12 +116,19 @@ class SenderHealth:
         """Judge a sender by how a send to this number ended, which `admit` let through. Never raises."""
         held = False
         try:
+            if isinstance(outcome, Accepted) and self._is_untroubled(sender):
+                return  # as nearly always
             for finding in findings.findings(outcome, sender):
                 held |= self._record(finding, number_hash, probe=decision.probe)
         except StoreUnavailable:
             _log.warning("the outcome of a send could not be recorded for its sender", extra={"sender": sender.name})
         if held and isinstance(outcome, Refused):
             self._alert.refused(outcome, sender)
+
+    def _is_untroubled(self, sender: Sender) -> bool:
+        """Whether no breaker of the sender has anything that a success would change."""
+        known = self._circuits.states(circuit.scopes(sender)).values()
+        return not any(each.until_ms is not None or each.faults or each.counted for each in known)
 
     def record_report(self, applied: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
         """Judge a sender by a delivery report that moved a delivery to this number. Never raises."""

@@ -20,10 +20,10 @@ from .service_client import ServiceClient, one_key_one_body, within
 REASONS = ("suppressed", "expired", "failed", "unknown")
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Four processes of our own, ready to serve."""
-    with Cluster(tmp_path).running() as made:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Four processes of our own, ready to serve. Each test leaves them so."""
+    with Cluster(tmp_path_factory.mktemp("crash")).running() as made:
         yield made
 
 

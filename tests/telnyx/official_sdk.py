@@ -5,6 +5,7 @@ Its models are built without validation. Here they are validated, so an answer t
 accept is a failure, too.
 """
 
+import importlib
 import json
 import re
 from collections.abc import Callable
@@ -34,6 +35,11 @@ TEMPLATE = {
         ],
     },
 }
+
+
+def error(name: str) -> Any:
+    """One of the SDK's exceptions. The SDK takes seconds to import, which only the worker that needs it shall do."""
+    return getattr(importlib.import_module("telnyx"), name)
 
 
 @dataclass

@@ -35,6 +35,8 @@ class Keys:
         self.shards = shards
         self._tags = [f"{PREFIX}:{{s{shard:02x}}}" for shard in range(shards)]
         self._last = ("", 0, "")
+        self.budgets: dict[tuple[str, str], dict[str, str]] = {}
+        """For `guard_arguments.budget_keys`: by app and country."""
 
     def shard(self, number_hash: str) -> int:
         """The shard of a number's keyed hash. A request asks for several keys of one number after another."""
