@@ -40,6 +40,9 @@ DUE_TIMERS = 100
 MISSED_S = 5.0
 """For so long after a failure of the store, a worker looks for entries that are its own and not in flight."""
 
+AGAIN_S = 0.25
+"""Not more often than this: a store that refuses because it has too much to do must not get more."""
+
 _log = logging.getLogger("otp.worker")
 
 
@@ -169,11 +172,12 @@ class DeliveryWorker:
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     def _read(self, shards: Sequence[int], share: int, stop: threading.Event) -> None:
+        again = _Every(AGAIN_S)
         while not stop.is_set():
             if not self._in_flight.wait_for_room(ROOM_TIMEOUT_S):
                 continue
             try:
-                if any(time.monotonic() < self._missed_until.get(shard, 0.0) for shard in shards):
+                if any(time.monotonic() < self._missed_until.get(shard, 0.0) for shard in shards) and again.due():
                     self._in_flight.start(self._outbox.read_pending(shards, self._concurrency))
                 jobs = self._outbox.read_new(shards, share, BLOCK_S)
             except StoreUnavailable:

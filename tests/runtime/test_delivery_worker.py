@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -180,6 +180,31 @@ def test_what_was_given_in_a_lost_answer_is_taken_up_at_once() -> None:
         assert deliver.done == []
         outbox.failing = 1
         wait_until(lambda: deliver.done == [job(1)])
+
+
+def test_a_store_that_refuses_a_send_is_not_asked_again_at_once() -> None:
+    """It may have too much to do. New entries go on meanwhile."""
+    tries: list[float] = []
+
+    class Streams(FakeStreams):
+        def read_pending(self, shards: Sequence[int], count: int) -> list[Job]:
+            return [job(0)] if tries else []
+
+    outbox = Streams()
+    outbox.streams[0] = [job(n) for n in range(100_000)]
+
+    def send(one: Job) -> None:
+        if one == job(0):
+            tries.append(time.monotonic())
+            raise StoreUnavailable("too much to do")
+        time.sleep(0.001)
+
+    deliver = FakeDeliver(send)
+    with running(outbox, deliver):
+        wait_until(lambda: len(tries) >= 4, 20)
+        waits = [later - earlier for earlier, later in itertools.pairwise(tries)]
+    assert sum(waits) >= (len(waits) - 1) * delivery_worker.AGAIN_S
+    assert len(deliver.done) > 100
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("down"), ValueError("a bug")])
