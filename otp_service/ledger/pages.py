@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, product
+from functools import partial
+from itertools import product
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, and_, func, not_, or_, select, union_all
@@ -65,8 +66,9 @@ class LedgerPages:
 
         Raises LedgerUnavailable.
         """
-        places = places_query(positions, shards, until_ms, limit, wanted)
         with self._database.reading() as connection:
+            apps = partial(apps_of, connection)
+            places = places_query(positions, shards, until_ms, limit, wanted, apps=apps)
             found = connection.execute(select(POSITIONS.c.shard, POSITIONS.c.entry, POSITIONS.c.counted))
             reached = {shard: Reached(entry, counted) for shard, entry, counted in found}
             events = [] if places is None else self._events(connection, places)
@@ -111,21 +113,49 @@ class LedgerPages:
         return values
 
 
+MOST_APPS = 100
+"""A number in more apps than these has its records sorted: a query of several walks has a bound."""
+
+AppsOf = Callable[[str], Sequence[str | None]]
+"""The apps in which a number has records, None for none."""
+
+
+def apps_of(connection: Connection, number_hash: str) -> list[str | None]:
+    """Found one after the other at the ends of its index: a number has few apps, and may have very many records."""
+    of_number, app = RECORDS.c.number_hash == number_hash, RECORDS.c.app
+    without = connection.execute(select(app).where(of_number, app.is_(None)).limit(1)).first()
+    found: list[str | None] = [] if without is None else [None]
+    last = ""
+    while len(found) <= MOST_APPS:
+        following = connection.execute(select(app).where(of_number, app > last).order_by(app).limit(1)).scalar()
+        if following is None:
+            break
+        found.append(last := following)
+    return found
+
+
 def places_query(
     positions: Sequence[Position],
     shards: Sequence[int],
     until_ms: int | None,
     limit: int,
     wanted: Mapping[str, frozenset[str]],
+    *,
+    apps: AppsOf,
 ) -> Select[Any] | None:
-    """The query of the numbers of a page, in its order, out of the indices; None if nothing can match."""
+    """The query of the numbers of a page, in its order, out of the indices; None if nothing can match.
+
+    `apps` is asked for where a number is wanted alone: the index has its records in order by each of its apps.
+    """
     if not shards or not set(wanted) <= set(_COLUMNS):
         return None
     conditions = [*_after(positions, shards), *_within(shards, len(positions))]
     if until_ms is not None:
         conditions.append(RECORDS.c.at_ms <= min(until_ms, GREATEST))
     order = tuple(RECORDS.c[name] for name in _ORDER)
-    walks = [and_(*equal, *conditions) for equal in _walks(wanted)]
+    walks = [and_(*equal, *conditions) for equal in _walks(wanted, apps)]
+    if not walks:
+        return None
     if len(walks) == 1:
         return select(RECORDS.c.seq).where(walks[0]).order_by(*order).limit(limit)
     # Of several ordered walks the first places are merged, out of the indices alone; then only what is shown is read.
@@ -143,13 +173,24 @@ def shown_query(places: Select[Any]) -> Select[Any]:
     return select(*_SHOWN).join_from(first, RECORDS, RECORDS.c.seq == first.c.seq).order_by(*order)
 
 
-def _walks(wanted: Mapping[str, frozenset[str]]) -> Iterator[list[ColumnElement[bool]]]:
+def _walks(wanted: Mapping[str, frozenset[str]], apps: AppsOf) -> Iterator[list[ColumnElement[bool]]]:
     """What each walk through an index looks for: one value of each filter that the index begins with."""
     walked = _walked(wanted)
     others = [_beside(_COLUMNS[name], values) for name, values in wanted.items() if name not in walked]
     for values in product(*(sorted(wanted[name]) for name in walked)):
-        equal = (_of_one(name, value) for name, value in zip(walked, values, strict=True))
-        yield [*chain.from_iterable(equal), *others]
+        pairs = zip(walked, values, strict=True)
+        equal = [one for name, value in pairs for one in _of_one(name, value)]
+        is_alone = walked == (EventField.NUMBER_HASH,)
+        for more in _in_each_app(apps(values[0])) if is_alone else ([],):
+            yield [*equal, *more, *others]
+
+
+def _in_each_app(apps: Sequence[str | None]) -> Iterator[list[ColumnElement[bool]]]:
+    if len(apps) > MOST_APPS:
+        yield []
+        return
+    for app in apps:
+        yield [RECORDS.c.app.is_(None) if app is None else RECORDS.c.app == app]
 
 
 def _walked(wanted: Mapping[str, frozenset[str]]) -> tuple[str, ...]:

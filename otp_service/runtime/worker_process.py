@@ -35,6 +35,7 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
     """
     with metrics.metrics_directory(settings) as directory:
         if processes == 1:
+            building.import_quickly(NEEDS)
             with metrics_server.serving_metrics(*serve_at, _published(settings)), _log_in_background(settings):
                 worker = _built(settings, concurrency)
                 prepare_for_the_loop()

@@ -190,7 +190,7 @@ class TestServe:
             except ports.PortTaken:
                 pytest.skip("needs: an IPv6 loopback")
             process = place.start("serve", "--host", host, "--port", str(port), "--workers", "1")
-            wait_until(lambda: answers(f"http://[{address}]:{port}" if address else f"http://localhost:{port}"), 20)  # noqa: B023
+            wait_until(lambda: answers(f"http://[{address}]:{port}" if address else f"http://localhost:{port}"), 60)  # noqa: B023
             assert finish(process, signal.SIGTERM)[0] == 0
 
     @pytest.mark.parametrize(
