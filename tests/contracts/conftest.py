@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..storage.connected import connected
+from ..storage.connected import connected, disconnect
 from ..storage.harness import StoreHarness, fresh_number
 from .memory import MemoryHarness
 
@@ -21,7 +21,7 @@ def real(request: pytest.FixtureRequest) -> Iterator[StoreHarness | None]:
     try:
         yield made
     finally:
-        made.close()
+        disconnect(made)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from otp_service.storage import store_runs
 
-from .connected import connected
+from .connected import connected, disconnect
 from .delivery_service import Service
 from .harness import StoreHarness
 from .restarts import Machine
@@ -22,7 +22,7 @@ def opened(url: str) -> Iterator[StoreHarness]:
     try:
         yield made
     finally:
-        made.close()
+        disconnect(made)
 
 
 @pytest.fixture(params=["server", pytest.param("cluster", marks=pytest.mark.cluster)])
