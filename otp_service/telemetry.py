@@ -367,13 +367,19 @@ def count(metric: Counter, *labels: str) -> None:
     _adder(metric, *labels)(1.0)
 
 
+def look_for_no_places() -> None:
+    """No line of ours shows the place, thread or process of what it tells: looking for them costs half of a line.
+
+    For a process that is ours alone. Another server's own lines may show them.
+    """
+    logging._srcfile = None  # the way that Python's documentation names
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
 def configure_logging(level: str, stream: TextIO | None = None, handler: logging.Handler | None = None) -> None:
     """Send all log lines as JSON to the stream (stderr by default), or to the handler."""
     handler = handler or logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
-    # No line shows the place, thread or process of what it tells: looking for them costs half of a line.
-    logging._srcfile = None  # the way that Python's documentation names
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel("WARNING")

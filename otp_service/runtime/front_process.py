@@ -83,6 +83,7 @@ def run(serving: Serving, number: int) -> None:
     settings = config.load(config.environment())
     log = log_writer.to_stderr(telemetry.LOG_DROPPED.inc)
     telemetry.configure_logging(settings.log_level, handler=log)
+    telemetry.look_for_no_places()
     event_loop.come_before_threads()
     try:
         with asyncio.Runner(loop_factory=event_loop.factory()) as runner:

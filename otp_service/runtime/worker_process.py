@@ -68,6 +68,7 @@ def _log_in_background(settings: Settings) -> Iterator[None]:
 
     log = log_writer.to_stderr(telemetry.LOG_DROPPED.inc)
     telemetry.configure_logging(settings.log_level, handler=log)
+    telemetry.look_for_no_places()
     try:
         yield
     finally:

@@ -159,7 +159,8 @@ class _Rows:
         self._asked = asked or (1, self._total)
         self._finding: Finding | None = None
         self.policies: dict[str, int] = {}
-        self.order = StreamOrder(known_gaps(connection), self._counter_before)
+        from_first = self._asked[0] <= 1
+        self.order = StreamOrder(known_gaps(connection), self._counter_before, from_first=from_first)
         self.last = self.persons_found = self.webhooks_found = 0
 
     def leaves(self) -> Iterator[bytes]:

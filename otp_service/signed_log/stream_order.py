@@ -16,6 +16,9 @@ from ..ledger.records import GREATEST
 Place = tuple[int, int]
 """Milliseconds and counter: of an entry as the store has it, of an event as the ledger has it."""
 
+NOTHING: Place = (0, 0)
+"""Where a shard is of which nothing was read."""
+
 LookBack = Callable[[int, int, int], int | None]
 """The counter of the record before the one of this number, in this shard and millisecond; None if there is none."""
 
@@ -39,10 +42,10 @@ class KnownGap:
             return None
 
     def excuses(self, before: Place | None, entry: Place) -> bool:
-        """Whether the count may go on with this entry, after the one before it (None: none is known)."""
+        """Whether the count may go on with this entry, after the one before it (None: that is not known)."""
         match self.reason:
             case "began_late":
-                return before is None
+                return before in (None, NOTHING)
             case "went_back":
                 return before is None or before == self.ledger_last
             case "lost":
@@ -59,10 +62,14 @@ class _Shard:
 
 
 class StreamOrder:
-    """Judges records in the order of their numbers. `look_back` is asked once for each shard."""
+    """Judges records in the order of their numbers. `look_back` is asked once for each shard.
 
-    def __init__(self, gaps: Iterable[KnownGap], look_back: LookBack) -> None:
+    `from_first`: the first one judged is the ledger's first.
+    """
+
+    def __init__(self, gaps: Iterable[KnownGap], look_back: LookBack, *, from_first: bool = True) -> None:
         self._look_back = look_back
+        self._begins = NOTHING if from_first else None
         self._shards: dict[int, _Shard] = {}
         for gap in gaps:
             self._shards.setdefault(gap.shard, _Shard()).gaps.append(gap)
@@ -79,7 +86,8 @@ class StreamOrder:
             last, known.entry = (at_ms, earlier), (at_ms, earlier // EVENTS_PER_ENTRY)
         is_new = last is None or at_ms != last[0]
         follows = counter == 0 if is_new or last is None else counter in _following(last[1])
-        excused = follows or GREATEST in (at_ms, counter) or any(gap.excuses(known.entry, entry) for gap in known.gaps)
+        before = known.entry or self._begins
+        excused = follows or GREATEST in (at_ms, counter) or any(gap.excuses(before, entry) for gap in known.gaps)
         if entry != known.entry:
             known.entries += 1
         known.last, known.entry = (at_ms, counter), entry
@@ -88,7 +96,7 @@ class StreamOrder:
     def position_fault(self, shard: int, entry: Any, counted: Any) -> str | None:
         """What is wrong with the position of a shard, after all of its records."""
         known = self._shards.get(shard, _Shard())
-        ends = {"{}-{}".format(*(known.entry or (0, 0)))}
+        ends = {"{}-{}".format(*(known.entry or NOTHING))}
         if known.gaps and known.gaps[-1].reason == "went_back":
             ends.add("{}-{}".format(*known.gaps[-1].store_last))
         if entry not in ends:

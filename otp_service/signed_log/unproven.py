@@ -1,8 +1,8 @@
 """What `audit verify` cannot prove of a ledger's tables, and why that matters to nobody who relies on the record.
 
 By `table.column` for what may be changed, by `table removed` and `table inserted` for rows; `(0-0)` are positions that
-say that nothing was read. A test changes every column
-of every table, and finds that all others are named.
+say that nothing was read, and `(gap)` those of a shard of which events were lost. A test changes every column of every
+table, and finds that all others are named.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ UNPROVEN: Mapping[str, str] = {
     "positions (0-0).shard": _UNREAD,
     "positions (0-0) removed": _UNREAD,
     "positions (0-0) inserted": _UNREAD,
+    "positions (gap).counted": "nobody knows how many entries were lost; the records say how many are here",
     "erasures inserted": "after a gap its event may be lost; it excuses no more than events say",
     "erasures.at_ms": "within its year: the year is in the tombstone, and an erasure's time is in its event",
     "gaps.at_ms": _WHEN,

@@ -30,12 +30,15 @@ from otp_service.transparency.notes import NoteError
 
 from ..signed_log.post_receiver import receiving
 from ..signed_log.timestamping import TimestampingAuthority
-from ..storage.harness import CODE, WRONG, fresh_number
+from ..storage.harness import CODE, WRONG, StoreHarness, fresh_number
 from ..transparency.signing import witness_signer
 from .harness import LedgerHarness
 from .test_erasing import report
 
 HOUR_MS = 3_600_000
+GAP_SHARD = 5
+"""Of which events are lost. No other shard but the first has records, up to the seventh."""
+
 ORIGIN = "otp.example/audit"
 POLICY = {"apps": {"shop": {"max_checks": 5}}}
 
@@ -47,7 +50,7 @@ def fill(ledger: LedgerHarness, directory: Path) -> OwnLog:
     signer = LogSigner(ledger.database, ORIGIN, signers, harness.now, kept)
     policy = f"sha256:{hashlib.sha256(canonical(POLICY)).hexdigest()}"
     harness.audit.record(EventType.CONFIGURATION_LOADED, {"policy": policy, "configuration": POLICY})
-    numbers = [fresh_number() for _ in range(5)]
+    numbers = [_number_on(harness, shard) for shard in range(1, 5)] + [_number_on(harness, GAP_SHARD)]
     refs = []
     for number in numbers:
         # One after the other: what waits on a shard is taken together.
@@ -59,7 +62,7 @@ def fill(ledger: LedgerHarness, directory: Path) -> OwnLog:
     signer.sign_if_due()
     # An hour ago, so that its event has to be here.
     exporter = ledger.another(now_ms=lambda: harness.now() - HOUR_MS)
-    harness.raw.delete(harness.keys.audit(harness.keys.shard(refs[4].number_hash)))
+    harness.raw.delete(harness.keys.audit(GAP_SHARD))
     while exporter.once():
         pass
     writing.accept_gaps(ledger.database, harness.now())
@@ -76,13 +79,20 @@ def fill(ledger: LedgerHarness, directory: Path) -> OwnLog:
     signer.sign()
     _cosign(ledger)
     _bring(ledger, directory)
-    for _ in range(2):
-        harness.check(harness.start(fresh_number()).reference, CODE)
+    for shard in (6, GAP_SHARD):
+        harness.check(harness.start(_number_on(harness, shard)).reference, CODE)
         ledger.export_all()
         signer.sign()
-    harness.check(harness.start(fresh_number()).reference, CODE)
+    harness.check(harness.start(_number_on(harness, 7)).reference, CODE)
     ledger.export_all()
     return OwnLog(ledger.database, signers, "", opening_of(ring))
+
+
+def _number_on(harness: StoreHarness, shard: int) -> str:
+    """A number that is kept there."""
+    while harness.keys.shard(harness.hash_of(number := fresh_number())) != shard:
+        pass
+    return number
 
 
 def _erase(ledger: LedgerHarness, number_hash: str) -> None:
@@ -124,13 +134,14 @@ def tables_of(database: Database) -> list[Table]:
 
 
 def changes_of(connection: Connection, table: Table) -> Iterator[Change]:
-    """Of its first and its last row: each column changed, the row removed, and once more with another key."""
+    """Of its first and its last row, of each kind: each column changed, the row removed, and again with another key."""
     keys = list(table.primary_key.columns)
     rows = [row._asdict() for row in connection.execute(select(table).order_by(*keys))]
     assert rows, f"the table {table.name} is empty: nothing of it is tried"
-    for at in sorted({0, len(rows) - 1}):
-        # A shard without records has a position before its first entry.
-        name = f"{table.name} (0-0)" if rows[at].get("entry") == "0-0" else table.name
+    kinds = [_kind_of(table.name, row) for row in rows]
+    ends = {at for kind in kinds for at in (kinds.index(kind), len(kinds) - 1 - kinds[::-1].index(kind))}
+    for at in sorted(ends):
+        name = kinds[at]
         for column in table.columns:
             others = [_other(rows, column.name, rows[at][column.name])]
             if column.nullable and not column.primary_key and rows[at][column.name] is not None:
@@ -141,6 +152,15 @@ def changes_of(connection: Connection, table: Table) -> Iterator[Change]:
         yield Change(f"{name} removed", table, [*rows[:at], *rows[at + 1 :]])
         again = {**rows[at], keys[-1].name: _other(rows, keys[-1].name, rows[at][keys[-1].name])}
         yield Change(f"{name} inserted", table, [*rows, again])
+
+
+def _kind_of(table: str, row: dict[str, Any]) -> str:
+    """Its name in `unproven`."""
+    if table != "positions":
+        return table
+    # A shard without records has a position before its first entry.
+    mark = {"0-0": " (0-0)"}.get(row["entry"], " (gap)" if row["shard"] == GAP_SHARD else "")
+    return f"{table}{mark}"
 
 
 def _other(rows: Sequence[dict[str, Any]], name: str, value: Any) -> Any:

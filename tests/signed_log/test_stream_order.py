@@ -69,11 +69,21 @@ def test_each_shard_counts_by_itself() -> None:
         (gap("went_back", "4-0", "3-1"), [(4, 0), (3, 2 * EACH)], []),
         (gap("miscounted", "5-0", "7-3"), [(5, 2 * EACH), (7, 3 * EACH), (9, EACH)], [3]),
         (gap("lost", "5-0", "7-3", shard=4), [(5, 0), (7, 3 * EACH)], [2]),
+        (gap("lost", "5-0", "7-3"), [(5, 3)], [1]),
+        (gap("lost", "0-0", "7-3"), [(5, 3)], []),
+        (gap("went_back", "5-0", "4-0"), [(5, 3)], [1]),
     ],
 )
 def test_a_gap_excuses_what_it_says(known: KnownGap, placed: list[Placed], wrong: list[int]) -> None:
     """In its shard, where it was."""
     assert faults(*placed, gap=known) == wrong
+
+
+def test_a_range_may_begin_behind_a_gap() -> None:
+    """What stood before it in the shard is not known then."""
+    known = gap("lost", "5-0", "7-3")
+    assert StreamOrder([known], lambda *_: None, from_first=False).fault(40, 3, 7, 3 * EACH) is None
+    assert StreamOrder([known], lambda *_: None).fault(40, 3, 4, 3 * EACH) is not None
 
 
 def test_what_says_no_gap_excuses_nothing() -> None:
