@@ -15,9 +15,9 @@ PUBLIC = {"Cache-Control": "public, max-age=300"}
 LASTING = {"Cache-Control": "private, max-age=31536000, immutable"}
 """What will never change, for those who may see it."""
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"})
-"""Methods that HTTP defines (RFC 9110, 9.3, and RFC 5789). Another one is 501, and one of these that a path does not
-take is 405 (RFC 9110, 9.1)."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "QUERY"})
+"""Methods that HTTP defines (RFC 9110, 9.3; RFC 5789; "The HTTP QUERY Method"). Another one is 501, and one of these
+that a path does not take is 405 (RFC 9110, 9.1)."""
 
 METHOD_UNKNOWN = Refusal("method_unknown", "The service knows no such method. /docs lists what each path takes.")
 

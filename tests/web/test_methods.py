@@ -23,7 +23,7 @@ from .request_examples import UNKNOWN_ID
         ("/.well-known/jwks.json", {"GET", "HEAD"}),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"])
 def test_other_methods_are_405(api: ApiHarness, path: str, allowed: set[str], method: str) -> None:
     """405 with Allow, with and without a key; nothing is done by a method that is not announced."""
     if method in allowed:
