@@ -245,7 +245,7 @@ MUTATIONS: Sequence[Mutation] = (
         breaches.LOST,
         resend_once,
         f"{LUA}/_delivery.lua",
-        "  if not c.test then redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id) end\n",
+        "  if not c.test then redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id, Outbox.SENDER, sender) end\n",
     ),
     _one(
         "an approval is not in the audit log",
