@@ -19,6 +19,10 @@ class Prepared(NamedTuple):
     head: bytes
     body: bytes
 
+    def __repr__(self) -> str:
+        # The head holds the API key, the body a code and a number; paths hold ids and numbers.
+        return f"Prepared({self.method})"
+
     def as_httpx(self, timeouts: Mapping[str, float]) -> httpx.Request:
         """The same for a transport of httpx."""
         fields = [line.partition(b": ")[::2] for line in self.head.split(b"\r\n")[1:-2]]

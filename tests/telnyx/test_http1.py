@@ -145,3 +145,10 @@ def test_the_same_request_goes_through_a_transport_of_httpx() -> None:
     assert request.headers.raw == [(b"Host", b"127.0.0.1:8"), (b"X-A", b"a: b")]
     assert (request.method, request.url.raw_path) == ("GET", b"/v2/numbers?page%5Bsize%5D=2")
     assert request.url.raw_path in made.head
+
+
+def test_a_request_shows_nothing_that_it_holds() -> None:
+    """Its head has the API key and, where the path names a person, a number; its body has a code."""
+    requests = BodyRequests("https://api.example/v2", {"Authorization": "Bearer KEY-of-ours"})
+    made = requests.build("POST", "/messages/+12025550143", b'{"text":"123456"}', idempotency_key="vrf_secret")
+    assert [repr(made), str(made), f"{[made]}"] == ["Prepared(POST)", "Prepared(POST)", "[Prepared(POST)]"]
