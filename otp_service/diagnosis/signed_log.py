@@ -69,11 +69,13 @@ def judge_signed_log(state: "LogState", now_ms: int, kept: "Checkpoint | None") 
     from ..signed_log.kept_checkpoint import kept_fault  # noqa: PLC0415 - as `_state`
 
     waiting = state.records - state.signed
-    if state.signed_at_ms is None:
-        return CheckResult(NAME, False, "nothing is signed yet: a worker signs the log (otp-service worker)")
     fault = kept_fault(kept, state.origin, state.signed)
     if fault is not None:
         return CheckResult(NAME, False, f"{fault}; see the guide on keeping the audit record")
+    if state.signed_at_ms is None:
+        # A worker signs within a second of its start, so a log that has just begun is no fault.
+        is_new = state.begun_at_ms is None or now_ms - state.begun_at_ms <= LATE_MS
+        return CheckResult(NAME, is_new, "nothing is signed yet: a worker signs the log (otp-service worker)")
     detail = f"{state.signed} of {state.records} records are signed, last {rfc3339(state.signed_at_ms, 'seconds')}"
     if waiting and now_ms - state.signed_at_ms > LATE_MS:
         return CheckResult(NAME, False, f"{detail}; does a worker run? Its log says why it cannot sign")

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..ledger.database import Database
-from ..ledger.reading import size_in
+from ..ledger.reading import begun_at_ms_in, size_in
 from .log_store import Followed, LogStore
 from .outlets import failing
 
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """`signed_at_ms` is None while nothing was signed. `failing`: how many tries in a row to bring a checkpoint to
-    others failed, by whom it was for.
+    """`signed_at_ms` is None while nothing was signed, `begun_at_ms` (the time of the first record) while there is
+    no record. `failing`: how many tries in a row to bring a checkpoint to others failed, by whom it was for.
     """
 
     records: int
@@ -21,6 +21,7 @@ class LogState:
     origin: str | None
     witnesses: Sequence[Followed]
     failing: Mapping[str, int] = field(default_factory=dict)
+    begun_at_ms: int | None = None
 
 
 def log_state(database: Database) -> LogState:
@@ -29,4 +30,12 @@ def log_state(database: Database) -> LogState:
         log = LogStore(connection)
         newest = log.newest()
         signed, at_ms = (newest.size, newest.at_ms) if newest else (0, None)
-        return LogState(size_in(connection), signed, at_ms, log.origin(), log.witnesses(), failing(connection))
+        return LogState(
+            size_in(connection),
+            signed,
+            at_ms,
+            log.origin(),
+            log.witnesses(),
+            failing(connection),
+            begun_at_ms_in(connection),
+        )
