@@ -1,7 +1,7 @@
 """How long the work on a whole ledger takes, and how much memory: commands as an operator types them."""
 
 import hashlib
-import os
+import json
 import sqlite3
 import subprocess
 import sys
@@ -37,6 +37,22 @@ class Spent:
     status: int
 
 
+_MEASURED = """
+import json, os, sys, time
+began = time.perf_counter()
+with open(sys.argv[1], "ab") as log:
+    out = [(os.POSIX_SPAWN_DUP2, log.fileno(), 1)]
+    _, status, used = os.wait4(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ, file_actions=out), 0)
+print(json.dumps({
+    "seconds": time.perf_counter() - began,
+    "cpu_s": used.ru_utime + used.ru_stime,
+    "megabytes": used.ru_maxrss / 1024,
+    "status": os.waitstatus_to_exitcode(status),
+}))
+"""
+"""A small program that runs a command: the most memory of a process counts that of whoever started it (Linux)."""
+
+
 class Installation:
     """The ledger in a directory, with a store and an exporter that run."""
 
@@ -53,24 +69,24 @@ class Installation:
         self.settings: Settings = load(self._environ)
         bootstrap.accept_keyring(self.settings)
 
-    def command(self, *words: str) -> "subprocess.Popen[bytes]":
-        """Start `otp-service` with these words."""
+    def command(self, *words: str, by: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
+        """Start `otp-service` with these words. `by`: the program that starts it, this process if there is none."""
         log = (self.directory / "commands.log").open("ab")
         with log:
             return subprocess.Popen(
-                [sys.executable, "-m", "otp_service", *words],
+                [*by, sys.executable, "-m", "otp_service", *words],
                 env=clean_environ(**self._environ),
                 cwd=self.directory,
-                stdout=log,
+                stdout=subprocess.PIPE if by else log,
                 stderr=log,
             )
 
     def spent(self, *words: str) -> Spent:
         """Run it to its end."""
-        began = time.perf_counter()
-        _, status, usage = os.wait4(self.command(*words).pid, 0)
-        seconds, cpu_s = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
-        return Spent(seconds, cpu_s, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+        log = self.directory / "commands.log"
+        with self.command(*words, by=(sys.executable, "-S", "-c", _MEASURED, str(log))) as process:
+            told, _ = process.communicate()
+        return Spent(**json.loads(told))
 
     @contextmanager
     def exporter(self) -> Iterator[None]:
