@@ -23,6 +23,9 @@ MOST_TOTP = 10
 MAY_BIND_MS = 3_600_000
 """For so long an operator's lift lets a subject bind another number without proof."""
 
+BINDS_MS = CONFIRM_MS
+"""For so long after a code that may bind a number another one may go there without a new proof."""
+
 RECEIPT_KEPT_MS = 180_000
 """How long an approval's receipt can be spent, and a minute more."""
 
@@ -124,11 +127,15 @@ class Authenticator:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A code that was sent to a subject: the verification's token, and the keyed hash of the number."""
+    """A code that was sent to a subject: the verification's token, the keyed hash of the number, and when.
+
+    `may_bind`: its approval may bind the number, which it has not done yet.
+    """
 
     token: str
     number_hash: str
     may_bind: bool
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +155,15 @@ class Factors:
 
     def allow(self, number_hash: str, purpose: str) -> bool:
         """Whether a code of this purpose may go to the number: it is bound, or will be by it."""
-        sent = self.sent.get(purpose)
-        bound = self.binds(number_hash)
-        going = sent is not None and sent.may_bind and sent.number_hash == number_hash
+        bound, going = self.binds(number_hash), self.is_going(number_hash, purpose)
         return bound or going or not any(one.status is FactorStatus.ACTIVE for one in self.all)
+
+    def is_going(self, number_hash: str, purpose: str) -> bool:
+        """Whether a code that may bind this number went there lately: another one needs no proof of its own."""
+        sent = self.sent.get(purpose)
+        if sent is None or not sent.may_bind or sent.number_hash != number_hash:
+            return False
+        return self.now_ms < sent.at_ms + BINDS_MS
 
     def open_to(self, sent: Reference) -> bool:
         """Whether the code of this verification may open the subject's account: as `factor/settle` decides it.
