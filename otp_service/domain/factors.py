@@ -5,6 +5,7 @@ whoever changes the factor gets no second set of guesses. `storage/lua/factor` e
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,6 +34,7 @@ REPEATED_MS = 24 * 3_600_000
 """For so long an approval is given again to a repeat of its request: as long as an Idempotency-Key is remembered."""
 
 _SUBJECT_MAX, _LABEL_MAX = 128, 64
+_JOINERS = "\u200c\u200d"
 _FACTOR_ID = re.compile(FACTOR_PREFIX + r"([a-z2-7]{32})", re.ASCII)
 
 
@@ -199,8 +201,10 @@ def is_subject(text: str) -> bool:
 
 
 def is_label(text: str) -> bool:
-    """Up to 64 printable characters."""
-    return len(text) <= _LABEL_MAX and text.isprintable()
+    """Up to 64 printable characters; words of some languages and many emoji have joiners, or blanks of their own."""
+    return len(text) <= _LABEL_MAX and all(
+        one.isprintable() or one in _JOINERS or unicodedata.category(one) == "Zs" for one in text
+    )
 
 
 def alternatives(factors: Factors, allowed: Collection[FactorKind]) -> list[dict[str, object]]:

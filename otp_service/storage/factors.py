@@ -188,7 +188,7 @@ class FactorTable:
             case "wrong":
                 return WrongFactorCode(int(reply[2]))
             case "limited":
-                return TriesSpent(int(reply[2]))
+                return TriesSpent(int(reply[2]), reply[3] == flag(True))
             case _:
                 return TryTaken(int(reply[2]), int(reply[3]))
 
