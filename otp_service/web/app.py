@@ -106,7 +106,8 @@ def _fallback(problems: Problems, new_request_id: Callable[[], str]) -> Callable
         elif isinstance(error, NotFound):
             answer = problems.of("not_found", "There is nothing here. /docs lists what there is.", request_id)
         elif error.code is not None and error.code < 500:
-            answer = problems.of("invalid_request", "The request cannot be read.", request_id)
+            detail = "The request cannot be read. Check its path, headers and length."
+            answer = problems.of("invalid_request", detail, request_id)
         else:
             answer = problems.hidden("internal_error", request_id)
         named = {**answer.headers, **ALWAYS, "X-Request-Id": request_id}

@@ -77,6 +77,7 @@ class Endpoint:
 
     def _answer(self, call: Call, read_body: ReadBody) -> Reply:
         if not self.route.waits:
+            self._read_body(call, read_body)
             return self.route.handler(call)
         with self._admission:
             return self._admitted(call, read_body)
@@ -100,9 +101,9 @@ class Endpoint:
     def _open(self, call: Call, read_body: ReadBody) -> Reply:
         """Without a key, to everybody or to who holds a token."""
         self._auth.name_caller(call.peer, call.request_id)
+        self._read_body(call, read_body)
         if self.route.scope is not None and self.route.token_access is not None:
             return self.route.token_access.handler(call)
-        self._read_body(call, read_body)
         return self.route.handler(call)
 
     def _checked(self, precheck: Precheck, call: Call, principal: Principal, scope: str, read_body: ReadBody) -> Reply:
@@ -125,6 +126,9 @@ class Endpoint:
     def _read_body(self, call: Call, read_body: ReadBody) -> None:
         if self.route.method not in _BODILESS:
             call.body = self._body(call, read_body)
+        elif "content-length" in call.headers or "transfer-encoding" in call.headers:
+            # A body of a GET means nothing, but it has the limit of every other.
+            self._body(call, read_body)
 
     def _body(self, call: Call, read_body: ReadBody) -> bytes:
         length = call.headers.get("content-length", "0")

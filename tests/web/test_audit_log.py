@@ -1,6 +1,7 @@
 """The signed log over HTTP: forms, scopes, caches, tenants, and cosignatures that are handed in."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,8 +120,9 @@ def test_scopes_and_tenants(api: ApiHarness) -> None:
     ],
 )
 def test_what_is_not_there(api: ApiHarness, path: str) -> None:
-    """A clear 404, whatever the path looks like."""
-    assert api.call("GET", path).status == 404
+    """A clear 404, whatever the path looks like, and it says where to look."""
+    problem = api.call("GET", path).problem(404, "not_found")
+    assert re.search(r"/audit/log/checkpoint|/docs", problem["detail"])
 
 
 def test_a_cosignature_is_published(api: ApiHarness) -> None:

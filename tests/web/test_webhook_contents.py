@@ -52,7 +52,8 @@ NO_EVENTS += [b"\xff", b"[" * 10_000, '{"data": {}}'.encode("utf-16"), b"\xef\xb
 @pytest.mark.parametrize("body", NO_EVENTS, ids=range(len(NO_EVENTS)))
 def test_signed_but_no_event_is_400(api: ApiHarness, body: bytes) -> None:
     """A body that is not an object with an object `data` is 400 with a problem document."""
-    api.hook(body).problem(400, "invalid_request")
+    problem = api.hook(body).problem(400, "invalid_request")
+    assert "send a JSON object with an object `data`" in problem["detail"]
 
 
 def test_ambiguous_bodies_are_acknowledged_and_ignored(api: ApiHarness) -> None:

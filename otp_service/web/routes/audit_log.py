@@ -160,7 +160,8 @@ class AuditLogRoutes:
         return self._nothing(call) if text is None else _text(text)
 
     def _nothing(self, call: Call) -> Reply:
-        return self._problems.of("not_found", "The log has nothing under this name, or not yet.", call.request_id)
+        detail = "The log has nothing under this name, or not yet. GET /audit/log/checkpoint says how much it has."
+        return self._problems.of("not_found", detail, call.request_id)
 
 
 def hash_tile(log: PublishedLog | None, level: str, path: str) -> Reply | None:

@@ -75,7 +75,8 @@ class WebhookRoutes:
             event = webhooks.parse(call.body)
         except webhooks.MalformedEvent:
             telemetry.WEBHOOKS.labels("none", "malformed").inc()
-            return self._problems.of("invalid_request", "The body is no event.", call.request_id)
+            detail = "The body is no event of the carrier: send a JSON object with an object `data`."
+            return self._problems.of("invalid_request", detail, call.request_id)
         telemetry.WEBHOOKS.labels(type(event).__name__, "ok").inc()
         with self._keeping(event, call):
             self._dispatch(event)
