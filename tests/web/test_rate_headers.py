@@ -1,6 +1,9 @@
 """`RateLimit-Policy` and `RateLimit` on starts: Structured Fields that a client can obey, and nothing of the person."""
 
 import re
+from dataclasses import replace
+
+from otp_service import bootstrap
 
 from .conftest import Answer, ApiHarness
 
@@ -42,6 +45,26 @@ def test_a_start_tells_its_limits(api: ApiHarness) -> None:
     repeat = api.start(number, "twice")
     assert (repeat.status, items(repeat.header("RateLimit-Policy"))) == (200, policies)
     assert "pk" not in str(answer.headers)
+
+
+def test_a_start_that_is_told_again_tells_them_too(api: ApiHarness) -> None:
+    """Under its Idempotency-Key: a client that lost the first answer misses nothing."""
+    body, key = {"to": api.number()}, {"Idempotency-Key": "told-again"}
+    first, again = (api.call("POST", "/verify/start", body, headers=key) for _ in range(2))
+    assert (again.status, again.header("Idempotent-Replayed"), again.json) == (201, "true", first.json)
+    assert again.header("RateLimit-Policy") == first.header("RateLimit-Policy")
+
+
+def test_an_app_that_is_gone_gets_its_reply_again(api: ApiHarness) -> None:
+    """Of its limits nothing is known any more."""
+    body, key = {"to": api.number()}, {"Idempotency-Key": "told-again"}
+    first = api.call("POST", "/verify/start", body, headers=key)
+    apps = {name: app for name, app in api.settings.policy.apps.items() if name != "default"}
+    without = replace(api.settings, policy=replace(api.settings.policy, apps=apps))
+    bootstrap.accept_keyring(without)  # the store of each test is empty at first, and says nothing of its keyring
+    later = ApiHarness(bootstrap.build_web(without), without, api.vault, api.seed, api.store)
+    told = later.call("POST", "/verify/start", body, key=api.key(), headers=key)
+    assert (told.status, told.json, told.header("RateLimit-Policy")) == (201, first.json, None)
 
 
 def test_a_start_tells_no_limit_that_it_cannot_meet(api: ApiHarness) -> None:

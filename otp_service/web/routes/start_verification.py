@@ -111,14 +111,14 @@ class StartRoutes:
 
     def replay(self, call: Call) -> Reply | None:
         """What an earlier request with this Idempotency-Key got; None if there was none. Answers before scopes."""
-        return self._known(self._keys.look(call))
+        return self._known(call, self._keys.look(call))
 
     def _start_with_key(self, call: Call) -> Reply:
         digest = self._keys.digest(call)
         request = decode(call.headers, call.body, StartRequest)
         if request.dry_run:
             return self._preview(call, request)
-        known = self._known(self._keys.reserve(call, digest))
+        known = self._known(call, self._keys.reserve(call, digest))
         if known is not None:
             return known
         return self._keys.run(call, digest, lambda: self._work(call, request, digest))
@@ -128,13 +128,15 @@ class StartRoutes:
         kept = None if isinstance(outcome, Refusal) else _without_token(outcome)
         return self._reply(call, outcome), kept
 
-    def _known(self, found: Replay | Reply | None) -> Reply | None:
+    def _known(self, call: Call, found: Replay | Reply | None) -> Reply | None:
         if not isinstance(found, Replay):
             return found
         first = msgspec.json.decode(found.body, type=Verification)
         token = self._tokens.make(first.verification_id)
         shown = StartedVerification(**msgspec.structs.asdict(first), watch_token=token)
-        return reply(found.status, shown, first.verification_id, **REPLAYED)
+        # A reply is given again also to an app that is not configured any more.
+        told = {"RateLimit_Policy": self._policies_of(call.app)} if call.app in self._policy.apps else {}
+        return reply(found.status, shown, first.verification_id, **told, **REPLAYED)
 
 
 def _without_token(started: Started) -> str:
