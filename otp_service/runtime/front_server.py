@@ -60,7 +60,7 @@ def serve(settings: Settings, options: Options) -> None:
                 os.getpid(), listening, telling, options.threads, options.drain_s, connections
             )
             within_s = options.drain_s + front_process.END_S
-            children = Children(front_process.run, (serving,), options.workers, within_s)
+            children = Children(front_process.run, (serving,), options.workers, within_s, directory)
             # SIGHUP asks to read the keyring again, which the children do by themselves. At the end the last child that
             # closes the socket ends the listening: connections that came meanwhile were accepted.
             children.run(stop_on_signals(reload=lambda: None), listening.close)
