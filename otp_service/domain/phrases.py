@@ -219,7 +219,8 @@ DENIAL = (
     r"non sono stat[oa] io a (?:richiederlo|chiederlo|farlo)",
     r"(?:io )?non (?:ho|lho) (?:richiesto|chiesto)"
     r"(?: (?:io|questo|niente|nulla|il codice|questo codice|(?:nessun|alcun) codice))?",
-    r"\A(?:e |era )?qualcun altro\Z|non sto (?:(?:provando|cercando) (?:ad?|di) (?:accedere|entrare)|accedendo|entrando)",
+    r"\A(?:e |era )?qualcun altro\Z",
+    r"non sto (?:(?:provando|cercando) (?:ad?|di) (?:accedere|entrare)|accedendo|entrando)",
     # Portuguese
     r"(?:eu )?nao (?:solicitei|pedi)(?: (?:isso|isto|nada|(?:este|esse|nenhum) codigo|codigo nenhum))?|nao reconheco",
     r"nao(?: fui eu| sou eu)?",
