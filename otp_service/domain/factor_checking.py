@@ -106,9 +106,10 @@ class WrongFactorCode:
 
 @dataclass(frozen=True, slots=True)
 class TriesSpent:
-    """The subject's next try is in so many milliseconds."""
+    """The subject's next try is in so many milliseconds. `for_ever`: not before an operator lifts the wrong codes."""
 
     wait_ms: int
+    for_ever: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ whoever changes the factor gets no second set of guesses. `storage/lua/factor` e
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +24,9 @@ MOST_TOTP = 10
 MAY_BIND_MS = 3_600_000
 """For so long an operator's lift lets a subject bind another number without proof."""
 
+BINDS_MS = CONFIRM_MS
+"""For so long after a code that may bind a number another one may go there without a new proof."""
+
 RECEIPT_KEPT_MS = 180_000
 """How long an approval's receipt can be spent, and a minute more."""
 
@@ -30,6 +34,7 @@ REPEATED_MS = 24 * 3_600_000
 """For so long an approval is given again to a repeat of its request: as long as an Idempotency-Key is remembered."""
 
 _SUBJECT_MAX, _LABEL_MAX = 128, 64
+_JOINERS = "\u200c\u200d"
 _FACTOR_ID = re.compile(FACTOR_PREFIX + r"([a-z2-7]{32})", re.ASCII)
 
 
@@ -124,11 +129,15 @@ class Authenticator:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A code that was sent to a subject: the verification's token, and the keyed hash of the number."""
+    """A code that was sent to a subject: the verification's token, the keyed hash of the number, and when.
+
+    `may_bind`: its approval may bind the number, which it has not done yet.
+    """
 
     token: str
     number_hash: str
     may_bind: bool
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +157,15 @@ class Factors:
 
     def allow(self, number_hash: str, purpose: str) -> bool:
         """Whether a code of this purpose may go to the number: it is bound, or will be by it."""
-        sent = self.sent.get(purpose)
-        bound = self.binds(number_hash)
-        going = sent is not None and sent.may_bind and sent.number_hash == number_hash
+        bound, going = self.binds(number_hash), self.is_going(number_hash, purpose)
         return bound or going or not any(one.status is FactorStatus.ACTIVE for one in self.all)
+
+    def is_going(self, number_hash: str, purpose: str) -> bool:
+        """Whether a code that may bind this number went there lately: another one needs no proof of its own."""
+        sent = self.sent.get(purpose)
+        if sent is None or not sent.may_bind or sent.number_hash != number_hash:
+            return False
+        return self.now_ms < sent.at_ms + BINDS_MS
 
     def open_to(self, sent: Reference) -> bool:
         """Whether the code of this verification may open the subject's account: as `factor/settle` decides it.
@@ -187,8 +201,10 @@ def is_subject(text: str) -> bool:
 
 
 def is_label(text: str) -> bool:
-    """Up to 64 printable characters."""
-    return len(text) <= _LABEL_MAX and text.isprintable()
+    """Up to 64 printable characters; words of some languages and many emoji have joiners, or blanks of their own."""
+    return len(text) <= _LABEL_MAX and all(
+        one.isprintable() or one in _JOINERS or unicodedata.category(one) == "Zs" for one in text
+    )
 
 
 def alternatives(factors: Factors, allowed: Collection[FactorKind]) -> list[dict[str, object]]:

@@ -45,12 +45,14 @@ def _sent(found: Mapping[str, str]) -> dict[str, Sent]:
 
 
 def _sent_code(text: str) -> Sent:
-    token, number_hash, may_bind, _ = SentCode.parse(text)
-    return Sent(token, number_hash, may_bind == flag(True))
+    token, number_hash, may_bind, at_ms = SentCode.parse(text)
+    return Sent(token, number_hash, may_bind == flag(True), int(at_ms))
 
 
 def _tokens(found: Mapping[str, str]) -> Iterator[str]:
-    return (name.removesuffix(fields.Factor.FACTS) for name in found if name.endswith(fields.Factor.FACTS))
+    # A purpose, which is the caller's word, may end like the name of a field: no token has a colon in it.
+    named = (name.removesuffix(fields.Factor.FACTS) for name in found if name.endswith(fields.Factor.FACTS))
+    return (token for token in named if ":" not in token)
 
 
 def _facts(found: Mapping[str, str], ref: Reference) -> dict[str, str]:

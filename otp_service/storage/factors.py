@@ -27,6 +27,7 @@ from ..domain.factor_checking import (
     WrongFactorCode,
 )
 from ..domain.factors import (
+    BINDS_MS,
     CONFIRM_MS,
     CONFIRM_TRIES,
     MOST_TOTP,
@@ -187,7 +188,7 @@ class FactorTable:
             case "wrong":
                 return WrongFactorCode(int(reply[2]))
             case "limited":
-                return TriesSpent(int(reply[2]))
+                return TriesSpent(int(reply[2]), reply[3] == flag(True))
             case _:
                 return TryTaken(int(reply[2]), int(reply[3]))
 
@@ -203,7 +204,7 @@ class FactorTable:
             number=sent.reference.number_hash,
             binds=flag(sent.may_bind),
             sealed=pack_sealed(sent.sealed) if sent.sealed else "",
-            kept_ms=CONFIRM_MS,
+            kept_ms=BINDS_MS,
         )
 
     def note_told(self, subject: Subject, factor: Factor, notice: str, refused_by: str) -> None:

@@ -14,6 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
+from otp_service.storage.schema.encodings import TriesInARow
+from otp_service.storage.schema.fields import Subject
+
 from .conftest import PUBLIC_URL, ApiHarness
 from .people import Person
 from .request_examples import UNKNOWN_FACTOR
@@ -141,6 +144,31 @@ def test_a_subject_has_ten_authenticator_apps_at_most(ann: Person) -> None:
     ann.enroll()
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Ann's \U0001f4f1",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "\u06af\u0648\u0634\u06cc\u200c\u0645\u0646",
+        "\u79c1\u306e\u3000\u96fb\u8a71",
+        "a:b/c?d",
+    ],
+)
+def test_a_label_is_in_the_words_of_the_person(ann: Person, label: str) -> None:
+    """Also with the joiners that Persian words and many emoji have, and in the address that the phone scans."""
+    made = ann.enroll(label=label)
+    assert ann.phone[made["factor_id"]].name == label
+    assert ann.call("PATCH", f"/factors/{made['factor_id']}", {"label": f"{label}2"}).json["label"] == f"{label}2"
+    ann.call("PATCH", f"/factors/{made['factor_id']}", {"label": "\u202e"}).problem(400, "invalid_request")
+
+
+def test_only_an_app_can_be_confirmed(ann: Person) -> None:
+    """Recovery codes are no authenticator app: there is none of this id."""
+    ann.recovery_codes()
+    (factor,) = ann.factors()
+    ann.confirm(factor["factor_id"], "123456").problem(404, "factor_not_found")
+
+
 def test_one_factor_can_be_asked_by_its_id(ann: Person) -> None:
     """The budget is the subject's; the code of another factor is wrong here."""
     one, other = ann.enrolled(), ann.enrolled()
@@ -241,6 +269,15 @@ def test_a_secret_whose_key_is_gone_is_no_wrong_code(ann: Person) -> None:
     assert ann.check(ann.shown(kept)).status == 200
     ann.api.store.hdel(key, f"{token}:factor")
     assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 4
+
+
+def test_whoever_must_call_the_operator_is_not_told_to_try_again(ann: Person) -> None:
+    """After a hundred wrong codes in a row no wait helps."""
+    codes = ann.recovery_codes()
+    (key,) = ann.api.store.scan_iter(match="*:subject:*")
+    for in_a_row, told in ((99, "Try again in"), (100, "Only an operator")):
+        ann.api.store.hset(key, Subject.WRONG, TriesInARow.pack(in_a_row, ann.now() * 1000, 0))
+        assert told in ann.check(codes[0]).problem(429, "too_many_wrong_codes")["detail"]
 
 
 def test_a_recovery_code_with_a_mistake_is_told_as_one(ann: Person) -> None:

@@ -87,3 +87,6 @@ def test_a_subject_logs_in_by_a_test_number(api: ApiHarness) -> None:
     assert api.start(NUMBER, APP, subject="reviewer").status == 201
     approved = api.call("POST", "/verify/check", {"subject": "reviewer", "code": CODE}, key=APP)
     assert (approved.status, approved.json["kind"], approved.json["test"]) == (200, "sms", True)
+    assert api.start(NUMBER, APP, subject="reviewer").status == 201
+    wrong = api.call("POST", "/verify/check", {"subject": "reviewer", "code": "000000"}, key=APP)
+    assert wrong.problem(422, "code_incorrect")["test"] is True

@@ -5,9 +5,14 @@ from typing import Any
 import pytest
 
 from otp_service.bootstrap import accept_keyring, lift_subject
+from otp_service.domain.factors import BINDS_MS
+from otp_service.storage.schema.encodings import SentCode
+from otp_service.storage.schema.fields import Subject
 
 from .conftest import ApiHarness
 from .people import Person
+
+SENT_TO_BIND = f"{Subject.SENT}bind"
 
 
 @pytest.fixture
@@ -227,6 +232,43 @@ def test_the_subject_is_an_assertion_beside_an_id_or_a_number(ann: Person) -> No
     other = ann.api.started(ann.api.number())
     ann.api.check(other, ann.api.code(other), subject=ann.subject).problem(404, "verification_not_found")
     assert ann.api.check(verification, code, subject=ann.subject).status == 200
+
+
+def test_a_number_that_was_removed_needs_a_new_proof(ann: Person) -> None:
+    """The code that bound it gives it no right to come back."""
+    bound(ann, ann.api.number())
+    to = ann.api.number()
+    another(ann, to)
+    (factor,) = [one for one in ann.factors() if one.get("to", "")[-4:] == to[-4:]]
+    assert ann.call("DELETE", f"/factors/{factor['factor_id']}").status == 204
+    ann.api.start(to, ann.app, subject=ann.subject, purpose="bind").problem(403, "number_not_bound")
+    another(ann, to)
+    assert to[-4:] in [one.get("to", "")[-4:] for one in ann.factors()]
+
+
+def test_a_proof_lasts_as_long_as_a_code_may_be_on_its_way(ann: Person) -> None:
+    """Until then another code may follow the first; later it takes a new proof."""
+    ann.app = "twice"
+    bound(ann, ann.api.number())
+    to, proof = ann.api.number(), ann.check(ann.recovery_codes()[0]).json["receipt"]
+    first = start(ann, to, purpose="bind", proof=proof)
+    assert ann.call("POST", f"/verify/{first}/cancel").status == 200
+    second = start(ann, to, purpose="bind")
+    assert ann.call("POST", f"/verify/{second}/cancel").status == 200
+    (key,) = [key for key in ann.api.store.scan_iter(match="*:subject:*") if ann.api.store.hexists(key, SENT_TO_BIND)]
+    *sent, at_ms = SentCode.parse(str(ann.api.store.hget(key, SENT_TO_BIND), "ascii"))  # type: ignore[arg-type]
+    ann.api.store.hset(key, SENT_TO_BIND, SentCode.pack(*sent, int(at_ms) - BINDS_MS))
+    ann.api.start(to, ann.app, subject=ann.subject, purpose="bind").problem(403, "number_not_bound")
+
+
+@pytest.mark.parametrize("purpose", ["a:factor", ":factor", "a:number", "a:confirm_by_ms", "sent:", "a:sealed"])
+def test_a_purpose_may_end_like_the_name_of_a_field(ann: Person, purpose: str) -> None:
+    """It is the caller's word, and stands in the name of a field of the subject."""
+    assert ann.check(ann.api.code(start(ann, ann.api.number(), purpose=purpose)), purpose=purpose).status == 200
+    ann.enrolled()
+    another(ann, ann.api.number())
+    assert [one["kind"] for one in ann.factors()] == ["sms", "totp", "recovery_code", "sms"]
+    assert [one[1:] for one in told(ann)] == [("number_added", True, None)]
 
 
 def told(ann: Person) -> list[tuple[str, str, bool, str | None]]:

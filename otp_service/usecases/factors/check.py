@@ -105,7 +105,8 @@ class CheckFactors:
         guess = FactorGuess(operation_id, subject, purpose, receipt_id, steps, found.recovery, found.sent is not None)
         answer = self._store.check(guess)
         if isinstance(answer, TryTaken) and found.sent is not None:
-            return self._judge_sent(app, guess, found, answer, self._sent.sent(app, found.sent, request, request_key))
+            make = self._sent.sent(app, found.sent, request, request_key)
+            return self._sent.marked(app, found.sent, self._judge_sent(app, guess, found, answer, make))
         if isinstance(answer, FactorApproved) and (was_sent := factors.sent.get(purpose)) is not None:
             self._sent.let_in_otherwise(app, was_sent.number_hash)
         return self._answer(guess, answer)
@@ -151,8 +152,8 @@ class CheckFactors:
                 return self._approval(guess, answer)
             case CodeUsed():
                 return refusals.USED
-            case TriesSpent(wait_ms):
-                return tries_spent(wait_ms)
+            case TriesSpent():
+                return tries_spent(answer)
             case WrongFactorCode(checks_left):
                 return refusals.wrong(checks_left)
             case _:

@@ -22,7 +22,7 @@ from .apps import configured_app
 from .digests import code_digest
 from .guess_limits import GuessLimits
 from .people import People
-from .refusals import NOT_FOUND, about, ended, too_many_wrong_codes
+from .refusals import NOT_FOUND, Outcome, about, ended, too_many_wrong_codes
 from .start_request import CountedRequest
 from .subjects import SubjectTries
 
@@ -127,7 +127,11 @@ class CheckVerification:
         return self._about(app, ref, self._verdict(app, ref, found.answer, by_id))
 
     def _about(self, app: App, ref: Reference, outcome: Approved | Refusal) -> Approved | Refusal:
-        return self._people.marked(about(ref, outcome), app, ref.number_hash)
+        return self.marked(app, ref, about(ref, outcome))
+
+    def marked(self, app: App, ref: Reference, outcome: Outcome | Refusal) -> Outcome | Refusal:
+        """The outcome; a refusal says whether the code was that of a test number."""
+        return self._people.marked(outcome, app, ref.number_hash)
 
     def _command(
         self,

@@ -5,6 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from ...domain.errors import Refusal
+from ...domain.factor_checking import TriesSpent
 from ...domain.ids import Reference
 from ...domain.limits import RESERVED
 from ...domain.verification import ENDED_CODE, Status
@@ -44,10 +45,11 @@ def too_many_wrong_codes(wait_ms: int, limit: str = "") -> Refusal:
     return Refusal("too_many_wrong_codes", f"Too many wrong codes{whose}. Try again in {wait} seconds.", wait)
 
 
-def tries_spent(wait_ms: int) -> Refusal:
-    """The subject must wait."""
-    wait = seconds(wait_ms)
-    return Refusal("too_many_wrong_codes", f"Too many wrong codes of this person. Try again in {wait} seconds.", wait)
+def tries_spent(spent: TriesSpent) -> Refusal:
+    """The subject must wait, for an operator where too many were wrong."""
+    wait = seconds(spent.wait_ms)
+    what = "Only an operator can lift them." if spent.for_ever else f"Try again in {wait} seconds."
+    return Refusal("too_many_wrong_codes", f"Too many wrong codes of this person. {what}", wait)
 
 
 def seconds(wait_ms: int) -> int:

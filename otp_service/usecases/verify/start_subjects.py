@@ -100,8 +100,7 @@ class StartSubjects:
 
 def _is_going(named: Named, number_hash: str, purpose: str) -> bool:
     """Whether a code that may bind this number is on its way."""
-    sent = named.factors.sent.get(BIND) if purpose == BIND else None
-    return sent is not None and sent.may_bind and sent.number_hash == number_hash
+    return purpose == BIND and named.factors.is_going(number_hash, purpose)
 
 
 def with_alternatives(refusal: Refusal, app: App, named: Named | None, purpose: str) -> Refusal:

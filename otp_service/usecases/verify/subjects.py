@@ -68,7 +68,7 @@ class SubjectTries:
         guess = FactorGuess(self._operation(), subject, "", self._operation(), more=True)
         answer = self._store.check(guess)
         if isinstance(answer, TriesSpent):
-            return tries_spent(answer.wait_ms)
+            return tries_spent(answer)
         assert isinstance(answer, TryTaken)
         return answer
 

@@ -15,7 +15,7 @@
 --       approved, something on another shard is still to be asked · guesses: token, time step, token, time step ... of
 --       the authenticator apps that show this code at that step
 -- Reply {operation, 'approved', token, kind, ms, codes left, '1' for a repeat} · {operation, 'used', token} ·
---       {operation, 'wrong', tries left without a wait} · {operation, 'limited', ms} ·
+--       {operation, 'wrong', tries left without a wait} · {operation, 'limited', ms, '1' if only an operator ends it} ·
 --       {operation, 'taken', the row of wrong codes, tries left without a wait}: the try is taken
 -- Holds a try is taken before anything is compared; a step or a recovery code is accepted once, a step only after the
 --       last one; what was used before costs no try. A repeat of the operation that was approved gets its reply again,
@@ -53,7 +53,11 @@ end
 local before = field(Subject.WRONG)
 local in_a_row, last, generation = read_tries(before)
 local wait = tries_wait(in_a_row, last, now)
-if wait then return {operation, 'limited', int(wait)} end
+if wait then
+  -- The next look must not find a time of the future again: the person would wait until the clock is there.
+  if last > now then redis.call('HSET', subject_key, Subject.WRONG, pack_tries(in_a_row, now, generation)) end
+  return {operation, 'limited', int(wait), is_for_ever(before, most_in_a_row) and '1' or ''}
+end
 in_a_row = in_a_row + 1
 redis.call('HSET', subject_key, Subject.APP, app, Subject.WRONG, pack_tries(in_a_row, now, generation))
 

@@ -13,7 +13,8 @@
 -- Holds a try is counted before it is compared; the step of this code cannot be used again. A repeat of the operation
 --       that confirmed it gets the first reply.
 local kind, _, _, _, period_s = facts_of(subject_key, token)
-if not kind then return {operation, 'not_found'} end
+-- Another kind of factor has no steps.
+if not kind or period_s == '' then return {operation, 'not_found'} end
 local confirm_by, tries, done = unpack(redis.call('HMGET', subject_key, token .. Factor.PENDING,
   token .. Factor.CONFIRM_TRIES, token .. Factor.APPROVED_BY))
 if not confirm_by then return {operation, done == operation and 'confirmed' or 'used'} end

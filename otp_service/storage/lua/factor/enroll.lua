@@ -17,11 +17,11 @@ if made then return {operation, 'enrolled', int(tonumber(made))} end
 local found, count = redis.call('HGETALL', subject_key), 0
 local ends = {}
 for i = 1, #found, 2 do
-  local other = string.match(found[i], '^(.*)' .. Factor.PENDING .. '$')
+  local other = string.match(found[i], '^([^:]*)' .. Factor.PENDING .. '$')
   if other then ends[other] = tonumber(found[i + 1]) end
 end
 for i = 1, #found, 2 do
-  local other = string.match(found[i], '^(.*)' .. Factor.FACTS .. '$')
+  local other = string.match(found[i], '^([^:]*)' .. Factor.FACTS .. '$')
   local open = other and (not ends[other] or ends[other] > now)
   if open and string.match(found[i + 1], FactorFacts.PARSE) == kind then count = count + 1 end
 end

@@ -13,7 +13,7 @@
 if facts_of(subject_key, token) then return {operation, 'replaced', int(clock())} end
 local found = redis.call('HGETALL', subject_key)
 for i = 1, #found, 2 do
-  local other = string.match(found[i], '^(.*)' .. Factor.FACTS .. '$')
+  local other = string.match(found[i], '^([^:]*)' .. Factor.FACTS .. '$')
   if other and string.match(found[i + 1], FactorFacts.PARSE) == kind then
     forget_factor(subject_key, other)
     redis.call('HINCRBY', subject_key, Subject.ACTIVE, -1)

@@ -13,8 +13,9 @@
 -- Reply {operation, 'settled', token of the number's factor or '', '1' if the number was bound by it, then tokens of the
 --       subject's other numbers ...} · {operation, 'not_bound'}
 -- Holds an approval ends the row of wrong codes, and counts only for a number that is bound to the subject, or is bound
---       by it: where the start might do so, or where there is no factor yet. A try goes back into its own row only. A
---       repeat of an approval that was settled changes nothing and gets the first reply.
+--       by it: where the start might do so, or where there is no factor yet. A start binds once: a number that is removed
+--       later needs a new proof. A try goes back into its own row only. A repeat of an approval that was settled
+--       changes nothing and gets the first reply.
 local in_a_row, last, generation = string.match(redis.call('HGET', subject_key, Subject.WRONG) or '', TriesInARow.PARSE)
 in_a_row, last, generation = tonumber(in_a_row or 0), tonumber(last or 0), tonumber(generation or 0)
 local function write_tries(count, at, number_of_row)
@@ -30,7 +31,7 @@ local bound
 local others = {}
 local found = redis.call('HGETALL', subject_key)
 for i = 1, #found, 2 do
-  local other = string.match(found[i], '^(.*)' .. Factor.NUMBER .. '$')
+  local other = string.match(found[i], '^([^:]*)' .. Factor.NUMBER .. '$')
   if other and found[i + 1] == number then bound = other elseif other then others[#others + 1] = other end
 end
 local function settled()
@@ -41,7 +42,7 @@ if bound then
   local done, used = unpack(redis.call('HMGET', subject_key, bound .. Factor.APPROVED_BY, bound .. Factor.USED))
   if done == operation or (replayed == '1' and tonumber(used or 0) >= tonumber(approved_ms)) then return settled() end
 end
-local sent, sent_to, binds = string.match(redis.call('HGET', subject_key, Subject.SENT .. purpose) or '',
+local sent, sent_to, binds, sent_at = string.match(redis.call('HGET', subject_key, Subject.SENT .. purpose) or '',
   SentCode.PARSE)
 local may_bind = tonumber(redis.call('HGET', subject_key, Subject.ACTIVE) or 0) == 0
   or (sent == verification and sent_to == number and binds == '1')
@@ -57,6 +58,10 @@ if not bound then
   redis.call('HSET', subject_key, unpack(fields))
   redis.call('DEL', enrollment_key)
   redis.call('HDEL', subject_key, Subject.MAY_BIND)
+  if binds == '1' and sent_to == number then
+    redis.call('HSET', subject_key, Subject.SENT .. purpose,
+      string.format(SentCode.PACK, sent, sent_to, '0', sent_at))
+  end
   if #others > 0 then redis.call('HSET', subject_key, Subject.UNTOLD, verification) end
   redis.call('HINCRBY', subject_key, Subject.ACTIVE, 1)
   events[1] = factor_event('factor.added', token, {kind = kind, test = test == '1' or nil})
