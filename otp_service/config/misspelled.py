@@ -36,12 +36,16 @@ def misspelled(names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def is_one_slip(written: str, meant: str) -> bool:
-    """Whether one character is missing, too many or another one, or two neighbours are exchanged."""
+    """Whether one character is missing, too many or another one, or two neighbours are exchanged.
+
+    Not where a name begins otherwise: `TOTP_ISSUER` and `FTP_URL` are no slips but variables of other programs.
+    """
     start = _alike(written, meant)
     end = _alike(written[start:][::-1], meant[start:][::-1])
     left, right = (text[start : len(text) - end] for text in (written, meant))
-    exchanged = len(left) == 2 and left == right[::-1]
-    return exchanged or max(len(left), len(right)) == 1
+    if len(left) == 2:
+        return left == right[::-1]
+    return max(len(left), len(right)) == 1 and (start > 0 or not left)
 
 
 def _alike(one: str, other: str) -> int:

@@ -5,6 +5,8 @@ report of September 2026: the codes in service, and 273, which is assigned to Qu
 nobody's. A new one is added to its country.
 
 Fictitious numbers: ranges that a regulator keeps for films and books and gives to nobody.
+
+Satellites: ranges that the library takes for mobile, VoIP or fixed lines, and that its sources give to satellites.
 """
 
 import re
@@ -179,6 +181,31 @@ def _fictitious() -> Iterator[str]:
 
 FICTITIOUS = re.compile(rf"\+(?:{'|'.join(_fictitious())})", re.ASCII)
 """Numbers of other plans that are given to nobody."""
+
+
+def _satellites() -> Iterator[str]:
+    # Plans of the ITU's members as the library's metadata quotes them: mobile satellite services and VSAT.
+    yield "5467[05]|5220[01]|6114[57]|84672|90592|212592|2139619|22193|25006|26122|67527[568]|692635"
+    # Operators: Globaltel (Globalstar), China Satcom and Tiantong, Byru.
+    yield "7954|86(?:1349|1740[0-5])|62868"
+
+
+SATELLITES = re.compile(rf"\+(?:{'|'.join(_satellites())})", re.ASCII)
+"""How the numbers of countries' satellite services begin."""
+
+_LENT = {"+37744": "XK", "+37745": "XK", "+7840": None, "+7940": None}
+_LENT_CODES = tuple(_LENT)
+
+
+def owner(e164: str, region: str | None) -> str | None:
+    """The ISO 3166 country of a number that the library gives to `region`; None for one that has no code.
+
+    Kosovo had mobile numbers of Monaco before it had a country code, and Abkhazia has area codes of Russia.
+    """
+    if e164.startswith(_LENT_CODES):
+        return next(owner for code, owner in _LENT.items() if e164.startswith(code))
+    return region
+
 
 _ONE_HANDSET = (
     # Mexico took the 1 before mobile numbers away in August 2019; networks still write it.

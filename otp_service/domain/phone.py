@@ -22,9 +22,11 @@ from .numbering import (
     NORTH_AMERICA,
     OPEN_REGIONS,
     SAMPLE_NUMBER,
+    SATELLITES,
     SERVICE_CODES,
     TEST_EXCHANGES,
     Kind,
+    owner,
 )
 
 E164 = r"\+[1-9][0-9]{6,14}"
@@ -132,7 +134,9 @@ def _elsewhere(text: str) -> Phone:
     country_code, region = number.country_code or 0, phonenumbers.region_code_for_number(number)
     if region == NO_COUNTRY:
         return Phone(canonical, None, country_code, GLOBAL_CODES.get(country_code, Kind.UNKNOWN))
-    return Phone(canonical, region, country_code, kind)
+    if SATELLITES.match(canonical):
+        kind = Kind.SATELLITE
+    return Phone(canonical, owner(canonical, region), country_code, kind)
 
 
 def _read(text: str) -> phonenumbers.PhoneNumber:

@@ -21,7 +21,7 @@ _LIST = r"(?:your|the|this|that|all|any)(?: (?:list|lists|database|system|texts?
 
 STOP = (
     # English
-    r"st+o+p+(?: it| this| that| all| everything)?",
+    r"s+t+[o0]+p+(?: it| this| that| all| everything)?|(?:stop){2,}",
     r"stopall",
     r"stop ?(?:2|to) ?(?:end|quit|cancel|stop|unsubscribe|opt ?out)",
     r"quit|end|cancel|cease|revoke",
@@ -29,25 +29,27 @@ STOP = (
     r"unsub|unsubscribe(?: all| me| us)?(?: (?:this|my) (?:number|phone|cell))?(?: from " + _LIST + r")?",
     r"unsubscribe(?: (?:me|us))? from " + _TEXTS,
     r"(?:i )?opt(?:ing)? ?out(?: all| (?:of|from) " + _TEXTS + r")?|opt (?:me|us) out(?: of " + _TEXTS + r")?",
-    r"(?:i (?:do not|dont) |(?:i )?no longer )(?:give (?:my |you )?)?consent|i want out|(?:go|get) away|end all"
-    r"|enough|thats enough",
+    r"(?:(?:i )?(?:do not|dont) |(?:i )?no longer )(?:give (?:my |you )?)?consent|consent revoked|i want out"
+    r"|(?:go|get) away|end all|enough|thats enough",
     r"(?:end|cancel|quit) (?:(?:all|these|those|the|my|your) )?(?:texts?|text messages|messages|messaging|sms|codes)",
-    r"no more|quit it|cut it out|lose my number|cancel (?:all|(?:(?:my|the) )?subscription)",
+    r"no more|quit it|cut it out|lose (?:my|this) number|(?:cease and )?desist|cancel all",
+    r"(?:cancel|end) (?:(?:all|my|the|these|your) )?(?:subscriptions?|alerts?|notifications?)",
     r"stop sending (?:me|us) (?:these|those|this|that|them)|stop (?:with|w) the (?:texts|messages|codes)",
     r"(?:(?:i )?(?:revoke|withdraw) )(?:my |all )?consent",
     r"remove|remove from (?:the )?list",
     r"(?:remove|delete|erase) (?:me|us|(?:my|this) (?:phone |cell )?number)(?: from " + _LIST + r")?",
     r"(?:take|get) (?:me|us|(?:my|this) number) off(?: (?:of )?" + _LIST + r")?",
-    r"(?:stop|quit|cease) (?:(?:calling|texting|txting|messaging|contacting|sending|spamming|bothering"
+    r"(?:stop|quit|cease|desist) (?:(?:calling|texting|txting|messaging|contacting|sending|spamming|bothering"
     r"|harassing|annoying)"
     r"(?: and )?)+(?: me| us| (?:this|my) (?:number|phone|cell)| these| those| them)?"
     r"(?: " + _TEXTS + r"|(?: again| any ?more)+)?",
     r"stop " + _TEXTS,
-    r"(?:do not|dont|never) (?:text|message|contact|sms|msg|txt)(?: me| us| this number)(?: again| any ?more)*",
+    r"(?:do not|dont|never)(?: ever)? (?:text|message|contact|sms|msg|txt)(?: me| us| this number)?(?: ever)?"
+    r"(?: again| any ?more)*",
     r"(?:do not|dont) send (?:me |us )?" + _TEXTS,
     r"no more " + _TEXTS,
     r"(?:i )?(?:do not|dont|no longer) (?:want|wish)(?: to (?:receive|get))? " + _TEXTS,
-    r"(?:i )?(?:want|wish|would like|id like) to (?:stop|opt ?out|unsubscribe|cancel|quit)(?: receiving)?"
+    r"(?:i )?(?:wanna|(?:want|wish|would like|id like) to) (?:stop|opt ?out|unsubscribe|cancel|quit)(?: receiving)?"
     r"(?: " + _TEXTS + r")?",
     r"leave (?:me|us) alone",
     # German
@@ -64,7 +66,7 @@ STOP = (
     r"(?: (?:erhalten|bekommen|empfangen|haben))?",
     r"(?:meine )?nummer (?:bitte )?(?:loschen|entfernen|streichen)|(?:hor|hort"
     r"|horen sie) (?:bitte )?(?:auf )?damit(?: auf)?",
-    r"kundigung|ich widerrufe(?: (?:hiermit )?(?:meine|die) (?:einwilligung|zustimmung))?"
+    r"kundigung|einwilligung widerrufen|ich widerrufe(?: (?:hiermit )?(?:meine|die) (?:einwilligung|zustimmung))?"
     r"|widerruf (?:der|meiner) (?:einwilligung|zustimmung)",
     r"(?:schreib|schreibt|schreiben sie|schick|schickt|schicken sie|sende|sendet"
     r"|senden sie) mir (?:bitte )?(?:nicht|nichts)"
@@ -91,7 +93,7 @@ STOP = (
     r"ne (?:menvoyez|mecrivez) plus(?: (?:rien|de (?:sms|messages|textos|codes)))?",
     r"je ne (?:veux|souhaite|desire) plus (?:recevoir |avoir )?(?:de|vos|ces) (?:sms|messages|textos|codes)",
     # Spanish
-    r"parar|pare|paren|alto|detener|detenga|basta|terminar|salir|revocar|eliminar|eliminame|borrame|quitame|quitenme",
+    r"\Apara\Z|parar|pare|paren|alto|detener|detenga|detengase|detente|basta|terminar|salir|revocar|eliminar|eliminame|borrame|quitame|quitenme",
     r"(?:solicito |pido )?(?:la |mi )?baja|(?:quiero )?(?:darme|darse|date|dar|dame|deme"
     r"|denme) de baja(?: de (?:la|su|esta) lista)?|desuscribir|desuscribirme|desuscribirse",
     r"(?:quiero )?cancelar|cancela|cancele|cancelar (?:la )?suscripcion|anular (?:la )?suscripcion",
@@ -112,7 +114,7 @@ STOP = (
     r"(?:detener|detenga|parar|paren|cesen) (?:los |estos )?(?:mensajes|sms|textos|codigos)",
     # Italian
     r"ferma|fermare|fermati|fermate|fermatevi|annulla|annullare|termina|esci|revoca|revocare|interrompi",
-    r"disiscrivi|disiscrivimi|disiscrivermi|disiscrizione|rimuovi|rimuovimi|rimuovetemi",
+    r"disiscrivi|disiscriviti|disiscrivimi|disiscrivermi|disiscrizione|rimuovi|rimuovimi|rimuovetemi",
     r"annulla(?:re)? (?:la )?iscrizione|(?:voglio |vorrei )disiscrivermi|disiscrivetemi|lascia(?:te)?mi in pace"
     r"|smettetela|smettila",
     r"(?:cancella|elimina|rimuovi|togli)(?:te)? il mio numero(?: dalla (?:vostra )?lista)?|disdici|disdire|disdetta",
@@ -135,7 +137,8 @@ STOP = (
 
 START = (
     r"start|unstop|un stop|opt ?in|opting in|opt me (?:back )?in|resubscribe|re subscribe|subscribe|subscribe me",
-    r"start (?:texting|messaging) me(?: again)?",
+    r"resubscribe me|start again|start (?:texting|messaging)(?: me)?(?: again)?",
+    r"start (?:the )?(?:texts|messages|codes)",
     r"starten|demarrer|iniciar|inizia",
 )
 
@@ -144,16 +147,18 @@ HELP = (r"help|help me|info|hilfe|aide|ayuda|aiuto|ajuda",)
 DENIAL = (
     *sentences.DENIAL,
     # English
-    r"no|nope|nah|not (?:by )?me|not mine|not my (?:code|login|request|account)|someone else|wrong person",
+    r"n[o0]+|nope|nah|not (?:by )?me|not mine|not my (?:code|login|request|account)|someone else|wrong person",
     r"no way|hell no|absolutely not|no (?:maam|sir)|(?:no )?i (?:did not|didnt)|deny|denied|reject|rejected|decline",
     r"you have the wrong person|(?:(?:that|this|it) was )?(?:someone|somebody) else",
     r"(?:(?:someone|somebody)(?: else)? is|they are) (?:trying to )?(?:log|logging|sign|signing|get"
     r"|getting) in(?:to my account)?",
+    r"(?:someone|somebody)(?: else)? is using my (?:number|phone|account)",
     r"(?:someone|somebody) is (?:trying to )?hack(?:ing)? (?:me|my account)|i(?:m| am) being hacked|ive been hacked",
     r"(?:not |un)authori[sz]ed(?: by me)?|i (?:did not|didnt|never) authori[sz]ed?(?: (?:this|that|it))?",
     r"(?:that|this) (?:login|code|request) (?:wasnt|was not|isnt|is not) (?:me|mine|from me)",
     r"(?:that|this|it)(?: wasnt| isnt) my (?:code|login|request|account)",
-    r"(?:thats|its|that is|this is|it is) not me (?:logging|signing) in",
+    r"(?:(?:thats|its|(?:that|this|it) (?:is|was)) )?not me (?:logging|signing) in",
+    r"(?:that|this|it) (?:wasnt|isnt) me (?:logging|signing) in|no (?:it|that|this) (?:was not|wasnt|is not|isnt)",
     r"(?:that|this|it)(?:s| is| was) not my (?:code|login|request|account)",
     r"(?:no )?(?:it|that|this) (?:was not|wasnt|is not|isnt|was never) (?:me|mine)",
     r"(?:no )?(?:wasnt|was not) me|no not me",
@@ -177,7 +182,7 @@ DENIAL = (
     r"ich (?:habe|hab) (?:das|es|den code|diesen code) nicht (?:angefordert|bestellt|beantragt)",
     r"ich (?:habe|hab) (?:keinen code|nichts) (?:angefordert|bestellt|beantragt)",
     # French
-    r"non|pas moi|(?:non )?(?:ce )?(?:nest|netait) pas moi|(?:non )?(?:cest|cetait) pas moi",
+    r"non|pas moi|(?:non )?(?:ce )?(?:nest|netait) pas moi|(?:non )?(?:cest|cetait|c) pas moi",
     r"(?:ce )?(?:nest|cest|netait|cetait) pas moi qui (?:ai demande|lai demande)(?: (?:ca|cela|ce code))?"
     r"|pas demande",
     r"je (?:nai|ne lai|lai) pas demande(?: (?:ca|cela|ceci|ce code|de code|un code))?",
@@ -209,7 +214,9 @@ COURTESY = (
     r"immediately|right now|at once|asap|just|sir|team|guys|regards|best regards|kind regards|best|sincerely|"
     r"have a (?:nice|good|great) day|(?:you(?:ve| have)? (?:got |have )?the |this is the "
     r"|this is a )?wrong number|so much|very much|re",
-    r"i (?:did not|didnt|never) sign(?:ed)? up for (?:this|these|that|it)|who (?:is|are) (?:this|you"
+    r"already|for ?ever|permanently|for good|ever again|please and thank you|tks|(?:this is|its) spam",
+    r"i (?:do not|dont) have an account(?: (?:with you|here))?|i (?:do not|dont) know who (?:this is|you are)",
+    r"i (?:did not|didnt|never) sign(?:ed)? up(?: for (?:this|these|that|it))?|who (?:is|are) (?:this|you"
     r"|doing this)|dude|maam|(?:im )?(?:so )?sorry|(?:i am |im )?not interested|i (?:do not|dont) know you",
     r"entschuldigung|tut mir leid|kein interesse|bitte|danke|vielen dank|hallo|sofort|jetzt|mfg"
     r"|mit freundlichen grussen|viele grusse|gruss",

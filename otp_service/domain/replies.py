@@ -23,7 +23,12 @@ _KINDS = {
     Wish.HELP: phrases.HELP,
 }
 _LEADING, _TRAILING = phrases.edges(phrases.COURTESY)
-_SPELLED = re.compile(r"(?<!\w)(?:[^\W\d_][ .*_-]+){2,}[^\W\d_](?!\w)")
+_SPELLED = re.compile(r"(?<!\w)(?:[^\W\d_][ .*_-]+)+[^\W\d_](?!\w)")
+_NOT_NOW = re.compile("(?:no|non|nein|nao) (?:now|jetzt|maintenant|ahora|ya|adesso|agora)|ya no")
+_ABOUT_WHAT = re.compile(
+    "cancel|end|quit|remove|revoke|cease|beenden|ende|abbrechen|annuler|annulez|fin|cancelar|terminar|annulla|termina"
+)
+_UNFINISHED = re.compile(r"(?:\S+ )*(?:no|not|non|didnt|never|nein|nicht|pas|request(?:ed)?|ask(?:ed)?)")
 _BREAK = re.compile(r"[^\w\s'`´’‘-]+|\n|(?<!\w)-|-(?!\w)")
 _SIGNED_BESIDE = re.compile(r"(?m)[ ]+[–—~-][ ]*(?=[A-Z][^\W\d_]+(?:[ ][A-Z][^\W\d_]+)?[ ]*$)")
 _SIGNED = re.compile(r"[~–—-]?\s*(?:[^\W\d_]\S*|[+(]?[0-9][0-9 ()./+-]*|\S+@\S+|&)")
@@ -112,14 +117,34 @@ def _segments(text: str) -> list[str]:
     for part in _BREAK.split(_SPELLED.sub(_joined, text)):
         words = _without_courtesy(_words(part))
         if words:
-            found.append(words)
+            found.extend(_parted(words))
     return found
+
+
+def _parted(words: str) -> list[str]:
+    """The sentence; or both, where a person wrote a wish to opt out and a denial with no sign between them.
+
+    "no stop" stays one, and so does "cancel that was not me": there the denial may say what is to be canceled.
+    """
+    each = words.split()
+    if len(each) <= _MAX_WORDS and _kind(words) is None:
+        for at in range(1, len(each)):
+            parts = [_without_courtesy(" ".join(one)) for one in (each[:at], each[at:])]
+            if _is_wish_and_denial(*parts) or _is_wish_and_denial(*reversed(parts)):
+                return parts
+    return [words]
+
+
+def _is_wish_and_denial(wish: str, denial: str) -> bool:
+    if _ABOUT_WHAT.fullmatch(wish) or _UNFINISHED.fullmatch(denial) or " " not in denial:
+        return False
+    return phrases.pattern(phrases.STOP).fullmatch(wish) is not None and _denies(denial)
 
 
 def _joined(found: re.Match[str]) -> str:
     # S.T.O.P, S T O P
     word = re.sub(r"[ .*_-]", "", found[0])
-    return word if _words(word) in phrases.STOP_WORDS else found[0]
+    return word if _words(word) in phrases.STOP_WORDS or _words(word) == _NO else found[0]
 
 
 def _words(part: str) -> str:
@@ -128,6 +153,8 @@ def _words(part: str) -> str:
 
 
 def _without_courtesy(words: str) -> str:
+    if _NOT_NOW.fullmatch(words):
+        return words
     leading = _LEADING.match(words)
     words = words[leading.end() :] if leading else words
     trailing = _TRAILING.search(words)

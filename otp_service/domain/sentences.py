@@ -6,11 +6,11 @@ part is a short list: what is in none of them makes the reply unclear, and an un
 """
 
 _NOUN = (
-    r"(?:(?:these|those|this|that|your|ur|the|all|any|more|such|other|of|me) )*"
+    r"(?:(?:these|those|this|that|your|ur|the|all|any|any ?more|more|such|other|of|me) )*"
     r"(?:(?:verification|login|security|one time|text) )?"
     r"(?:text|message|msg|txt|sms|code|spam|alert|notification)s?(?: messages?)?"
 )
-_ANY = r"(?:these|those|anything|any ?more|any ?more of (?:these|those|this|them))"
+_ANY = r"(?:these|those|anything|(?:this )?stuff|any ?more|any ?more of (?:these|those|this|them))"
 _TAIL = r"(?: any ?more| again| from (?:you|u|this number)| (?:to|on|at) (?:me|us|(?:my|this) (?:phone|number|cell)))*"
 _WHO = r"(?: me| us| (?:this|my) (?:number|phone|cell))?"
 _ASKED = (
@@ -20,9 +20,9 @@ _ASKED = (
 _ING = r"(?:sending|texting|txting|messaging|contacting|calling|spamming|bothering|harassing|annoying)"
 
 _EN_STOP = (
-    rf"{_ASKED}(?:stop|quit|cease)(?: {_ING}{_WHO}(?: (?:{_NOUN}|{_ANY}|this|that|them|it))?{_TAIL}"
+    rf"{_ASKED}(?:stop|quit|cease|desist)(?: {_ING}{_WHO}(?: (?:{_NOUN}|{_ANY}|this|that|them|it))?{_TAIL}"
     rf"| {_NOUN}{_TAIL})?",
-    rf"{_ASKED}(?:do not|dont|never|not) (?:send|text|txt|message|contact|sms|msg|bother|spam|call){_WHO}"
+    rf"{_ASKED}(?:do not|dont|never|not)(?: ever)? (?:send|text|txt|message|contact|sms|msg|bother|spam|call){_WHO}"
     rf" (?:{_NOUN}|{_ANY}){_TAIL}",
     rf"(?:i )?(?:do not|dont|no longer|never) (?:want|wish)(?: to (?:receive|get|see))?"
     rf" (?:{_NOUN}|{_ANY}|this|that|them|it){_TAIL}",
@@ -49,7 +49,8 @@ _FR_DO = r"(?:menvoyer|mecrire|envoyer|me contacter|me deranger|me texter)"
 _FR_LIST = r"(?: de (?:la|votre|vos|cette) listes?)?"
 _FR_STOP = (
     rf"(?:de |d|veuillez )?(?:arreter|arretez|arrete|cesser|cessez) (?:(?:de |d){_FR_DO}(?: {_FR_NOUN})?|{_FR_NOUN})",
-    r"(?:de |d|veuillez )(?:arreter|cesser)|je (?:veux|voudrais|souhaite) (?:arreter|me retirer)",
+    r"(?:de |d|veuillez )(?:arreter|cesser)|(?:de |veuillez )?(?:stopper|stoppez|cesser|cessez)"
+    rf"(?: {_FR_NOUN})?|je (?:veux|voudrais|souhaite) (?:arreter|me retirer)",
     rf"(?:de |veuillez )?ne plus (?:{_FR_DO}|recevoir)(?: (?:{_FR_NOUN}|rien))?|ne pas (?:menvoyer"
     rf"|envoyer) {_FR_NOUN}",
     rf"(?:ne m|n)(?:envoyez|envoie|ecrivez) plus(?: (?:{_FR_NOUN}|rien))?",
@@ -82,17 +83,22 @@ _IT_STOP = (
 STOP = (*_EN_STOP, *_DE_STOP, *_FR_STOP, *_ES_STOP, *_IT_STOP)
 """Whole sentences that opt out."""
 
-_ASKED_FOR = r"(?: (?:this|that|it|one|anything|(?:(?:a|any|the|this|that|your) )?(?:code|login|sign in|request|text)))"
-_DID_NOT = r"(?:(?:no )?(?:i )?(?:did not|didnt|never|have not|havent) (?:even )?)"
+_ASKED_FOR = (
+    r"(?: (?:this|that|it|one|anything|(?:(?:a|any|the|this|that|your) )?(?:(?:verification|login|security) )?"
+    r"(?:code|login|sign in|request|text)))"
+)
+_DID_NOT = r"(?:(?:no )?(?:(?:i|we) )?(?:did not|didnt|never|have not|havent) (?:even )?)"
 _EN_DENIAL = (
     rf"{_DID_NOT}(?:request(?:ed)?|ask(?:ed)?(?: for)?|order(?:ed)?|authori[sz]ed?){_ASKED_FOR}?",
+    rf"(?:nobody|no one)(?: here)? (?:requested|asked for){_ASKED_FOR}",
     rf"{_DID_NOT}(?:do|did|done|make|made|initiated?|start|started|try|tried){_ASKED_FOR}",
     r"(?:(?:im|i am) )?not (?:(?:trying to )?(?:log|logging|sign|signing) in)(?: anywhere| right now| today)?",
     r"(?:someone|somebody)s (?:trying to )?(?:log|logging|sign|signing|get|getting) in(?:to my account)?",
 )
 _DE_CODE = r"(?:angefordert|angefragt|bestellt|beantragt|verlangt)"
 _DE_DENIAL = (
-    rf"(?:ich )?(?:habe|hab|hatte) (?:keinen code|nie einen code|nichts|nix|(?:das|es|(?:den|diesen) code) nicht)"
+    r"(?:ich )?(?:habe|hab|hatte) (?:keinen code|keine (?:sms|nachricht)|nie einen code|nichts|nix"
+    r"|(?:das|es|(?:den|diesen) code) nicht)"
     rf" {_DE_CODE}",
     r"ich (?:habe|hab) (?:mich )?nicht versucht (?:mich )?(?:einzuloggen|anzumelden)",
     r"ich versuche nicht mich (?:gerade )?(?:einzuloggen|anzumelden)|ne",

@@ -22,7 +22,7 @@ PLACES = 32
 """Records in fewer places than these are read as fast without other threads."""
 
 TRIED = 8
-"""If so many of the wanted records needed nothing from the disk, the others are in memory, too."""
+"""If so many of the wanted records need nothing from the disk, the others are in memory, too."""
 
 _LOOK_UP = """
 SELECT length(leaf_hash), length(sealed) FROM records LEFT JOIN persons ON persons.id = records.person
@@ -56,8 +56,12 @@ class ReadAhead:
         return sum(self._threads.map(self._look_up, (ordered[at : at + each] for at in range(0, len(ordered), each))))
 
     def _needs_disk(self, numbers: Sequence[int]) -> bool:
+        """Asked of one after the other: the first that comes from the disk is answer enough."""
+        return any(self._comes_from_disk(number) for number in numbers[:: -(-len(numbers) // TRIED)])
+
+    def _comes_from_disk(self, number: int) -> bool:
         before = self._blocks_read()
-        self._look_up(numbers[:: -(-len(numbers) // TRIED)])
+        self._look_up([number])
         return self._blocks_read() > before
 
     def _look_up(self, numbers: Sequence[int]) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import telemetry
 from ..domain.audit import EventType
-from .answering import answering
+from .answering import STORE_ERRORS, answering
 from .audit_log import AuditLog
 from .schema import Keys
 from .schema.encodings import flag
@@ -152,6 +152,7 @@ class StoreRuns:
         """Whether the store has all that this process knows.
 
         One that no beat was answered yet votes too: it may have told what the store forgets when it is restarted again.
+        Raises StoreUnavailable.
         """
         known = int(last_beat or 0) >= self._count and self._told.is_whole
         return "yes" if known and self._has_all_told() else "no"
@@ -160,6 +161,10 @@ class StoreRuns:
         facts = self._told.facts()
         with answering():
             replies = self._store.gather([("HGET", record, field) for record, field, _ in facts])
+            for reply in replies:
+                # What was not answered is not missing: a store that hangs for a moment has lost nothing.
+                if isinstance(reply, STORE_ERRORS):
+                    raise reply
         return replies == [value for _, _, value in facts]
 
     def _compare(self, seen: Seen) -> None:

@@ -78,7 +78,7 @@ def test_what_logins_need() -> None:
     assert (found.workers, found.primaries) == (1, 1)
     assert found.logins_bytes == 864_000 * 2_500 + 6_000 * 2_000
     assert found.events_bytes == 864_000 * 2 * 4 * 200
-    assert found.ledger_bytes == 864_000 * 365 * 5 * 1056
+    assert found.ledger_bytes == 864_000 * 365 * 5 * 1080
     large = need(COSTS, 600_000)
     assert (large.workers, large.primaries) == (40, 8)
 

@@ -24,6 +24,8 @@ KNOWN = {*NAMES, *(f"{name}_FILE" for name in NAMES)}
         ("OTP_KEYRINGS", "OTP_KEYRING"),
         ("OTP_PUBLICURL", "OTP_PUBLIC_URL"),
         ("TELNYX_API_KEI", "TELNYX_API_KEY"),
+        ("OPT_ISSUER", "OTP_ISSUER"),
+        ("TP_ISSUER", "OTP_ISSUER"),
     ],
 )
 def test_a_misspelled_variable_is_refused(tmp_path: Path, written: str, meant: str) -> None:
@@ -33,23 +35,32 @@ def test_a_misspelled_variable_is_refused(tmp_path: Path, written: str, meant: s
 
 
 def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
-    """Other programs' names begin like ours, too: those of Erlang's images and of Kubernetes' services, for example."""
-    others = ("OTP_VERSION", "OTP_DOWNLOAD_URL", "OTP_SERVICE_HOST", "OTP_REDIS_PORT_6379_TCP", "OTP_PORT", "OTP_UI")
+    """Other programs' names begin like ours, too: those of Erlang's images and of Kubernetes' services, for example.
+
+    Or they end like ours, behind a word that is near to it.
+    """
+    others = ["OTP_VERSION", "OTP_DOWNLOAD_URL", "OTP_SERVICE_HOST", "OTP_REDIS_PORT_6379_TCP", "OTP_PORT", "OTP_UI"]
+    others += ["TOTP_ISSUER", "HOTP_ISSUER", "TOTP_API_KEY", "FTP_URL", "NTP_CONFIG", "FTP_DATA_DIR", "RTP_LOG_LEVEL"]
     assert read(tmp_path, "", **dict.fromkeys(others, "x")).policy.apps == {}
 
 
 @given(name=st.sampled_from(NAMES), at=st.integers(0, 40), letter=LETTERS)
 def test_every_slip_is_found(name: str, at: int, letter: str) -> None:
-    """One character left out, put in, or another one; two exchanged. And nothing else is a slip."""
+    """One character left out, put in, or another one; two exchanged. And nothing else is a slip.
+
+    Nor is it one to begin with another letter.
+    """
     at %= len(name)
     rest = name[at + 1 :]
-    slips = {name[:at] + rest, name[:at] + letter + name[at:], name[:at] + letter + rest}
+    others = {name[:at] + letter + name[at:], name[:at] + letter + rest}
+    slips = {name[:at] + rest, *(other for other in others if other.startswith(name[0]))}
     if rest:
         slips.add(name[:at] + rest[0] + name[at] + rest[1:])
     for slip in slips - KNOWN:
         assert is_one_slip(slip, name)
         if not slip.startswith(FAMILIES):
             assert name in [meant for _, meant in misspelled([slip])]
+    assert not any(is_one_slip(other, name) for other in others - slips)
     assert not is_one_slip(name, name)
     assert not is_one_slip(f"{name}{letter}{letter}", name)
 

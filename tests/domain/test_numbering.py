@@ -16,6 +16,7 @@ from otp_service.domain.numbering import (
     GLOBAL_CODES,
     LIBRARY_KINDS,
     REFUSED_KINDS,
+    SATELLITES,
     SERVICE_CODES,
     USUAL_KINDS,
     Kind,
@@ -70,7 +71,7 @@ def expected(region: str, kind: int, text: str, code: int) -> tuple[str, str]:
     """What the policy says of a valid example, for its own country alone and for all countries."""
     if len(text) < len("+1234567") or (code == 1 and len(text) != len("+12025550143")):
         return "invalid_number", "invalid_number"  # Canada's 310-XXXX and Iran's 9601 exist inside the country only
-    if region == "001" or kind not in MAY_RECEIVE or text.startswith("+1600"):
+    if region == "001" or kind not in MAY_RECEIVE or text.startswith("+1600") or SATELLITES.match(text):
         return "destination_blocked", "destination_blocked"
     return "sent", "sent"
 

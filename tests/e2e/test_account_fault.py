@@ -77,7 +77,7 @@ def test_a_refused_account_is_reported_shown_and_recovers(cluster: Cluster, requ
     cluster.start("worker")
     (arrived,) = ended(service_client, service_client.started(third))
     assert arrived["status"] == "delivered"
-    within(5, lambda: openness(service_client) == 0.0, "the closed breaker")
+    within(30, lambda: openness(service_client) == 0.0, "the closed breaker")
     # The worker that ended may not have been able to say so. Then it is known for a while, and nothing else is wrong.
     deadline = time.monotonic() + KEPT_MS / 1000 + 10
     while wrong := faults(doctor(cluster)):

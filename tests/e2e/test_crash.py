@@ -230,4 +230,4 @@ def test_no_answer_is_lost_in_a_stop(cluster: Cluster, site: ServiceClient) -> N
     cluster.ready()
     traffic.finish()
     everyone_has_one(site, traffic)
-    within(5, lambda: "worker started" in cluster.logs(), "the worker")
+    within(30, lambda: "worker started" in cluster.logs(), "the worker")

@@ -31,7 +31,7 @@ def test_the_documented_shell_lines_lead_to_the_same_service(dev: Dev) -> None:
         ["sh", "-c", script],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         cwd=dev.directory.parent,
         env=clean_environ(),
         check=True,

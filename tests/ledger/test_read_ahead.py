@@ -87,6 +87,15 @@ def test_what_is_in_memory_is_read_without_other_threads(scattered: LedgerHarnes
     ahead.close()
 
 
+def test_the_first_row_that_comes_from_the_disk_is_answer_enough(scattered: LedgerHarness) -> None:
+    """Rows that are tried come one after the other, so no more of them than needed."""
+    asked = count()
+    ahead = ReadAhead(Path(str(scattered.database.engine.url.database)), blocks_read=asked.__next__)
+    assert ahead(range(100, 100 * PLACES + 1, 100)) == PLACES
+    assert next(asked) == 2  # before one row and behind it
+    ahead.close()
+
+
 def test_a_file_that_cannot_be_read_is_told_by_the_page(scattered: LedgerHarness, tmp_path: Path) -> None:
     """Reading ahead says nothing and makes no file; a table that is missing is the page's refusal."""
     nowhere = ReadAhead(tmp_path / "a b?.db", blocks_read=count().__next__)

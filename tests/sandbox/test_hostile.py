@@ -202,7 +202,7 @@ def test_slow_clients_do_not_block_others(sandbox: SandboxServer, http: httpx.Cl
         connection.sendall(b"POST /v2/messages HTTP/1.1\r\nContent-Le")
     began = time.monotonic()
     assert long_code(http).status_code == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5  # a connection that says nothing is kept for 75 s
     for connection in dawdlers:
         connection.close()
 

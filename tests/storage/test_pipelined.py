@@ -193,7 +193,7 @@ def test_a_server_that_hangs_is_given_up(looping: LoopThread, server: Server) ->
     harness = harness_over(store)
     ref = looping.run(partial(harness.start, fresh_number())).reference
     server.hang()
-    for most_s in (2 * TIMEOUT_S + 0.3, 0.1, 0.1):
+    for most_s in (2 * TIMEOUT_S + 0.5, TIMEOUT_S, TIMEOUT_S):
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             looping.run(partial(harness.check, ref, WRONG))
@@ -222,7 +222,7 @@ def test_a_server_that_is_down(looping: LoopThread, server: Server) -> None:
     assert value(looping, store) == "UnsentError"
     began = time.monotonic()
     assert value(looping, store) == "UnsentError"
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < TIMEOUT_S
 
 
 def test_a_primary_that_is_demoted_is_left(looping: LoopThread, tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ import pytest
 
 from otp_service.domain.checking import Approved
 from otp_service.domain.ending import Ended
+from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.verification import Status
 from otp_service.storage import store_runs
 from otp_service.storage.store_runs import END_CODES, ENDED, KEEP_CODES, KEPT
+from otp_service.storage.told import Fact, Told
 
 from .restarts import OVER, Machine, Process, refused, settled
+from .servers import Server
 
 
 def test_a_second_restart_before_the_first_is_decided_ends_nothing(machine: Machine) -> None:
@@ -57,6 +60,62 @@ def test_who_first_saw_the_store_between_two_restarts_has_to_vote(
         monkeypatch.setattr(store_runs, "GIVE_UP_MS", 0)
     assert settled(one, two, *([new] if lives else [])) == ENDED
     assert [one.check(ref) for ref in (used, unused)] == [OVER, OVER]
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_who_has_voted_has_to_vote_again_before_it_has_beaten(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, lives: bool
+) -> None:
+    """The store is restarted right after the decision. That ends nothing, unless a process that voted is missing."""
+    one, two = machine.process(), machine.process()
+    used, unused = machine.start(), machine.start()
+    machine.restart()
+    two.beat()
+    two.beat()
+    assert settled(one) == KEPT
+    assert isinstance(two.check(used), Approved), "two itself has not beaten in this run"
+    machine.restart()
+    if lives:
+        assert settled(two, one) == KEPT
+        assert two.check(used) == Ended(Status.APPROVED)
+        assert isinstance(one.check(unused), Approved)
+    else:
+        assert [one.beat() for _ in range(3)] == [KEPT] * 3
+        assert refused(lambda: one.check(unused))
+        monkeypatch.setattr(store_runs, "GIVE_UP_MS", 0)
+        assert settled(one) == ENDED
+
+
+class Hanging(Told):
+    """What a process knows. When it is asked for, the store stops answering."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self.server: Server | None = server
+
+    def facts(self) -> list[Fact]:
+        """All of them."""
+        if self.server is not None:
+            self.server.hang()
+        return super().facts()
+
+
+def test_a_question_without_an_answer_is_no_vote(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store hangs while a process looks whether something is missing: nothing is."""
+    monkeypatch.setattr(store_runs, "GIVE_UP_MS", 60_000)
+    process = machine.process()
+    used, unused = machine.start(), machine.start()
+    assert isinstance(process.check(used), Approved)
+    machine.restart()
+    process.runs._told = told = Hanging(machine.server)
+    told.give_back(process.told.take())
+    with pytest.raises(StoreUnavailable):
+        process.beat()
+    told.server = None
+    machine.server.go_on()
+    assert settled(process) == KEPT
+    assert process.check(used) == Ended(Status.APPROVED)
+    assert isinstance(process.check(unused), Approved)
 
 
 def test_what_began_a_moment_ago_is_not_called_over(machine: Machine) -> None:

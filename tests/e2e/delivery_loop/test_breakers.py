@@ -44,7 +44,7 @@ def test_breakers(service_client: ServiceClient) -> None:
         # A refusal of the carrier counts at once, and for a day.
         first = Scenario(service_client, "pumped", delivery={"outcome": "delivery_failed", "error_code": "40020"})
         first.comes_to(("pumped", "failed", "40020"), ("pumped_b", "delivered", None))
-        assert within(5, lambda: _circuits(service_client).get("sender:pumped"), "the open breaker") == 1
+        assert within(30, lambda: _circuits(service_client).get("sender:pumped"), "the open breaker") == 1
         time.sleep(1)
         for _ in range(3):
             scenario = Scenario(service_client, "pumped")

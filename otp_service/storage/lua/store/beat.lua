@@ -38,12 +38,22 @@ local function joined(newer, older)
   return newer .. (older and older ~= '' and ',' .. older or '')
 end
 
--- Begin the new run. The processes of the last one are forgotten: who lives beats again.
+-- Begin the new run. The processes of the last one are forgotten: who lives beats again. Who voted lives already, and
+-- after a restart before its next beat it has to vote again: it may have told what the store then lacks.
 local function begin_run(keeps)
   kept = keeps and string.sub(joined(joined(undecided, noted), kept), 1, MOST_KEPT) or ''
   changed = string.format(RunChange.PACK, int(now), keeps and '1' or '0')
+  local found, fields = redis.call('HGETALL', live_processes_key), {}
+  for i = 1, #found, 2 do fields[found[i]] = found[i + 1] end
   redis.call('DEL', live_processes_key)
   redis.call('HSET', live_processes_key, LiveProcesses.KEPT, kept, LiveProcesses.CHANGED, changed)
+  for field, value in pairs(fields) do
+    local voter = string.match(field, '^' .. LiveProcesses.VOTE .. '(.*)$')
+    if voter and string.match(value, RunVote.PARSE) == run then
+      local beats = string.match(fields[LiveProcesses.BEAT .. voter] or '', Beat.PARSE) or '0'
+      redis.call('HSET', live_processes_key, LiveProcesses.BEAT .. voter, string.format(Beat.PACK, beats, int(now)))
+    end
+  end
   return beat()
 end
 
