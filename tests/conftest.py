@@ -49,7 +49,7 @@ STANDSTILL = Standstill()
 REPEATED = "failed while the machine stood still"
 
 
-def wait_until(predicate: Callable[[], Any], timeout_s: float = 5.0, what: str = "the condition") -> Any:
+def wait_until(predicate: Callable[[], Any], timeout_s: float = 30.0, what: str = "the condition") -> Any:
     """Poll until the predicate gives something true and return that; fail the test when the time is over."""
     deadline = time.monotonic() + timeout_s
     while True:

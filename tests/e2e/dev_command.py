@@ -57,5 +57,5 @@ def start_dev_here(directory: Path, *options: str) -> Dev:
         env=clean_environ(),
     )
     state = directory / ".otp-dev"
-    wait_until(lambda: (state / "env").exists() or process.poll() is not None, 30, "DIR/env")
+    wait_until(lambda: (state / "env").exists() or process.poll() is not None, 90, "DIR/env")
     return Dev(process, state, read_env(state / "env"))

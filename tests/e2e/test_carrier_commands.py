@@ -146,7 +146,7 @@ class TestProgress:
         )
         wait_until(lambda: len(shell.requests()) >= 2, 10, "the first look at the order")
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         found = re.search(r"numbers assign --order (\S+)\n", err)
         assert found, err

@@ -106,7 +106,7 @@ class TestEnds:
         family = descendants(own.process.pid)
         victim = next(pid for pid, line in family.items() if child in line)
         os.kill(victim, signal.SIGKILL)
-        output, _ = own.process.communicate(timeout=15)
+        output, _ = own.process.communicate(timeout=60)
         assert own.process.returncode == 1
         assert "killed by SIGKILL" in output
         assert "Traceback" not in output
@@ -139,7 +139,7 @@ class TestEnds:
             time.sleep(delay_s)
             family = descendants(process.pid)
             process.terminate()
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=90)
             assert (process.returncode, errors) == (0, "")
             assert all_gone(list(family))
             assert list(tmp_path.iterdir()) == []

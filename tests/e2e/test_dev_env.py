@@ -31,7 +31,7 @@ def test_the_documented_shell_lines_lead_to_the_same_service(dev: Dev) -> None:
         ["sh", "-c", script],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         cwd=dev.directory.parent,
         env=clean_environ(),
         check=True,
@@ -48,6 +48,16 @@ def test_every_kind_of_command_finds_it(dev: Dev, words: tuple[str, ...]) -> Non
     done = run_in(dev.directory.parent, *words)
     assert isinstance(json.loads(done.stdout), list)
     assert str(dev.directory / "env") in done.stderr
+
+
+def test_a_command_of_the_api_finds_it_and_says_so(dev: Dev) -> None:
+    """One line names file and variables; with both in the environment there is none."""
+    words = ("factors", "list", "nobody", "--json")
+    done = run_process_in(dev.directory.parent, *words)
+    assert json.loads(done.stdout) == []
+    assert done.stderr == f"otp-service: using {dev.directory / 'env'} for OTP_URL, OTP_API_KEY\n"
+    given = {name: dev.env[name] for name in ("OTP_URL", "OTP_API_KEY")}
+    assert run_process_in(dev.directory.parent, *words, **given).stderr == ""
 
 
 def test_the_environment_wins(dev: Dev, redis_url: str) -> None:

@@ -24,7 +24,7 @@ def run_dev(*options: str, cwd: Path, **environ: str) -> subprocess.CompletedPro
         [sys.executable, "-m", "otp_service", "dev", *options],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         cwd=cwd,
         env=clean_environ(**environ),
         check=False,
@@ -121,7 +121,7 @@ class TestSurroundings:
             cwd=tmp_path,
             env=clean_environ(PYTHONPATH=str(Path(__file__).resolve().parents[2]), OTP_CONFIG=str(config)),
         )
-        wait_until(lambda: (directory / "env").exists() or process.poll() is not None, 30, "DIR/env")
+        wait_until(lambda: (directory / "env").exists() or process.poll() is not None, 90, "DIR/env")
         running = Dev(process, directory, read_env(directory / "env"))
         try:
             start(running)
