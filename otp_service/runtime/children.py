@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
-from . import building
+from . import building, metrics
 from .signals import Stop
 
 RESPAWN_S = 0.1
@@ -25,14 +26,17 @@ _LOOK_S = 0.25
 class Children:
     """`count` processes that run `target` with `args` and their number, from 0. Each may take `within_s` to end.
 
-    A child that takes the place of another has its number.
+    A child that takes the place of another has its number. `directory`: where they keep their metrics.
     """
 
-    def __init__(self, target: Callable[..., None], args: Sequence[Any], count: int, within_s: float) -> None:
+    def __init__(
+        self, target: Callable[..., None], args: Sequence[Any], count: int, within_s: float, directory: Path
+    ) -> None:
         self._target = target
         self._args = tuple(args)
         self._count = count
         self._within_s = within_s
+        self._directory = directory
         self._context = building.process_context()
         self._ends: list[float] = []
         self._children: dict[int, BaseProcess] = {}
@@ -46,7 +50,9 @@ class Children:
                 multiprocessing.connection.wait([child.sentinel for child in self._children.values()], _LOOK_S)
         finally:
             before_end()
-            _end(list(self._children.values()), self._within_s, stop.at_once)
+            children = list(self._children.values())
+            _end(children, self._within_s, stop.at_once)
+            self._forget(children)
 
     def _start(self, number: int) -> BaseProcess:
         child: Any = self._context.Process(target=self._target, args=(*self._args, number))
@@ -59,11 +65,14 @@ class Children:
         now = time.monotonic()
         self._ends += [now] * len(ended)
         self._ends = [at for at in self._ends if now - at < ENDS_WITHIN_S]
-        for number in ended:
-            del self._children[number]
+        self._forget([self._children.pop(number) for number in ended])
         if len(self._ends) >= MANY_ENDS:
             raise building.CannotServe("the processes of the service keep ending; see the lines above")
         self._children |= {number: self._start(number) for number in ended}
+
+    def _forget(self, ended: Sequence[BaseProcess]) -> None:
+        for child in ended:
+            metrics.forget_work_of(child.pid, self._directory)
 
 
 def _end(children: Sequence[BaseProcess], within_s: float, at_once: threading.Event) -> None:

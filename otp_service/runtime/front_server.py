@@ -11,15 +11,13 @@ Guaranteed here:
 """
 
 import os
-import signal
 import socket
-import sys
 from dataclasses import dataclass
 
 from ..config import Settings
 from . import building, front_process, metrics, metrics_server, ports
 from .children import Children
-from .signals import stop_on_signals
+from .signals import leave_on_signals, stop_on_signals
 
 METRICS_PORT = 9464
 """Where metrics are served unless told otherwise."""
@@ -44,8 +42,7 @@ class Options:
 def serve(settings: Settings, options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises ServiceError with one sentence if it cannot start."""
     # Until the children run, a request to stop is a clean end as well.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(0))
+    leave_on_signals()
     # Before anything is built. It listens only when requests can be answered.
     host, port = ports.usable_address(options.host, options.port)
     telling = _listening_for_metrics(options)
@@ -60,7 +57,7 @@ def serve(settings: Settings, options: Options) -> None:
                 os.getpid(), listening, telling, options.threads, options.drain_s, connections
             )
             within_s = options.drain_s + front_process.END_S
-            children = Children(front_process.run, (serving,), options.workers, within_s)
+            children = Children(front_process.run, (serving,), options.workers, within_s, directory)
             # SIGHUP asks to read the keyring again, which the children do by themselves. At the end the last child that
             # closes the socket ends the listening: connections that came meanwhile were accepted.
             children.run(stop_on_signals(reload=lambda: None), listening.close)

@@ -57,3 +57,9 @@ def forget_ended(directory: Path) -> None:
         match = re.search(r"_([0-9]+)\.db$", path.name)
         if match is not None and not is_running(int(match[1])):
             path.unlink(missing_ok=True)
+
+
+def forget_work_of(pid: int | None, directory: Path) -> None:
+    """Remove what a process that has ended said that it is doing. What it has counted stays."""
+    for path in directory.glob(f"gauge_live*_{pid}.db"):
+        path.unlink(missing_ok=True)

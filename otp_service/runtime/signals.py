@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
@@ -39,6 +40,28 @@ class Stop(threading.Event):
         self.set()
 
 
+def leave_on_signals() -> None:
+    """Until `stop_on_signals` is called, SIGINT and SIGTERM end the process at once, cleanly. Call in the main thread.
+
+    SIGHUP does that only if the terminal is gone: otherwise it asks to read files that are read anyway.
+    """
+    terminal = Terminal()
+
+    def leave(number: int, _frame: object) -> None:
+        if number != signal.SIGHUP or terminal.gone():
+            sys.exit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+    _unless_ignored(leave)
+
+
+def _unless_ignored(handler: Callable[[int, object], None]) -> None:
+    # `nohup` sets SIGHUP to be ignored; that is kept.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handler)
+
+
 def stop_on_signals(reload: Callable[[], object] | None = None) -> Stop:
     """An event that SIGINT, SIGTERM and SIGHUP set. Call in the main thread.
 
@@ -58,7 +81,5 @@ def stop_on_signals(reload: Callable[[], object] | None = None) -> Stop:
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
-    # `nohup` sets SIGHUP to be ignored; that is kept.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, handle_hang_up)
+    _unless_ignored(handle_hang_up)
     return stop

@@ -44,7 +44,7 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
         building.import_for_children(NEEDS)
         building.try_to_build(_try)
         metrics.forget_ended(directory)
-        children = Children(_child, (os.getpid(), concurrency), processes, END_S)
+        children = Children(_child, (os.getpid(), concurrency), processes, END_S, directory)
         with metrics_server.serving_metrics(*serve_at, _published(settings)):
             children.run(stop)
 

@@ -36,10 +36,42 @@ count()
 print(telemetry.metrics_text().decode())
 """
 
+KILLED = """
+import os, signal, threading, time
+from pathlib import Path
+from otp_service import telemetry
+from otp_service.runtime.children import Children
+from otp_service.runtime.signals import Stop
+
+directory = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+stop = Stop()
+
+def work(number):
+    telemetry.CHECKS.labels("a", "b").inc()
+    if not (directory / "first").exists():
+        telemetry.WORKER_BUSY.set(5)
+        (directory / "first").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    telemetry.WORKER_BUSY.set(2)
+    (directory / "second").touch()
+    signal.pause()
+
+def look():
+    while not (directory / "second").exists():
+        time.sleep(0.01)
+    print(telemetry.metrics_text().decode())
+    stop.set()
+
+looking = threading.Thread(target=look)
+looking.start()
+Children(work, (), 1, 10.0, directory).run(stop)
+looking.join()
+"""
+
 
 def test_nothing_is_lost_by_threads_growing_files_and_forks(tmp_path: Path) -> None:
     """Four threads, one that goes on, one in a child, and one in the parent after it."""
-    told = _run(tmp_path)
+    told = _run(PROGRAM, tmp_path)
     assert 'otp_checks_total{answer="b",app="a"} 3500.0' in told
     assert 'otp_http_request_seconds_count{route="/r"} 3500.0' in told
     assert 'otp_http_request_seconds_sum{route="/r"} 875.0' in told
@@ -48,8 +80,15 @@ def test_nothing_is_lost_by_threads_growing_files_and_forks(tmp_path: Path) -> N
     assert "otp_worker_jobs 8.0" in told
 
 
-def _run(folder: Path) -> list[str]:
+def test_a_child_that_was_killed_works_no_more(tmp_path: Path) -> None:
+    """What it had in flight is in flight no longer when another one takes its place. What it counted stays."""
+    told = _run(KILLED, tmp_path)
+    assert "otp_worker_jobs 2.0" in told
+    assert 'otp_checks_total{answer="b",app="a"} 2.0' in told
+
+
+def _run(program: str, folder: Path) -> list[str]:
     environ = {"PATH": os.environ["PATH"], "PROMETHEUS_MULTIPROC_DIR": str(folder)}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -67,6 +67,7 @@ def test_who_has_voted_has_to_vote_again_before_it_has_beaten(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, lives: bool
 ) -> None:
     """The store is restarted right after the decision. That ends nothing, unless a process that voted is missing."""
+    monkeypatch.setattr(store_runs, "GIVE_UP_MS", 60_000)
     one, two = machine.process(), machine.process()
     used, unused = machine.start(), machine.start()
     machine.restart()
