@@ -207,6 +207,27 @@ def test_a_number_is_bound_by_its_own_start_alone(server_harness: StoreHarness) 
     assert count(harness, subject) == 2
 
 
+def test_a_start_binds_its_number_once(server_harness: StoreHarness) -> None:
+    """After the number was removed the same code binds it no more; what was sent to another number stays."""
+    harness, subject = server_harness, new_subject(server_harness)
+    sent, other = (new_reference(harness, new_subject(harness)) for _ in range(2))
+
+    def settled(ref: Reference) -> Settled | None:
+        made = ApprovedCode(subject, "bind", ref, "+1******0143", new_reference(harness, subject))
+        return harness.factors.approve_sent(operation(), made)
+
+    harness.factors.note_sent(SentCode(subject, "bind", other, may_bind=True))
+    assert settled(sent) is not None  # there was no factor yet
+    assert harness.factors.read(subject).sent["bind"].may_bind
+    harness.factors.note_sent(SentCode(subject, "bind", other, may_bind=True))
+    noted = harness.factors.read(subject).sent["bind"]
+    found = settled(other)
+    assert found is not None
+    assert harness.factors.read(subject).sent["bind"] == replace(noted, may_bind=False)
+    harness.factors.remove(operation(), subject, found.factor)
+    assert settled(other) is None
+
+
 def kept_for_ever(harness: StoreHarness, subject: Subject) -> bool:
     """Whether the subject's hash has no end."""
     return bool(harness.raw.pttl(harness.keys.subject(subject.hash)) == -1)
@@ -231,6 +252,8 @@ def test_what_is_confirmed_too_late_has_ended(server_harness: StoreHarness) -> N
     harness.raw.delete(harness.keys.enrollment(gone))
     for ref in (late, gone):
         assert harness.factors.confirm(operation(), subject, ref, [step_of(harness)]) == EnrollmentExpired()
+    assert not harness.factors.rename(subject, late, "Other")
+    assert "factor.renamed" not in on_record(harness, subject)
 
 
 def test_a_try_that_goes_back_ends_no_wait(server_harness: StoreHarness) -> None:

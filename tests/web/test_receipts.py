@@ -56,6 +56,13 @@ def test_a_receipt_names_the_policy_of_its_purpose(ann: Person) -> None:
     assert {*by_app, *sent} <= set(described(ann.api, "ReceiptClaims"))
 
 
+def test_only_a_code_that_was_sent_is_bound_to_a_context(ann: Person) -> None:
+    """An app and a recovery code show nothing of it: their receipts do not say that it was confirmed."""
+    codes, context = ann.recovery_codes(), {"amount": "10.00 EUR"}
+    by_code = ann.check(codes[0], context=context)
+    assert claims(ann, by_code.json["receipt"], APPROVAL)["context_hash"] is None
+
+
 def test_each_change_of_factors_has_a_receipt_of_its_own_type(ann: Person) -> None:
     """Confirmed, codes replaced, removed: it names the change, is described, and is no approval."""
     made = ann.enroll()["factor_id"]
