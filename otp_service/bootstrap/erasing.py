@@ -14,7 +14,7 @@ from ..domain.audit import EventType
 from ..domain.continuity import place
 from ..domain.errors import NotReady
 from ..domain.ids import Ids
-from ..storage.erasure import Erasure, Progress, erased_in
+from ..storage.erasure import Erasure, Progress, erased_in, keep_erased
 from ..storage.optouts import OptOuts
 from ..storage.schema.fields import ConsumerGroup
 from .ledger import build_exporter, open_ledger
@@ -154,7 +154,10 @@ def _wait(reached: Callable[[], bool], otherwise: str) -> None:
 
 
 def replay_erasures(settings: Settings, stores: Stores, ids: Ids) -> int:
-    """Do again what a restored ledger has forgotten; of how many people. Raises StoreUnavailable."""
+    """Do again what a restored ledger has forgotten; of how many people. Raises StoreUnavailable.
+
+    What the store has forgotten, it is told: ledger and store remember the same erasures then.
+    """
     from ..ledger import erasing  # noqa: PLC0415
 
     database = open_ledger(settings)
@@ -164,6 +167,9 @@ def replay_erasures(settings: Settings, stores: Stores, ids: Ids) -> int:
         def announce(records: int) -> None:
             stores.audit.record(EventType.PERSON_ERASED, {"records": records})
 
-        return erasing.replay(database, erased, lambda year, number: tombstone_of(ids, year, number), announce)
+        count = erasing.replay(database, erased, lambda year, number: tombstone_of(ids, year, number), announce)
+        known = erasing.tombstones(database)
+        keep_erased(stores.store, stores.keys, {name: at_ms for name, at_ms in known.items() if name not in erased})
+        return count
     finally:
         database.close()

@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,9 @@ FIRST_S = 5.0
 POLL_S = 0.2
 STATED_TIMES = 3
 """So often the answer is stated before it is given up that records of before the statement still arrive."""
+
+DISCLOSED = "disclosed"
+"""The member of a statement that says what of persons the bundle shows: `persons`, and `webhooks`."""
 
 STATED_MAX = 40_000
 """Characters of a statement: a record of the log has at most 65,535 bytes."""
@@ -84,15 +87,18 @@ class Evidence:
 
         if question.until_ms > clock_ms():
             raise NoEvidence("the end of the time that is asked about has not passed")
-        answer, statement, fault = self._answered(question, configurations=configurations)
+        shows = [name for name, is_shown in (("persons", disclose), ("webhooks", webhooks)) if is_shown]
+        answer, statement, fault = self._answered(question, shows, configurations=configurations)
         build_signer(self._settings, self._keyring, self._database).sign()
         also = {"jwks.json": json.dumps(self._keyring.jwks(), indent=2).encode() + b"\n"}
         unseal = self._keyring.open if disclose else None
         gathering = Gathering(self._own.keys(), unseal, also, clock_ms(), kept, webhooks, answer.policies)
         return gather(self._database, answer.seqs, statement, gathering, progress), fault
 
-    def _answered(self, question: "Question", *, configurations: bool) -> "tuple[Answer, int | None, str | None]":
-        """What answers, the record that says so, and why there is none.
+    def _answered(
+        self, question: "Question", shows: Sequence[str], *, configurations: bool
+    ) -> "tuple[Answer, int | None, str | None]":
+        """What answers, the record that says so, and why there is none. `shows`: what is disclosed, which it says too.
 
         What was older than the statement and came into the ledger behind the search belongs to the answer: then it is
         stated again.
@@ -101,7 +107,7 @@ class Evidence:
 
         answer = self._search(question, configurations=configurations)
         for _ in range(STATED_TIMES):
-            statement, fault = self._state(question, answer)
+            statement, fault = self._state(question, answer, shows)
             if statement is None or answering(self._database, question, statement) == answer.seqs:
                 return answer, statement, fault
             answer = self._search(question, configurations=configurations)
@@ -122,7 +128,7 @@ class Evidence:
                     raise
                 time.sleep(POLL_S)
 
-    def _state(self, question: "Question", answer: "Answer") -> tuple[int | None, str | None]:
+    def _state(self, question: "Question", answer: "Answer", shows: Sequence[str]) -> tuple[int | None, str | None]:
         """Put on record which records answer, and wait until that is in the ledger."""
         from ..signed_log.evidence import stated  # noqa: PLC0415
         from ..transparency.bundled_policies import CONFIGURATIONS, digest_of  # noqa: PLC0415
@@ -130,14 +136,16 @@ class Evidence:
         from ..transparency.bundles import ranges_of  # noqa: PLC0415
 
         token, records = secrets.token_hex(8), ranges_of(answer.seqs)
-        if len(records) > STATED_MAX:
-            return None, "there are too many records for one statement"
+        asked = {"question": question.sentence, **({DISCLOSED: " ".join(shows)} if shows else {})}
         try:
-            told = {"token": token, "question": question.sentence, "records": records, "count": str(len(answer.seqs))}
+            if len(records) > STATED_MAX:
+                self._record(EventType.AUDIT_READ, {"command": "audit evidence", **asked}, question)
+                return None, "there are too many records for one statement"
+            told = {"token": token, **asked, "records": records, "count": str(len(answer.seqs))}
             told[SEARCHED] = range_of(answer.searched)
             if answer.policies:
                 told[CONFIGURATIONS] = digest_of(answer.policies)
-            self._record(told, question)
+            self._record(EventType.EVIDENCE_MADE, told, question)
         except ServiceError as error:
             return None, error.detail
         until = time.monotonic() + WAIT_S
@@ -148,13 +156,11 @@ class Evidence:
             time.sleep(POLL_S)
         return None, "no worker brought the statement into the ledger"
 
-    def _record(self, detail: dict[str, str], question: "Question") -> None:
+    def _record(self, kind: EventType, detail: Mapping[str, str], question: "Question") -> None:
         stores = open_stores(self._settings, self._keyring)
         number_hash = question.number_hash or ""
         shard = stores.audit.shard_of(number_hash) if number_hash else 0
         try:
-            stores.audit.record(
-                EventType.EVIDENCE_MADE, detail, shard=shard, mask=question.mask, number_hash=number_hash
-            )
+            stores.audit.record(kind, detail, shard=shard, mask=question.mask, number_hash=number_hash)
         finally:
             stores.store.close()

@@ -13,6 +13,7 @@ import msgspec
 
 from .. import __version__
 from ..config import Settings
+from ..domain.addresses import KeptAddress
 from ..domain.audit import EventType
 from ..domain.errors import ConfigError, ServiceError, StoreUnavailable
 from ..domain.fleet import EVERY_S, ProcessRecord
@@ -20,6 +21,7 @@ from ..domain.ids import Ids
 from ..keyring import Keyring
 from ..keyring_reload import ReloadedKeyring
 from ..storage import readiness
+from ..storage.callers import process
 from ..storage.fleet import Fleet
 from .carrier import webhook_keys
 from .configuration import configuration_hash, configuration_of
@@ -136,7 +138,9 @@ class Announcer:
         audit, policy = self._stores.audit, f"sha256:{configuration_hash(self._settings)}"
         content = {"policy": policy, "configuration": configuration_of(self._settings)}
         audit.record(EventType.CONFIGURATION_LOADED, content, LOADED_ONCE_MS, mark=f"configuration:{policy}")
-        started = {"role": self._role, "version": __version__, "process": self._id(), "policy": policy}
+        started = {"role": self._role, "version": __version__, "process": process(), "policy": policy}
+        if self._settings.policy.audit_addresses is not KeptAddress.NONE:
+            started["host"] = socket.gethostname()
         audit.record(EventType.SERVICE_STARTED, started)
         self._recorded_for = os.getpid()
 

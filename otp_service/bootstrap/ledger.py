@@ -219,6 +219,7 @@ def _line(seq: int, event: Event) -> dict[str, Any]:
         "address": event.address,
         "policy": event.policy,
         "detail": event.detail,
+        "process": event.process,
     }
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -146,6 +147,8 @@ def _keeper(path: Path | None) -> Callable[[Sequence["Position"]], object]:
 
     def keep(positions: Sequence["Position"]) -> None:
         if path is not None:
+            # What is printed first: if nobody reads it any more, this fails, and the events come again.
+            sys.stdout.flush()
             write_private(path, "".join(f"{position}\n" for position in positions).encode())
 
     return keep

@@ -135,7 +135,7 @@ def _print(args: argparse.Namespace, factors: list[dict[str, Any]]) -> None:
     if args.json:
         print_json(factors)
         return
-    rows = ({**one, "more": cell(one.get("codes_left") or one.get("to"))} for one in factors)
+    rows = ({**one, "more": cell(one.get("codes_left", one.get("to")))} for one in factors)
     print_records((*_COLUMNS, "more"), rows)
 
 

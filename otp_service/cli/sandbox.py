@@ -64,7 +64,7 @@ def _server(args: argparse.Namespace, environ: Mapping[str, str]) -> "SandboxSer
             senders=senders,
         )
     except CannotListenError as error:
-        raise UsageError(f"{error} Choose another with --host or --port.") from error
+        raise UsageError(f"{str(error).rstrip('.')}; choose another with --host or --port") from error
 
 
 def _signing_seed(environ: Mapping[str, str]) -> bytes | None:

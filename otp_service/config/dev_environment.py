@@ -9,7 +9,7 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -97,8 +97,13 @@ def environment(*, find: bool = True) -> Mapping[str, str]:
             del found["OTP_PUBLIC_URL"]
         if found:
             os.environ.update(found)
-            _say(f"using {path} for {', '.join(found)}")
+            say_used(path, found)
     return os.environ
+
+
+def say_used(path: Path, names: Iterable[str]) -> None:
+    """Say on stderr which variables a command has from the file, once: nobody is to wonder what it talks to."""
+    _say(f"using {path} for {', '.join(names)}")
 
 
 def _has_public_url(environ: Mapping[str, str]) -> bool:

@@ -113,9 +113,10 @@ def _on_call(document: Mapping[str, Any], faults: Faults) -> OnCall | None:
 
 
 def _public_url(environ: Mapping[str, str], service: ServiceSection) -> str:
-    if environ.get("OTP_PUBLIC_URL"):
-        return variables.require_url(environ["OTP_PUBLIC_URL"], "OTP_PUBLIC_URL")
-    return variables.require_url(service.public_url or DEFAULT_PUBLIC_URL, "service.public_url")
+    # That of the file is looked at also where the environment has another: a fault must not wait for that to go.
+    in_file = variables.require_url(service.public_url or DEFAULT_PUBLIC_URL, "service.public_url")
+    given = environ.get("OTP_PUBLIC_URL")
+    return variables.require_url(given, "OTP_PUBLIC_URL") if given else in_file
 
 
 def _from_environment(environ: Mapping[str, str], faults: Faults) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import Enum
 from types import NoneType
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -63,11 +63,8 @@ def read_section(raw: Any, kind: type[S], key: str, faults: Faults) -> S:
 
 def _value(raw: Any, optional: Any, key: str, kind: type[Section], faults: Faults) -> Any:
     (expected,) = (one for one in get_args(optional) if one is not NoneType)
-    try:
-        value = msgspec.convert(raw, expected, dec_hook=dec_hook)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        faults.add(f"{key}{path.rstrip('`')}", _plain(problem, expected))
+    value = _converted(raw, expected, key, faults)
+    if value is None:
         return None
     check = kind.checks.get(key.rpartition(".")[2])
     try:
@@ -79,11 +76,32 @@ def _value(raw: Any, optional: Any, key: str, kind: type[Section], faults: Fault
     return value
 
 
+def _converted(raw: Any, expected: Any, key: str, faults: Faults) -> Any:
+    """The value, or None with a fault. Each of a table whose keys are free is read by itself: a fault names its key."""
+    if isinstance(raw, dict) and get_origin(expected) is dict:
+        of_each = get_args(expected)[1]
+        values = {name: _converted(one, of_each, f"{key}.{name}", faults) for name, one in raw.items()}
+        return None if None in values.values() else values
+    try:
+        return msgspec.convert(raw, expected, dec_hook=dec_hook)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        faults.add(f"{key}{path.rstrip('`')}", _plain(problem, expected))
+        return None
+
+
+def _words_of(expected: Any) -> tuple[str, ...]:
+    """The words of the first enumeration that stands in a type."""
+    if isinstance(expected, type) and issubclass(expected, Enum):
+        return tuple(expected)
+    return next(filter(None, map(_words_of, get_args(expected))), ())
+
+
 def _plain(problem: str, expected: Any) -> str:
     """The words of msgspec for people who write TOML."""
-    base = get_args(expected)[0] if get_origin(expected) is Annotated else expected
-    if isinstance(base, type) and issubclass(base, Enum):
-        return f"{problem.removeprefix('Invalid enum value ')} is unknown; write one of {', '.join(base)}"
+    words = _words_of(expected) if problem.startswith("Invalid enum value ") else ()
+    if words:
+        return f"{problem.removeprefix('Invalid enum value ')} is unknown; write one of {', '.join(words)}"
     for found, plain in _PLAIN:
         problem = problem.replace(found, plain)
     return problem

@@ -130,6 +130,8 @@ class EventField:
     """Where that request came from, as far as the configuration has it recorded."""
     POLICY: Final = "policy"
     """The hash of the configuration that decided."""
+    PROCESS: Final = "process"
+    """The name of the process that did it."""
     N: Final = "n"
     """Which event of its verification it is, counted from 1; empty for what is not counted there."""
     DETAIL: Final = "detail"
@@ -230,6 +232,11 @@ class Event:
     def policy(self) -> str | None:
         """The hash of the configuration that decided."""
         return self.fields.get(EventField.POLICY) or None
+
+    @property
+    def process(self) -> str | None:
+        """The name of the process that did it, as its event `service.started` has it."""
+        return self.fields.get(EventField.PROCESS) or None
 
     @property
     def n(self) -> int | None:

@@ -22,8 +22,9 @@ COLUMNS = (
     "address",
     "policy",
     "detail",
+    "process",
 )
-"""The columns of a CSV export, in this order. `detail` is JSON."""
+"""The columns of a CSV export, in this order. `detail` is JSON. A new one comes last: a file may be gone on with."""
 
 PRIORITY = 13 * 8 + 6
 """Facility 13 (log audit), severity 6 (informational)."""

@@ -141,9 +141,9 @@ def _ladders(known: Remembered, app: App) -> list[Budget]:
 
 def ladder_wait(own: Sequence[int], waits: Sequence[int], now: int) -> int:
     """Milliseconds until the ladder lets one more send through; 0 if it does. `own`: the sends of app and purpose."""
-    at = now
+    at, past = now, [min(sent, now) for sent in own]
     while waits:
-        young = [sent for sent in own if sent + LADDER_MS > at]
+        young = [sent for sent in past if sent + LADDER_MS > at]
         if not young:
             break
         free = young[0] + waits[min(len(young), len(waits)) - 1]

@@ -17,25 +17,28 @@ _TEXTS = (
     r"(?:text message|text|message|msg|txt|sms|code|spam|alert|notification)s?"
     r"(?: messages?)?(?: any ?more| again| from you| to me| to (?:this|my) (?:number|phone|cell))*"
 )
-_LIST = r"(?:your|the|this|that|all|any)(?: (?:list|lists|database|system|texts?|messages?|sms|service|alerts?))?"
+_LIST = r"(?:your|ur|the|this|that|all|any)(?: (?:list|lists|database|system|texts?|messages?|sms|service|alerts?))?"
 
 STOP = (
     # English
     r"s+t+[o0]+p+(?: it| this| that| all| everything)?|(?:stop){2,}",
     r"stopall",
+    r"(?:opt me out of|remove me from|unsubscribe(?: me)? from|stop) (?:everything|all(?: of (?:it|this|that))?"
+    r"|list|lists)",
     r"stop ?(?:2|to) ?(?:end|quit|cancel|stop|unsubscribe|opt ?out)",
     r"quit|end|cancel|cease|revoke",
     r"un ?subs?cri?be?(?:d| all)?|unsubcribe|unsubscibe|unsubscribing|2 ?stop",
     r"unsub|unsubscribe(?: all| me| us)?(?: (?:this|my) (?:number|phone|cell))?(?: from " + _LIST + r")?",
     r"unsubscribe(?: (?:me|us))? from " + _TEXTS,
     r"(?:i )?opt(?:ing)? ?out(?: all| (?:of|from) " + _TEXTS + r")?|opt (?:me|us) out(?: of " + _TEXTS + r")?",
-    r"(?:(?:i )?(?:do not|dont) |(?:i )?no longer )(?:give (?:my |you )?)?consent|consent revoked|i want out"
+    r"(?:(?:i )?(?:do not|dont) |(?:i )?no longer )(?:give (?:my |you )?)?consent|consent (?:revoked|withdrawn)"
+    r"|(?:i )?want (?:out|off)(?: of)?(?: (?:this|that|the|your) list)?"
     r"|(?:go|get) away|end all|enough|thats enough",
     r"(?:end|cancel|quit) (?:(?:all|these|those|the|my|your) )?(?:texts?|text messages|messages|messaging|sms|codes)",
     r"no more|quit it|cut it out|lose (?:my|this) number|(?:cease and )?desist|cancel all",
     r"(?:cancel|end) (?:(?:all|my|the|these|your) )?(?:subscriptions?|alerts?|notifications?)",
     r"stop sending (?:me|us) (?:these|those|this|that|them)|stop (?:with|w) the (?:texts|messages|codes)",
-    r"(?:(?:i )?(?:revoke|withdraw) )(?:my |all )?consent",
+    r"(?:i )?(?:hereby )?(?:revoke|withdraw)(?: my| all)? consent|i revoke|leave (?:me|us) be",
     r"remove|remove from (?:the )?list",
     r"(?:remove|delete|erase) (?:me|us|(?:my|this) (?:phone |cell )?number)(?: from " + _LIST + r")?",
     r"(?:take|get) (?:me|us|(?:my|this) number) off(?: (?:of )?" + _LIST + r")?",
@@ -54,11 +57,13 @@ STOP = (
     r"leave (?:me|us) alone",
     # German
     r"abmelden|abmeldung|abbestellen|austragen|beenden|kundigen|kuendigen|widerruf|widerrufen|ende|abbrechen|stoppen",
-    r"stopp(?:t|e|en)|stop das|(?:stoppe|stoppt|stoppen sie) (?:das|(?:die|diese) (?:sms|nachrichten|codes))",
+    r"stopp(?:t|e|en|en sie)|stop das|stopp (?:sms|nachrichten|codes)|(?:stoppe|stoppt|stoppen sie) (?:das|(?:die"
+    r"|diese) (?:sms|nachrichten|codes))",
     r"schluss(?: (?:jetzt|damit))?|(?:sms|nachrichten) abbestellen|kontakt loschen",
     r"(?:entfernen sie|entfernt|entferne|streichen sie|nehmen sie|nehmt) mich(?: (?:bitte )?(?:aus|von) (?:der"
     r"|ihrer|eurer) liste)?",
-    r"aufhoren|aufhoeren|(?:hor|hort|hore|horen sie) (?:bitte )?auf(?: mir (?:(?:sms|nachrichten|codes) )?zu "
+    r"aufhoren|aufhoeren|(?:hor|hort|hoert|hore|horen sie) (?:bitte )?auf(?:(?: mir)? (?:(?:sms|nachrichten"
+    r"|codes) )?zu "
     r"(?:schreiben|schicken|senden))?|mir (?:sms|nachrichten|codes) zu (?:schreiben|schicken|senden)",
     r"lass(?:t|en sie)? mich (?:bitte )?in ruhe|nicht mehr (?:schreiben|schicken|senden)",
     r"(?:losch|losche|loscht|loschen sie|loeschen sie|entfernen sie|entfernt|entferne) (?:bitte )?meine nummer",
@@ -66,7 +71,8 @@ STOP = (
     r"(?: (?:erhalten|bekommen|empfangen|haben))?",
     r"(?:meine )?nummer (?:bitte )?(?:loschen|entfernen|streichen)|(?:hor|hort"
     r"|horen sie) (?:bitte )?(?:auf )?damit(?: auf)?",
-    r"kundigung|einwilligung widerrufen|ich widerrufe(?: (?:hiermit )?(?:meine|die) (?:einwilligung|zustimmung))?"
+    r"kundigung|kuendigung|einwilligung widerrufen|ich widerrufe(?: (?:hiermit )?(?:meine|die) (?:einwilligung"
+    r"|zustimmung))?"
     r"|widerruf (?:der|meiner) (?:einwilligung|zustimmung)",
     r"(?:schreib|schreibt|schreiben sie|schick|schickt|schicken sie|sende|sendet"
     r"|senden sie) mir (?:bitte )?(?:nicht|nichts)"
@@ -79,7 +85,8 @@ STOP = (
     r"(?:schick|schickt|schicken sie|sende|sendet|senden sie) mir (?:bitte )?keine (?:sms|nachrichten|codes) mehr",
     # French
     r"arret|arrets|arreter|arrete|arretez(?: (?:les|vos|tous les|ces) (?:sms|messages|textos|envois))?",
-    r"(?:arret|stop) (?:(?:aux|les|ces) )?(?:sms|pub|messages|textos)",
+    r"(?:arret|stop) (?:(?:aux|les|ces) )?(?:sms|pub|messages|textos?)|(?:arrete|arretez) (?:ca|cela"
+    r"|de (?:me )?texter)",
     r"arreter (?:les|vos|ces|tous les) (?:sms|messages|textos|envois)|(?:fichez|foutez) moi la paix|ca suffit",
     r"(?:arrete|arretez) (?:de |d)(?:menvoyer|mecrire|me contacter|me deranger|envoyer)(?: (?:des|vos|ces) (?:sms"
     r"|messages|textos|codes))?",
@@ -87,14 +94,17 @@ STOP = (
     r"(?:supprimer|supprimez|enlevez|effacez|retirez|retirer)(?: (?:mon numero|moi))?(?: de (?:la|votre) liste)?",
     r"(?:je (?:veux|voudrais|souhaite) )?(?:me |se )?(?:desabonner|desinscrire)|je me (?:desabonne|desinscris)",
     r"ne me (?:contactez|contacte|derangez|derange|textez) plus|(?:cessez|arretez) tout(?: envoi)?",
-    r"desabonnement|desabonnez moi|desinscription|desinscrivez moi",
+    r"desabonnement|(?:desabonnez|desabonne|desabonner) moi|desinscription|(?:desinscrivez|desinscris) moi|laisse moi"
+    r" tranquille",
     r"annuler|annulez|annulation|fin|resilier|revoquer|retirer|retirez moi(?: de (?:la|votre) liste)?",
     r"plus (?:de|aucun) (?:sms|messages?|textos?|codes?)|ne plus recevoir(?: de (?:sms|messages|textos))?",
     r"ne (?:menvoyez|mecrivez) plus(?: (?:rien|de (?:sms|messages|textos|codes)))?",
     r"je ne (?:veux|souhaite|desire) plus (?:recevoir |avoir )?(?:de|vos|ces) (?:sms|messages|textos|codes)",
     # Spanish
-    r"\Apara\Z|parar|pare|paren|alto|detener|detenga|detengase|detente|basta|terminar|salir|revocar|eliminar|eliminame|borrame|quitame|quitenme",
-    r"(?:solicito |pido )?(?:la |mi )?baja|(?:quiero )?(?:darme|darse|date|dar|dame|deme"
+    r"\Apara\Z|parar|pare|paren|alto|detener|detenga|detengase|detente|basta|terminar|salir|revocar|eliminar"
+    r"|eliminame|borrame|borrenme"
+    r"|quitame|quitenme|desuscribanme",
+    r"(?:solicito |pido |quiero )?(?:la |mi )?baja|(?:quiero )?(?:darme|darse|date|dar|dame|deme"
     r"|denme) de baja(?: de (?:la|su|esta) lista)?|desuscribir|desuscribirme|desuscribirse",
     r"(?:quiero )?cancelar|cancela|cancele|cancelar (?:la )?suscripcion|anular (?:la )?suscripcion",
     r"no mas(?: (?:mensajes|sms|textos|codigos))?",
@@ -111,10 +121,11 @@ STOP = (
     r"|escribirme)(?: (?:mensajes|sms"
     r"|textos|codigos))?",
     r"(?:ya )?no (?:quiero|deseo) (?:recibir )?(?:mas )?(?:mensajes|sms|textos|codigos)",
-    r"(?:detener|detenga|parar|paren|cesen) (?:los |estos )?(?:mensajes|sms|textos|codigos)",
+    r"(?:detener|detenga|parar|paren|cesen|quiero cancelar) (?:los |estos )?(?:mensajes|sms|textos|codigos)",
     # Italian
     r"ferma|fermare|fermati|fermate|fermatevi|annulla|annullare|termina|esci|revoca|revocare|interrompi",
     r"disiscrivi|disiscriviti|disiscrivimi|disiscrivermi|disiscrizione|rimuovi|rimuovimi|rimuovetemi",
+    r"(?:ferma|fermate|fermare) (?:(?:i|gli|questi) )?(?:sms|messaggi|codici)|cancella(?:re)? (?:la )?iscrizione",
     r"annulla(?:re)? (?:la )?iscrizione|(?:voglio |vorrei )disiscrivermi|disiscrivetemi|lascia(?:te)?mi in pace"
     r"|smettetela|smettila",
     r"(?:cancella|elimina|rimuovi|togli)(?:te)? il mio numero(?: dalla (?:vostra )?lista)?|disdici|disdire|disdetta",
@@ -147,11 +158,13 @@ HELP = (r"help|help me|info|hilfe|aide|ayuda|aiuto|ajuda",)
 DENIAL = (
     *sentences.DENIAL,
     # English
-    r"n[o0]+|nope|nah|not (?:by )?me|not mine|not my (?:code|login|request|account)|someone else|wrong person",
+    r"n[o0]+|nope|nah|not (?:by )?me|not mine|not my (?:code|login|request|account)|wrong person",
+    r"(?:its |thats )?(?:someone|somebody) else|deny it|no its not|un ?authori[sz]ed login|(?:someone"
+    r"|somebody) hacked me",
     r"no way|hell no|absolutely not|no (?:maam|sir)|(?:no )?i (?:did not|didnt)|deny|denied|reject|rejected|decline",
     r"you have the wrong person|(?:(?:that|this|it) was )?(?:someone|somebody) else",
     r"(?:(?:someone|somebody)(?: else)? is|they are) (?:trying to )?(?:log|logging|sign|signing|get"
-    r"|getting) in(?:to my account)?",
+    r"|getting) in(?: ?to my account)?",
     r"(?:someone|somebody)(?: else)? is using my (?:number|phone|account)",
     r"(?:someone|somebody) is (?:trying to )?hack(?:ing)? (?:me|my account)|i(?:m| am) being hacked|ive been hacked",
     r"(?:not |un)authori[sz]ed(?: by me)?|i (?:did not|didnt|never) authori[sz]ed?(?: (?:this|that|it))?",
@@ -170,7 +183,8 @@ DENIAL = (
     r"(?:i (?:did not|didnt|am not|was not|wasnt)|im not) (?:(?:try|trying) to )?(?:(?:log|logging|sign"
     r"|signing) in|login)",
     # German
-    r"nee|das bin nicht ich|das war (?:jemand anderes|jemand anders|nicht von mir)|das kommt nicht von mir",
+    r"nee|(?:das bin|war) nicht ich|(?:das war )?jemand anderes|das war (?:jemand anders|nicht von mir)"
+    r"|das kommt nicht von mir",
     r"ich (?:habe|hab) nix (?:angefordert|bestellt)|(?:wurde )?nicht von mir (?:angefordert|bestellt|beantragt)",
     r"(?:ich )?(?:habe|hab) (?:keinen|nie einen) code (?:angefordert|bestellt|beantragt)",
     r"(?:den|diesen) code (?:habe|hab) ich nicht (?:angefordert|bestellt|beantragt)"
@@ -185,11 +199,13 @@ DENIAL = (
     r"non|pas moi|(?:non )?(?:ce )?(?:nest|netait) pas moi|(?:non )?(?:cest|cetait|c) pas moi",
     r"(?:ce )?(?:nest|cest|netait|cetait) pas moi qui (?:ai demande|lai demande)(?: (?:ca|cela|ce code))?"
     r"|pas demande",
+    r"(?:cest |cetait )?quelquun dautre|je nessaie pas de me connecter",
     r"je (?:nai|ne lai|lai) pas demande(?: (?:ca|cela|ceci|ce code|de code|un code))?",
     r"je (?:nai|nai pas|ne suis) (?:pas )?(?:fait|a lorigine de) (?:cette|la) (?:demande|connexion)",
     r"ce nest pas moi qui me connecte|je ne me connecte pas|je nai pas (?:essaye|tente) de me connecter",
     r"jai (?:rien|pas) demande(?: (?:ca|cela|ceci|ce code|de code))?|je nai rien demande",
     # Spanish
+    r"\A(?:es |fue |era )?otra persona\Z|yo no soy",
     r"(?:no )?no (?:soy|fui|era|he sido) yo|(?:yo )?no (?:fui|he sido)|yo no|yo no (?:fui|era|he sido)",
     r"no (?:lo )?reconozco(?: (?:esto|este codigo|este acceso))?|no autorizo(?: (?:esto|nada))?|no autorizado",
     r"(?:yo )?no (?:fui|soy|he sido) yo quien (?:lo |la )?(?:pidio|solicito|ha pedido|ha solicitado)",
@@ -203,7 +219,8 @@ DENIAL = (
     r"non sono stat[oa] io a (?:richiederlo|chiederlo|farlo)",
     r"(?:io )?non (?:ho|lho) (?:richiesto|chiesto)"
     r"(?: (?:io|questo|niente|nulla|il codice|questo codice|(?:nessun|alcun) codice))?",
-    r"non sto (?:(?:provando|cercando) (?:ad? )(?:accedere|entrare)|accedendo|entrando)",
+    r"\A(?:e |era )?qualcun altro\Z",
+    r"non sto (?:(?:provando|cercando) (?:ad?|di) (?:accedere|entrare)|accedendo|entrando)",
     # Portuguese
     r"(?:eu )?nao (?:solicitei|pedi)(?: (?:isso|isto|nada|(?:este|esse|nenhum) codigo|codigo nenhum))?|nao reconheco",
     r"nao(?: fui eu| sou eu)?",
@@ -212,12 +229,13 @@ DENIAL = (
 COURTESY = (
     r"please|pls|plz|kindly|thanks|thank you|thank u|thx|ty|many thanks|cheers|hi|hello|hey|hi there|ok|okay|now|"
     r"immediately|right now|at once|asap|just|sir|team|guys|regards|best regards|kind regards|best|sincerely|"
-    r"have a (?:nice|good|great) day|(?:you(?:ve| have)? (?:got |have )?the |this is the "
-    r"|this is a )?wrong number|so much|very much|re",
+    r"have a (?:nice|good|great) day|(?:(?:i think )?(?:you|u)(?:ve| have)? (?:got |have )?(?:the |a )?"
+    r"|this is the |this is a )?"
+    r"wrong number|this is not my number|so much|very much|re",
     r"already|for ?ever|permanently|for good|ever again|please and thank you|tks|(?:this is|its) spam",
     r"i (?:do not|dont) have an account(?: (?:with you|here))?|i (?:do not|dont) know who (?:this is|you are)",
     r"i (?:did not|didnt|never) sign(?:ed)? up(?: for (?:this|these|that|it))?|who (?:is|are) (?:this|you"
-    r"|doing this)|dude|maam|(?:im )?(?:so )?sorry|(?:i am |im )?not interested|i (?:do not|dont) know you",
+    r"|doing this)|dude|bro|man|maam|(?:im )?(?:so )?sorry|(?:i am |im )?not interested|i (?:do not|dont) know you",
     r"entschuldigung|tut mir leid|kein interesse|bitte|danke|vielen dank|hallo|sofort|jetzt|mfg"
     r"|mit freundlichen grussen|viele grusse|gruss",
     r"desolee?|pas interessee?|svp|stp|sil vous plait|sil te plait|merci|bonjour|maintenant|cordialement",

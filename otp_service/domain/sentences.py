@@ -17,7 +17,7 @@ _ASKED = (
     r"(?:(?:(?:can|could|will|would) (?:you|u) |(?:you|u) (?:need to|have to|must|should) |i (?:want|need) you to )"
     r"(?:please |pls |just )?)?"
 )
-_ING = r"(?:sending|texting|txting|messaging|contacting|calling|spamming|bothering|harassing|annoying)"
+_ING = r"(?:sending|texting|txting|messaging|mailing|emailing|contacting|calling|spamming|bothering|harassing|annoying)"
 
 _EN_STOP = (
     rf"{_ASKED}(?:stop|quit|cease|desist)(?: {_ING}{_WHO}(?: (?:{_NOUN}|{_ANY}|this|that|them|it))?{_TAIL}"
@@ -28,7 +28,7 @@ _EN_STOP = (
     rf" (?:{_NOUN}|{_ANY}|this|that|them|it){_TAIL}",
     rf"{_ASKED}(?:unsubscribe|remove|delete) (?:me|us|(?:my|this) (?:phone |cell )?number)(?: from {_NOUN})?",
     rf"{_ASKED}(?:take|remove|get|delete) (?:me|us|(?:my|this) number) (?:off|from)(?: of)?"
-    r" (?:your|the|this|that|all|any) (?:(?:texting|text|mailing|contact|phone|sms|marketing|call|calling) )?lists?",
+    r" (?:your|ur|the|this|that|all|any) (?:(?:texting|text|mailing|contact|phone|sms|marketing|call|calling) )?lists?",
     r"i(?:m| am) (?:opting out|unsubscribing)|i (?:opt out|unsubscribe)",
 )
 
@@ -92,8 +92,9 @@ _EN_DENIAL = (
     rf"{_DID_NOT}(?:request(?:ed)?|ask(?:ed)?(?: for)?|order(?:ed)?|authori[sz]ed?){_ASKED_FOR}?",
     rf"(?:nobody|no one)(?: here)? (?:requested|asked for){_ASKED_FOR}",
     rf"{_DID_NOT}(?:do|did|done|make|made|initiated?|start|started|try|tried){_ASKED_FOR}",
+    rf"{_DID_NOT}(?:attempt to|try to) (?:log|sign) ?in",
     r"(?:(?:im|i am) )?not (?:(?:trying to )?(?:log|logging|sign|signing) in)(?: anywhere| right now| today)?",
-    r"(?:someone|somebody)s (?:trying to )?(?:log|logging|sign|signing|get|getting) in(?:to my account)?",
+    r"(?:someone|somebody)s (?:trying to )?(?:log|logging|sign|signing|get|getting) in(?: ?to my account)?",
 )
 _DE_CODE = r"(?:angefordert|angefragt|bestellt|beantragt|verlangt)"
 _DE_DENIAL = (

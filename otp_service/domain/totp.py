@@ -29,8 +29,11 @@ def base32(secret: bytes) -> str:
 
 
 def uri(secret: bytes, form: TotpForm, *, issuer: str, label: str) -> str:
-    """The `otpauth:` address that a QR code holds. Parameters that every app takes for granted are left out."""
-    return _totp(secret, form).provisioning_uri(name=label, issuer_name=issuer)
+    """The `otpauth:` address that a QR code holds. Parameters that every app takes for granted are left out.
+
+    Apps take what stands before the first colon for the issuer, so it has none.
+    """
+    return _totp(secret, form).provisioning_uri(name=label, issuer_name=issuer.replace(":", ""))
 
 
 def code_at(secret: bytes, form: TotpForm, step: int) -> str:

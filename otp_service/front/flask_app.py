@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from ..domain.errors import Refusal
 from ..web.http import MAX_BODY
-from ..web.wsgi import COMPLETE
+from ..web.wsgi import COMPLETE, PATH_AS_SENT
 from .fair_pool import FairPool, Full
 from .owners import AppOf, owner_of, peer_network
 from .refusals import BUSY, FAULT, Refusals
@@ -130,6 +130,7 @@ def environ_of(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        PATH_AS_SENT: scope["raw_path"].decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": str(server[0]),
         "SERVER_PORT": str(server[1]),

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..domain.audit import Event, EventType, Position
 from ..domain.continuity import Portion, Reached, Step, next_step
-from . import digests, kept_webhooks, log_ends, writing
+from . import digests, erasing, kept_webhooks, log_ends, writing
 from .database import Database
 from .records import RecordEncoder
 from .writing import Gap, State
@@ -54,6 +54,10 @@ class Source(Protocol):
 
     def forget_webhooks(self, events: Sequence[Event]) -> object:
         """Drop the webhooks that wait with these events: they are in the ledger."""
+        ...
+
+    def keep_erased(self, tombstones: Mapping[str, int]) -> object:
+        """Remember these erasures, for a ledger that is restored."""
         ...
 
     def tell(self, reached: Mapping[int, Reached]) -> object:
@@ -159,7 +163,11 @@ class Exporter:
     def _after(self, state: State, steps: Mapping[int, Step]) -> None:
         """What follows from what is in the ledger now; each of it may be repeated."""
         self.waiting = sum(step.waiting for step in steps.values())
-        for gap in writing.unrecorded(self._database):
+        gaps = writing.unrecorded(self._database)
+        if gaps:
+            # A store that lost events has also forgotten who was erased, and may be asked for it.
+            self._source.keep_erased(erasing.tombstones(self._database))
+        for gap in gaps:
             self._source.record(EventType.LEDGER_GAP, gap.detail, gap.id)
             writing.mark_recorded(self._database, gap)
         for end in log_ends.unrecorded(self._database):

@@ -274,6 +274,7 @@ def _event(row: Any, values: Mapping[str, str]) -> Event:
         EventField.REQUEST_ID: by["request_id"] or "",
         EventField.ADDRESS: by["address"] or "",
         EventField.POLICY: leaf["policy"] or "",
+        EventField.PROCESS: leaf.get("process") or "",
         EventField.N: str(leaf["n"] or ""),
         EventField.DETAIL: json.dumps(detail),
         EventField.WEBHOOK: leaf.get("webhook") or "",

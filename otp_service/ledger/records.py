@@ -166,9 +166,14 @@ def _leaf(event: Event, seq: int, detail: str, person: str | None, policy: str |
         f'{{"app":{_text(event.app)},"at":"{_at(event)}","by":{{"address":{_text(event.address)}'
         f',"key_id":{_text(event.key_id)},"request_id":{_text(event.request_id)}}}'
         f',"delivery_id":{_text(event.delivery_id)},"detail":{detail},"n":{event.n or "null"}'
-        f',"person":{_text(person)},"policy":{_text(policy)},"seq":{seq},"shard":{event.shard}'
+        f',"person":{_text(person)},"policy":{_text(policy)}{_process(event)},"seq":{seq},"shard":{event.shard}'
         f',"type":{_text(event.type)},"v":{VERSION},"verification_id":{_text(event.verification_id)}{_webhook(event)}}}'
     ).encode()
+
+
+def _process(event: Event) -> str:
+    """Events of an earlier version do not say which process did it."""
+    return f',"process":{_text(event.process)}' if event.process else ""
 
 
 def _webhook(event: Event) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from ..domain.errors import ServiceError
 from ..ledger.database import Database
 from ..ledger.reading import size_in
-from ..transparency.checkpoints import NEXT_KEY, Checkpoint, sign_checkpoint
+from ..transparency.checkpoints import NEXT_KEY, Checkpoint, read_checkpoint, sign_checkpoint
 from ..transparency.notes import Note, NoteError, Signer
 from ..transparency.tree import Tree, leaf_hash
 from .kept_checkpoint import KeptCheckpoint, kept_fault
@@ -53,7 +53,33 @@ class LogSigner:
         while self._is_due() and (new := self.sign()):
             signed += new
             self._kept.write(new[-1])
+        if not signed:
+            self._keep_newest()
         return signed
+
+    def _keep_newest(self) -> None:
+        """Keep what others signed, too: a worker on another machine, or who made evidence.
+
+        With an older file this one would sign another history after the database was put back to a state in between.
+        """
+        if self._kept.path is None:
+            return
+        with self._database.reading() as connection:
+            log = LogStore(connection)
+            newest, origin = log.newest(), log.origin() or self._origin
+        kept = self._kept.read()
+        if newest is None or (kept is not None and (kept.origin != origin or kept.size >= newest.size)):
+            return
+        if self._is_ours(newest.note, origin):
+            self._kept.write(newest.note)
+
+    def _is_ours(self, raw: str, origin: str) -> bool:
+        """Whether a key of this log signed it: whoever writes the database could write anything there."""
+        try:
+            note, checkpoint = read_checkpoint(raw)
+            return checkpoint.origin == origin and any(note.signed_by(one.key) for one in self._signers(origin)[1])
+        except NoteError:
+            return False
 
     def _is_due(self) -> bool:
         with self._database.reading() as connection:

@@ -5,13 +5,17 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..domain.audit import POLICY_DIGITS
+
 _CSS = "body{font:15px sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left;vertical-align:top}"
+_POLICY = len("sha256:") + POLICY_DIGITS
 _HEAD = ("record", "time", "event", "app", "delivery", "caused by", "detail")
 
 
 def _cells(leaf: Mapping[str, Any]) -> list[str]:
     by = leaf.get("by") or {}
-    cause = ", ".join(f"{name} {value}" for name, value in by.items() if value)
+    named_by = {**by, "process": leaf.get("process"), "policy": (leaf.get("policy") or "")[:_POLICY]}
+    cause = ", ".join(f"{name} {value}" for name, value in named_by.items() if value)
     detail = ", ".join(f"{name}={_shown(value)}" for name, value in leaf["detail"].items())
     named = (leaf["seq"], leaf["at"], leaf["type"], leaf["app"], leaf["delivery_id"] or leaf["verification_id"])
     cells = [*("-" if value is None else str(value) for value in named), cause or "-", detail or "-"]

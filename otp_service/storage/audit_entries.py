@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from ..domain.audit import Event, EventField, EventType, Position
 from ..domain.record_page import EVENTS_PER_ENTRY
 from .schema.encodings import (
-    AuditCaller,
     AuditEvent,
     AuditEvents,
     AuditSubject,
     GuardedStartDetail,
     QueuedDetail,
     StartDetail,
+    caller_parts,
 )
 from .schema.fields import AuditEntry, PublicId, ShortType
 
@@ -52,7 +52,7 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
     if about is None or events is None:
         return
     verification, app, mask, number_hash, n, caller = AuditSubject.parse(about)
-    policy, key_id, request_id, address = AuditCaller.parse(caller)
+    policy, key_id, request_id, process, address = caller_parts(caller)
     for index, text in enumerate(events.split(AuditEvents.separator)):
         kind, ordinal, detail = AuditEvent.parse(text)
         kind = _LONG_TYPES.get(kind, kind)
@@ -67,6 +67,7 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
             EventField.REQUEST_ID: request_id,
             EventField.ADDRESS: address,
             EventField.POLICY: policy,
+            EventField.PROCESS: process,
             EventField.N: str(int(n) + index) if n else "",
             EventField.DETAIL: _detail(kind, detail),
             EventField.WEBHOOK: "" if index else fields.get(AuditEntry.WEBHOOK, ""),

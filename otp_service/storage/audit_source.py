@@ -12,6 +12,7 @@ from ..domain.errors import StoreUnavailable
 from .answering import answering, answers
 from .audit_entries import events_of
 from .audit_log import AuditLog
+from .erasure import keep_erased
 from .schema import Keys
 from .schema.fields import StoreRun
 from .scripts import Scripts
@@ -84,6 +85,10 @@ class AuditSource:
     def forget_webhooks(self, events: Sequence[Event]) -> None:
         """Drop the webhooks of events that are in the ledger now. Raises StoreUnavailable."""
         self._webhooks.forget(events)
+
+    def keep_erased(self, tombstones: Mapping[str, int]) -> None:
+        """Remember these erasures. Raises StoreUnavailable."""
+        keep_erased(self._store, self._keys, tombstones)
 
     def tell(self, reached: Mapping[int, Reached]) -> None:
         """Say how many entries of each shard are in the ledger, for `audit_backlog`. Raises StoreUnavailable."""

@@ -1,28 +1,48 @@
-"""Who causes what happens: the API key, the request and the address that an event of the audit record names.
+"""Who causes what happens: the API key, the request, the process and the address that an event of the record names.
 
 It goes with the work rather than through each function on the way, as no function decides on it. A thread and a
-greenlet have a value of their own each. Work without a request has none of the three.
+greenlet have a value of their own each. Work without a request has a process alone.
 """
 
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from ..domain.audit import POLICY_DIGITS
-from .schema.encodings import AuditCaller
+from .schema.encodings import AuditCaller, caller_parts
 
 _SEPARATOR = AuditCaller.separator
-_NOBODY = _SEPARATOR * 2
 _policy = ""
-_caller: ContextVar[str] = ContextVar("caller", default=_NOBODY)
+_process = ""
+_nobody = ""
+_caller: ContextVar[str] = ContextVar("caller", default="")
+"""Without the policy; empty for nobody, which names the process alone."""
 _webhook: ContextVar[tuple[str, str]] = ContextVar("webhook", default=("", ""))
 
 
 def set_caller(key_id: str, request_id: str, address: str) -> None:
     """What this thread or greenlet does from now on is caused by this; each part may be empty."""
     # As `AuditCaller.pack` does, in a third of the time: every request comes here.
-    _caller.set(f"{key_id}{_SEPARATOR}{request_id}{_SEPARATOR}{address}")
+    _caller.set(f"{key_id}{_SEPARATOR}{request_id}{_SEPARATOR}{_process}{_SEPARATOR}{address}")
+
+
+def name_process() -> None:
+    """Give this process a name, which no other one has. Done at the start, and again in a process that was forked."""
+    global _process, _nobody  # noqa: PLW0603 - one for each process
+    _process = f"{secrets.token_hex(3)}-{os.getpid()}"
+    _nobody = f"{_SEPARATOR * 2}{_process}{_SEPARATOR}"
+
+
+name_process()
+os.register_at_fork(after_in_child=name_process)
+
+
+def process() -> str:
+    """The name by which events say that this process did it; `service.started` says which one it is."""
+    return _process
 
 
 def set_policy(policy_hash: str) -> None:
@@ -33,13 +53,13 @@ def set_policy(policy_hash: str) -> None:
 
 def clear_caller() -> None:
     """The request has ended."""
-    _caller.set(_NOBODY)
+    _caller.set("")
 
 
 @contextmanager
 def acting_for(packed: str) -> Iterator[None]:
     """What is done within was caused by another one, as `caller` told at that time."""
-    token = _caller.set(packed.partition(_SEPARATOR)[2])
+    token = _caller.set(_SEPARATOR.join(caller_parts(packed)[1:]))
     try:
         yield
     finally:
@@ -69,4 +89,4 @@ def request_id() -> str:
 
 def caller() -> str:
     """Who causes what is done here now, as `AuditCaller` packs it."""
-    return f"{_policy}{_SEPARATOR}{_caller.get()}"
+    return f"{_policy}{_SEPARATOR}{_caller.get() or _nobody}"

@@ -95,8 +95,7 @@ class Erasure:
 
     def note(self, tombstone: str, at_ms: int) -> None:
         """Remember that this was done, without naming anybody. Raises StoreUnavailable."""
-        with answering():
-            self._client.hset(self._keys.erased(), tombstone, at_ms)
+        keep_erased(self._store, self._keys, {tombstone: at_ms})
 
     def _names(self, text: object) -> bool:
         return any(needle in str(text) for needle in self._needles)
@@ -155,6 +154,13 @@ class Erasure:
         except RedisError:
             return False
         return True
+
+
+def keep_erased(store: Store, keys: Keys, tombstones: Mapping[str, int]) -> None:
+    """Remember these erasures. Raises StoreUnavailable."""
+    if tombstones:
+        with answering():
+            store.client.hset(keys.erased(), mapping={name: str(at_ms) for name, at_ms in tombstones.items()})
 
 
 def erased_in(store: Store, keys: Keys) -> dict[str, int]:

@@ -32,7 +32,7 @@ from .guard_arguments import (
 from .latest_hints import LatestHints
 from .record_views import View, app_of, created, is_of, timeline_of, view_of
 from .schema import Keys
-from .schema.encodings import LatestEntry, flag
+from .schema.encodings import LatestEntry, MessageEntry, StartOperation, flag
 from .schema.fields import Number, Record
 from .script_replies import refused, require_echo
 from .scripts import Scripts
@@ -281,13 +281,20 @@ class Verifications:
         return bool(self._scripts.call("verification/expire", keys, token=ref.token, number_hash=ref.number_hash))
 
     def pending(self, number_hash: str) -> list[Reference]:
-        """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
+        """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable.
+
+        Of one app and purpose there may be several, each for a subject of its own. The number knows the latest, those
+        that were started lately, and those of its last messages.
+        """
         key = self._keys.number(number_hash)
         with answering():
             number: Any = self._client.hgetall(key)
         found = [LatestEntry.parse(entry) for name, entry in number.items() if name.startswith(Number.LATEST)]
         now_ms = self._store.time_ms(key) if found else 0
-        return [self._reference(token) for token, expires_ms in found if int(expires_ms) > now_ms]
+        latest = [self._reference(token) for token, expires_ms in found if int(expires_ms) > now_ms]
+        known = {token for token, _ in found}
+        earlier = (self._ids.read_token(token) for token in _earlier_tokens(number) - known)
+        return [*latest, *(ref for ref in earlier if ref is not None)]
 
     def first_received(self, number_hash: str, event_id: str) -> int:
         """When this event was first received, in milliseconds of the store's clock. Raises StoreUnavailable.
@@ -361,3 +368,12 @@ class Verifications:
         if ref is None:
             raise StoreUnavailable("The store holds an id that is not ours.")
         return ref
+
+
+def _earlier_tokens(number: Mapping[str, str]) -> set[str]:
+    """The tokens of the last messages, and those that operations keep of verifications that are no longer latest."""
+    tokens = {MessageEntry.parse(text)[1] for name, text in number.items() if name.startswith(Number.MESSAGE)}
+    for operations in (text for name, text in number.items() if name.startswith(Number.OPERATIONS)):
+        parts = (entry.split(StartOperation.separator) for entry in operations.split(","))
+        tokens |= {entry[-1] for entry in parts if len(entry) == len(StartOperation.parts)}
+    return tokens

@@ -12,7 +12,7 @@ from .cors import preflight_of
 from .endpoint import ALWAYS, Endpoint
 from .http import METHOD_UNKNOWN, METHODS, Reply, Route
 from .problems import Problems
-from .wsgi import Body, headers_of, peer_of, response_of
+from .wsgi import PATH_AS_SENT, Body, headers_of, peer_of, response_of
 
 
 def create_app(routes: Sequence[Route], auth: Auth, problems: Problems, new_request_id: Callable[[], str]) -> Flask:
@@ -45,9 +45,20 @@ def _known_method() -> None:
 
 
 def _one_spelling() -> None:
-    # Werkzeug drops all slashes but one at the beginning before it looks for a route.
-    if request.environ["PATH_INFO"].startswith("//"):
+    # Werkzeug drops all slashes but one at the beginning before it looks for a route, and it sees no escapes.
+    sent, rule = request.environ.get(PATH_AS_SENT, ""), request.url_rule
+    if request.environ["PATH_INFO"].startswith("//") or (rule is not None and not _is_literal(sent, rule.rule)):
         abort(404)
+
+
+def _is_literal(sent: str, rule: str) -> bool:
+    """Whether only parameters have escapes, as `%2B` in a number. `/%68ealthz` and `/verify%2Fstart` are no paths."""
+    if "%" not in sent:
+        return True
+    segments, parts = sent.split("/"), rule.split("/")
+    return len(segments) == len(parts) and all(
+        part.startswith("<") or part == segment for part, segment in zip(parts, segments, strict=True)
+    )
 
 
 def _name_converter(routes: Sequence[Route]) -> type[BaseConverter]:

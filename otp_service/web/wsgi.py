@@ -11,6 +11,9 @@ from .http import Reply
 COMPLETE = "otp_service.body_complete"
 """A server sets this in the environment of a request whose body it has received to its end."""
 
+PATH_AS_SENT = "otp_service.path_as_sent"
+"""A server sets this in the environment of a request: the path with its escapes, which PATH_INFO lacks."""
+
 _NOT_AS_ANNOUNCED = "The body did not arrive as its headers say."
 
 

@@ -265,6 +265,12 @@ def test_the_environment_wins_and_secrets_may_lie_in_files(tmp_path: Path) -> No
     assert settings.telnyx_api_key == "KEY-from-file"
 
 
+def test_a_public_url_of_the_file_is_looked_at_whatever_the_environment_has(tmp_path: Path) -> None:
+    """A fault does not wait until the variable is unset."""
+    said = refusal(tmp_path, '[service]\npublic_url = "otp.example"', OTP_PUBLIC_URL="https://env.example")
+    assert said.startswith("service.public_url: ")
+
+
 def test_settings_show_no_secret(tmp_path: Path) -> None:
     """They may stand in a log by accident."""
     shown = repr(read(tmp_path, SENDERS + APP, TELNYX_API_KEY="KEY-s3cret", OTP_REDIS_URL="redis://:s3cret@h:1/0"))

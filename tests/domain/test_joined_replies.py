@@ -49,6 +49,36 @@ para por favor
 Deténgase
 detente
 disiscriviti
+Stopp SMS
+opt me out of everything
+remove me from everything
+stop all of this
+take me off ur list
+I want off this list
+unsubscribe from list
+I revoke
+I hereby revoke consent
+consent withdrawn
+leave me be
+Stop emailing me
+stop bro
+this is not my number stop
+I think you have the wrong number, stop
+You have wrong number. Please stop.
+Bitte Stoppen Sie
+hoert auf
+hör auf zu schreiben
+Kuendigung
+arrête ça
+arrêtez de texter
+STOP TEXTO
+désabonne-moi
+Laisse moi tranquille
+quiero la baja
+quiero cancelar los mensajes
+bórrenme
+ferma messaggi
+Cancella iscrizione
 """.strip().split("\n")
 BOTH = """
 STOP I didn't request this
@@ -78,6 +108,21 @@ someone is using my number
 Someone else is using my account
 Ich habe keine SMS angefordert
 c pas moi
+no it's not
+that's someone else
+I did not attempt to log in
+Someone is trying to log in to my account
+Someone hacked me
+Unauthorised login
+deny it
+War nicht ich
+jemand anderes
+quelqu'un d'autre
+Je n'essaie pas de me connecter
+otra persona
+Yo no soy
+qualcun altro
+Non sto cercando di accedere
 """.strip().split("\n")
 NEITHER = """
 no ahora
@@ -117,6 +162,29 @@ nobody
 nobody here
 no it wasn't me it was my son
 we requested this
+someone else has the phone
+no it's not working
+what does stop mean
+I already said stop
+stop it tomorrow
+stop on by
+do I have to unsubscribe
+remove my card
+cancel the code and send new
+arrêter de fumer
+retirer de l'argent
+plus de détails
+parar en la esquina
+cancelar vuelo
+borrame la foto
+cancella la foto
+annullare il volo
+ferma qui
+man
+this is not my number
+I think you have the wrong number
+non è qualcun altro
+no es otra persona
 """.strip().split("\n")
 
 

@@ -63,3 +63,9 @@ def test_the_address_is_short_for_the_defaults() -> None:
     assert totp.uri(secret, TotpForm("SHA512", 8, 60), issuer="Acme", label="Phone").endswith(
         "&algorithm=SHA512&digits=8&period=60"
     )
+
+
+def test_a_brand_with_a_colon_is_read_by_other_apps() -> None:
+    """They take what stands before the first colon for the issuer, and refuse two that differ."""
+    parsed = pyotp.parse_uri(totp.uri(bytes(range(20)), TotpForm(), issuer="Acme: Co", label="a:b"))
+    assert (parsed.issuer, parsed.name) == ("Acme Co", "a:b")

@@ -136,7 +136,7 @@ class TestMistakes:
         (["serve", "--port", "0", "--host", "203.0.113.9"], {}, "203.0.113.9"),
         (["serve", "--port", "0", "--host", "999.1.1.1"], {}, "999.1.1.1"),
         (["sandbox", "--port", "0", "--host", "203.0.113.9"], {}, "203.0.113.9"),
-        (["sandbox", "--port", "{taken}"], {}, "taken"),
+        (["sandbox", "--port", "{taken}"], {}, "taken by another program; choose another with --host or --port"),
         (["serve", "--port", "{taken}"], {"OTP_KEYRING": "{broken}"}, "taken"),
         (["dev", "--port", "{taken}", "--dir", "{free}"], {}, "taken"),
         (["sandbox", "--port", "0"], {"TELNYX_WEBHOOK_SIGNING_SEED": "x"}, "TELNYX_WEBHOOK_SIGNING_SEED"),

@@ -50,6 +50,16 @@ def test_every_kind_of_command_finds_it(dev: Dev, words: tuple[str, ...]) -> Non
     assert str(dev.directory / "env") in done.stderr
 
 
+def test_a_command_of_the_api_finds_it_and_says_so(dev: Dev) -> None:
+    """One line names file and variables; with both in the environment there is none."""
+    words = ("factors", "list", "nobody", "--json")
+    done = run_process_in(dev.directory.parent, *words)
+    assert json.loads(done.stdout) == []
+    assert done.stderr == f"otp-service: using {dev.directory / 'env'} for OTP_URL, OTP_API_KEY\n"
+    given = {name: dev.env[name] for name in ("OTP_URL", "OTP_API_KEY")}
+    assert run_process_in(dev.directory.parent, *words, **given).stderr == ""
+
+
 def test_the_environment_wins(dev: Dev, redis_url: str) -> None:
     """Who names another store uses that one, and gets neither this store's keyring nor its carrier's key."""
     done = run_in(dev.directory.parent, "keys", "list", "--json", OTP_REDIS_URL=redis_url)

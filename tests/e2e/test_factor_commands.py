@@ -69,6 +69,9 @@ def test_a_person_is_enrolled_and_logs_in_from_a_shell(
     assert [one["kind"] for one in typed.json("factors", "list", subject)] == ["totp", "sms", "recovery_code"]
     assert f"+1******{number[-4:]}" in typed("factors", "list", subject)
     assert typed.refusal("verify", "check", codes[0], "--subject", subject).endswith("(code_used)")
+    for code in codes[1:]:
+        assert service_client.call("POST", "/verify/check", {"subject": subject, "code": code}).status_code == 200
+    assert typed("factors", "list", subject).split()[-1] == "0"
     assert typed("factors", "lift", subject, "--reason", "called") == "lifted: 0 wrong codes in a row\n"
     assert typed("factors", "remove", factor_id) == f"removed {factor_id}\n"
     assert typed.refusal("factors", "remove", factor_id).endswith("(factor_not_found)")

@@ -40,6 +40,7 @@ from otp_service.signed_log.signers import signers_of
 from otp_service.signed_log.signing import LogSigner
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callers import caused_by
+from otp_service.storage.erasure import erased_in
 from otp_service.storage.safe_list import KnownSafeList, SafeListTable
 from otp_service.usecases.guard import SafeList
 from otp_service.usecases.guard.edit_safe_list import EditSafeList
@@ -214,6 +215,31 @@ def replayed(harness: StoreHarness, settings: Settings, copy: Path, number_hash:
     finally:
         stop.set()
         alone.join(30)
+
+
+def test_a_store_that_forgot_is_told_who_was_erased(harness: StoreHarness, settings: Settings, tmp_path: Path) -> None:
+    """The exporter tells it as soon as it has found the loss. A ledger that is restored then is erased again."""
+    assert settings.data_dir is not None
+    number_hash = live(harness, PERSON)
+    with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
+        ledger.export_all()
+        back_up(ledger.database, tmp_path / "copy.db")
+        erase_person(settings, PERSON, lambda *_: None)
+        known = ledger_erasing.tombstones(ledger.database)
+    harness.raw.flushall()
+    harness.start("+13125557766")
+    with ledger_over(harness, settings.data_dir / "ledger.db") as ledger:
+        ledger.export_all()
+    assert erased_in(harness.store, harness.keys) == known != {}
+    restore(settings, tmp_path / "copy.db", number_hash)
+    bootstrap.accept_keyring(settings)
+    stores = open_stores(settings)
+    assert replay_erasures(settings, stores, keyring().ids) == 1
+    assert found_in(settings.data_dir, number_hash.encode()) == []
+    harness.raw.delete(harness.keys.erased())
+    assert replay_erasures(settings, stores, keyring().ids) == 0
+    stores.store.close()
+    assert erased_in(harness.store, harness.keys) == known
 
 
 def test_what_happens_meanwhile_is_erased_too(harness: StoreHarness, settings: Settings) -> None:

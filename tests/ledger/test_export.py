@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from otp_service.ledger import writing
 from otp_service.ledger.database import open_database
 from otp_service.ledger.records import RecordEncoder
 from otp_service.ledger.writing import Gap
+from otp_service.storage.callers import process
 
 from ..e2e.in_process import Commands
 from ..storage.harness import CODE, StoreHarness, fresh_number
@@ -53,6 +57,7 @@ def test_an_export_has_every_record_in_every_format(commands: Commands, tmp_path
     lines = [json.loads(line) for line in commands.shows("audit", "export").splitlines()]
     assert [line["ledger_seq"] for line in lines] == list(range(1, 10))
     assert {line["type"] for line in lines} == {"verification.started", "delivery.queued", "verification.approved"}
+    assert {line["process"] for line in lines} == {process()}
     assert all(re.fullmatch(r"\+1\*+\d{4}", line["to"]) for line in lines)
     assert [line["n"] for line in lines if line["verification_id"] == lines[0]["verification_id"]] == [1, 2, 3]
     rows = list(csv.DictReader(commands.shows("audit", "export", "--format", "csv").splitlines()))
@@ -176,3 +181,17 @@ def test_the_tail_goes_on_where_it_was(commands: Commands, tmp_path: Path, serve
     assert "shards" in commands.refused(*words)
     kept.write_text("nonsense")
     assert "says nothing" in commands.refused(*words)
+
+
+def test_a_tail_that_nobody_reads_stays_where_it_was(commands: Commands, tmp_path: Path) -> None:
+    """What was not taken from it, as behind `head`, comes again the next time."""
+    kept = tmp_path / "position"
+    words = ("audit", "tail", "--json", "--type", "reply.unclear", "--position", str(kept))
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "otp_service", *words]
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    subprocess.run(command, stdout=writer, stderr=subprocess.DEVNULL, check=False, env=buffered)
+    os.close(writer)
+    assert not kept.exists()
+    assert len(commands.shows(*words).splitlines()) == 1

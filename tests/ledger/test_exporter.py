@@ -17,7 +17,7 @@ from otp_service.ledger.kept_webhooks import AT_ONCE, drop_webhooks
 from otp_service.ledger.log_ends import LogEnd
 from otp_service.ledger.tables import CONFIGURATIONS, WEBHOOKS
 from otp_service.storage.audit_source import AuditSource
-from otp_service.storage.callers import caused_by, set_policy
+from otp_service.storage.callers import caused_by, process, set_policy
 
 from ..storage.harness import CODE, WRONG, StoreHarness, fresh_number
 from .harness import LedgerHarness, leaf_hashes, read_all
@@ -258,6 +258,7 @@ def test_a_record_names_the_configuration_that_decided(ledger: LedgerHarness) ->
     assert {found for kind, found in policies if kind != "reply.unclear"} == {policy}
     assert ("reply.unclear", "sha256:" + "ab" * 8) in policies
     assert leaves[0]["detail"] == {"policy": policy}
+    assert {leaf["process"] for leaf in leaves} == {process()}
     with ledger.database.reading() as connection:
         assert connection.execute(select(CONFIGURATIONS)).all() == [(policy, canonical(content).decode())]
 

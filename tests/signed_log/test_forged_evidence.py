@@ -2,20 +2,24 @@
 
 import gzip
 import io
+import json
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from otp_service.bootstrap.evidence import STATED_TIMES, Evidence
+from otp_service.bootstrap.evidence import STATED_TIMES, Answer, Evidence
 from otp_service.bootstrap.signed_log import own_log
 from otp_service.cli.main import main
 from otp_service.cli.settings import load_settings
 from otp_service.clock import clock_ms, rfc3339
+from otp_service.domain.audit import EventType
 from otp_service.signed_log.archives import NoArchive, own_script, read_archive, write_archives
 from otp_service.signed_log.evidence import Gathering, NoEvidence, Question, answering, gather, stated
+from otp_service.signed_log.ledger_rows import leaves_in
 from otp_service.signed_log.signers import signers_of
 from otp_service.transparency import bundles
 from otp_service.transparency.checkpoints import Checkpoint, read_checkpoint, sign_checkpoint
@@ -63,11 +67,32 @@ class Late(Evidence):
     log: SignedHarness
     late = 0
 
-    def _record(self, detail: dict[str, str], question: Question) -> None:
+    def _record(self, kind: EventType, detail: Mapping[str, str], question: Question) -> None:
         if self.late:
             self.late -= 1
             self.log.append({"type": "check.failed", "verification": question.verification, "n": self.log.size})
-        self.log.append({"type": bundles.STATED, "detail": detail})
+        self.log.append({"type": kind.value, "detail": dict(detail)})
+
+
+def test_what_it_shows_of_persons_is_on_record(log: SignedHarness) -> None:
+    """Also where there are too many records for a statement, and so no record says which ones answer."""
+    question = Question(verification="v1")
+    with own_log(load_settings()) as own:
+        evidence = Late(load_settings(), own)
+        evidence.log = log
+        details = []
+        for disclose, webhooks in ((False, False), (True, False), (True, True)):
+            files, fault = evidence.make(question, lambda _done, _total: None, disclose=disclose, webhooks=webhooks)
+            assert fault is None
+            details.append(json.loads(files["statement.leaf"])["detail"])
+        assert [detail.get("disclosed") for detail in details] == [None, "persons", "persons webhooks"]
+        many = Answer(list(range(1, 30_000, 2)), 30_000, {})
+        assert evidence._state(question, many, ["persons"]) == (None, "there are too many records for one statement")
+    with log.database.reading() as connection:
+        (raw,) = leaves_in(connection, log.size, log.size)
+    leaf = json.loads(raw)
+    asked = {"command": "audit evidence", "question": "verification vrf_v1", "disclosed": "persons"}
+    assert (leaf["type"], leaf["detail"]) == ("audit.read", asked)
 
 
 def test_what_arrives_late_belongs_to_the_answer(log: SignedHarness) -> None:

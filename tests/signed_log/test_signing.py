@@ -8,6 +8,7 @@ import pytest
 from otp_service import telemetry
 from otp_service.bootstrap.signed_log import _measure
 from otp_service.ledger import digests
+from otp_service.ledger.backup import back_up
 from otp_service.signed_log.signers import signers_of
 from otp_service.signed_log.signing import AT_ONCE, EVERY_MS, LogDamaged, LogSigner
 from otp_service.transparency.checkpoints import read_checkpoint
@@ -159,6 +160,34 @@ def test_a_checkpoint_that_cannot_be_kept(
     kept.unlink()
     kept.parent.rmdir()
     assert [sign(), sign()] == [2, 2]
+
+
+def test_what_another_one_signed_is_kept_too(signed: SignedHarness, tmp_path: Path) -> None:
+    """A worker on another machine, or who makes evidence. What nobody of ours signed is not."""
+    kept = tmp_path / "checkpoint"
+
+    def worker_of(harness: SignedHarness) -> LogSigner:
+        return LogSigner(harness.database, ORIGIN, signers_of(lambda: signed.ring), lambda: harness.now_ms, kept)
+
+    worker = worker_of(signed)
+    signed.append_many(3)
+    assert sizes(worker.sign_if_due()) == [3]
+    back_up(signed.database, tmp_path / "copy.db")
+    signed.append_many(2)
+    assert sizes(signed.signer.sign()) == [5]
+    assert worker.sign_if_due() == []
+    assert read_checkpoint(kept.read_bytes())[1].size == 5
+    signed.append_many(2)
+    signed.signer.sign()
+    signed.run("UPDATE log_checkpoints SET note = replace(note, '\n7\n', '\n9\n'), size = 9 WHERE size = 7")
+    assert worker.sign_if_due() == []
+    assert read_checkpoint(kept.read_bytes())[1].size == 5
+    restored = SignedHarness(tmp_path / "copy.db", signed.raw)
+    restored.size, restored.entry, restored.now_ms = 3, signed.entry, signed.now_ms + EVERY_MS
+    restored.append_many(3)
+    with pytest.raises(LogDamaged, match="rolled back"):
+        worker_of(restored).sign_if_due()
+    restored.database.close()
 
 
 def test_a_witness_that_was_removed_lags_behind_nothing(signed: SignedHarness) -> None:

@@ -1,14 +1,19 @@
 """The store's clock is set back: what was to come after a wait comes after that wait."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
+from otp_service.domain.checking import Limited
 from otp_service.domain.delivery import NotSent
+from otp_service.domain.person import ladder_wait
+from otp_service.domain.policy import Limit
 from otp_service.storage.timers import CLOCK_PLAY_MS, Timers
 
 from .deliveries import wait_on
-from .harness import StoreHarness, fresh_number
+from .harness import EVERYWHERE, SHOP, WRONG, StoreHarness, fresh_number
+from .sends import cancel
 
 
 class Clock:
@@ -63,3 +68,48 @@ def test_a_clock_that_is_not_set_back_moves_no_timer(harness: StoreHarness, back
         clock.ahead_ms = ahead_ms
         timers.due(1)
     assert harness.timers(ref) == before
+
+
+@pytest.mark.parametrize("back_ms", [600_000, 86_400_000])
+@pytest.mark.parametrize("what", ["ladder", "caps", "starts", "own wrong codes", "all wrong codes"])
+def test_a_clock_that_is_set_back_keeps_nobody_out(harness: StoreHarness, what: str, back_ms: int) -> None:
+    """What stands in the future counts as that of the first look: the wait is a usual one, and it ends."""
+    number = fresh_number()
+    ref = harness.start(number).reference
+    cancel(harness, ref)
+    later = harness.now() + back_ms
+    app = SHOP if what == "ladder" else replace(SHOP, resend_after_ms=())
+    most = 30_000
+    match what:
+        case "ladder":
+            harness.set_sends(ref.number_hash, [f"{later}\x1fshop\x1flogin"])
+        case "caps":
+            most = 600_000
+            harness.set_sends(ref.number_hash, [f"{later - n}\x1fbank\x1f1" for n in range(5)])
+        case "starts":
+            app, most = replace(app, starts_per_number=(Limit(1, 60_000),)), 60_000
+            harness.set_starts(ref.number_hash, "shop", [later])
+        case _:
+            own = what.startswith("own")
+            most = max(one.per_ms for one in (app.wrong_codes_per_number if own else EVERYWHERE.wrong_codes))
+            harness.set_wrong_codes(ref.number_hash, "shop" if own else None, [later - n for n in range(100)])
+    assert 0 < harness.refused(number, app).wait_ms <= most
+    harness.age_wrong_codes(ref.number_hash, most, SHOP)
+    harness.age(ref, most)
+    starts = harness.starts(ref.number_hash, "shop")
+    harness.set_starts(ref.number_hash, "shop", [at_ms - most for at_ms in starts])
+    harness.start(number, app)
+
+
+def test_a_guess_that_is_refused_leaves_no_wrong_code_in_the_future(harness: StoreHarness) -> None:
+    """A number that nobody starts for any more, and that is guessed at."""
+    ref = harness.start(fresh_number()).reference
+    harness.check(ref, WRONG)
+    harness.set_wrong_codes(ref.number_hash, "shop", [harness.now() + 86_400_000] * 100)
+    assert isinstance(harness.check(ref, WRONG), Limited)
+    assert max(harness.wrong_codes(ref.number_hash, "shop")) <= harness.now()
+
+
+def test_explain_says_the_same_wait() -> None:
+    """The rules in Python take a send of the future as one of now."""
+    assert ladder_wait([90_000_000], [30_000, 60_000], 1_000_000) == 30_000

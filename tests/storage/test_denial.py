@@ -8,6 +8,7 @@ import pytest
 
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
+from otp_service.domain.ids import Reference
 
 from .harness import BANK, SHOP, StoreHarness, at_once, fresh_number
 
@@ -50,6 +51,36 @@ def test_a_denial_from_before_the_code_ends_nothing(harness: StoreHarness) -> No
     harness.send(ref)
     assert harness.verifications.deny(ref, denial(harness, at_ms=harness.now() - 6_000)) == "no"
     assert harness.verifications.deny(ref, denial(harness, at_ms=harness.now() - 3_000)) == "denied"
+
+
+@pytest.mark.parametrize("lately", [True, False])
+def test_a_denial_finds_the_codes_of_all_who_share_the_phone(harness: StoreHarness, *, lately: bool) -> None:
+    """A later start for another subject is the latest of the number: it must not hide the one that is denied."""
+    number, subjects = fresh_number(), ["a" * 64, "b" * 64, "c" * 64]
+    refs: list[Reference] = []
+    for subject in subjects:
+        if refs:
+            harness.cool(refs[-1])
+        ttl_ms = 60_000 if lately else 0
+        refs.append(harness.start(number, subject=subject, operation_ttl_ms=ttl_ms).reference)
+        harness.send(refs[-1], f"msg-{subject}")
+    found = harness.verifications.pending(refs[0].number_hash)
+    assert sorted(found, key=refs.index) == refs
+    said = denial(harness)
+    assert [harness.verifications.deny(ref, said) for ref in found] == ["denied"] * 3
+
+
+def test_a_denial_finds_a_code_whose_answer_is_lost(harness: StoreHarness) -> None:
+    """Nobody knows its message at the carrier: the operation that started it is remembered."""
+    number = fresh_number()
+    first = harness.start(number, subject="a" * 64).reference
+    job = harness.take(first)
+    harness.must_begin(job)
+    harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
+    harness.cool(first)
+    harness.start(number, subject="b" * 64)
+    assert first in harness.verifications.pending(first.number_hash)
+    assert harness.verifications.deny(first, denial(harness)) == "denied"
 
 
 def test_a_replayed_denial_does_not_end_the_next_verification(harness: StoreHarness) -> None:

@@ -28,6 +28,7 @@ from otp_service.domain.ids import Reference
 from otp_service.storage.api_keys import SCOPES, ApiKeys
 from otp_service.storage.pieces import joined, unpack_sealed
 from otp_service.usecases import sealed_box
+from otp_service.web.wsgi import PATH_AS_SENT
 
 from .limit_settings import LIMITS
 
@@ -241,6 +242,7 @@ class ApiHarness:
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
             "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            PATH_AS_SENT: path,
             "QUERY_STRING": query,
             "SERVER_NAME": "otp.test",
             "SERVER_PORT": "80",

@@ -82,6 +82,18 @@ def test_somebody_elses_program_can_verify_it_all(api: ApiHarness, log: SignedHa
     assert proof.verify(leaves[6], keys_of(api)).size == 300
 
 
+def test_who_reads_records_is_on_record(api: ApiHarness) -> None:
+    """Once a minute for each key: tiles of records, and proofs. Not hashes, and not what is not there."""
+    key = api.key("default", "audit:all")
+    for path in ("/audit/log/tile/entries/999", "/audit/events/301/proof", "/audit/log/tile/0/000", CHECKPOINT):
+        api.call("GET", path, key=key)
+    for path in ("/audit/log/tile/entries/000", "/audit/events/1/proof", "/audit/log/tile/entries/001.p/44"):
+        assert api.call("GET", path, key=key).status == 200
+    events = api.call("GET", "/audit/events?type=audit.read").json["events"]
+    assert [event["detail"] for event in events] == [{"log": "entries"}, {"log": "proof"}, {"type": ["audit.read"]}]
+    assert {event["by"]["key_id"] for event in events[:2]} == {key.split("_")[1]}
+
+
 def test_scopes_and_tenants(api: ApiHarness) -> None:
     """Hashes for auditors of one app, records for those of all; proofs of another app's records for nobody else."""
     key = api.key("default", "audit:read")

@@ -56,6 +56,11 @@ def test_a_method_that_is_none_of_http(api: ApiHarness, path: str, method: str) 
         "/verify/x/../start",
         "/VERIFY/START",
         "/verify/start%2F",
+        "/verify%2Fstart",
+        "/verify/%73tart",
+        "/%76erify/start",
+        "/%68ealthz",
+        "/people%2F%2B12025550143",
         "/verify/start;x=1",
         f"/verify/{UNKNOWN_ID}/",
         f"/verify/{UNKNOWN_ID}/cancel/",
@@ -80,6 +85,12 @@ def test_one_spelling_of_a_path_is_one_resource(api: ApiHarness, path: str) -> N
         assert answer.status in (404, 405), (method, answer.status)
         assert answer.header("Location") is None
         assert b"passwd" not in answer.body
+
+
+@pytest.mark.parametrize("path", ["/people/%2B12025550143", "/people/+12025550143", "/people/%2b1202555014%33"])
+def test_a_parameter_may_have_escapes(api: ApiHarness, path: str) -> None:
+    """A plus sign is written as it is or as %2B: both are the same number."""
+    assert api.call("GET", path).json["to"] == "+1******0143"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs", "/metrics", "/audit/events"])

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from otp_service import bootstrap
+from otp_service.bootstrap.configuration import configuration_hash
 from otp_service.domain.addresses import kept
+from otp_service.domain.audit import POLICY_DIGITS
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.storage.callers import caller, clear_caller
+from otp_service.storage.callers import caller, clear_caller, process
 from otp_service.storage.known_api_keys import Principal
 from otp_service.storage.schema.encodings import AuditCaller
 from otp_service.web.auth import Auth
@@ -56,6 +58,9 @@ def test_each_event_names_the_request_that_caused_it(api: ApiHarness) -> None:
     assert recorded(api, "receipt.redeemed") == [named(api, spent)]
     canceled = post(api, f"/verify/{api.started(api.number())}/cancel")
     assert recorded(api, "verification.canceled") == [named(api, canceled)]
+    policy = f"sha256:{configuration_hash(api.settings)[:POLICY_DIGITS]}"
+    events = api.call("GET", f"/audit/events?verification={started}").json["events"]
+    assert {(event["policy"], event["process"]) for event in events} == {(policy, process())}
 
 
 def test_a_webhook_has_no_key(api: ApiHarness) -> None:
@@ -212,7 +217,7 @@ def test_the_operator_decides_what_is_kept_of_addresses(
     policy = make_settings(tmp_path, api.settings.redis_url, api.seed).policy
     nothing: Any = None
     Auth(nothing, nothing, policy.audit_addresses).name_caller(PEER, "req_1")
-    assert AuditCaller.parse(caller())[1:] == ["", "req_1", address]
+    assert AuditCaller.parse(caller())[1:] == ["", "req_1", process(), address]
     clear_caller()
     assert kept("2001:db8:1:2::3", policy.audit_addresses) == client_ip
     assert kept("::ffff:203.0.113.77", policy.audit_addresses) == address

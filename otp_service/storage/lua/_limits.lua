@@ -22,6 +22,20 @@ local function limit_wait(times, rules, now)
   return worst
 end
 
+-- Times of the future were written before the clock was set back. What refuses a person makes them times of now: the
+-- next look would else find them in the future again, and the person would wait until the clock is there. `fields`: of
+-- the number's hash, lists of times or of what begins with one.
+local function leave_future(number, fields, now)
+  for _, field in ipairs(fields) do
+    local text = redis.call('HGET', number, field) or ''
+    local left = string.gsub(text, '[^,|' .. SendList.SEPARATOR .. ']+', function(part)
+      local at = string.match(part, '^%d+')
+      if at and at + 0 > now then return string.format('%.0f', now) .. string.sub(part, #at + 1) end
+    end)
+    if left ~= text then redis.call('HSET', number, field, left) end
+  end
+end
+
 -- Limits that refused the number together with what a caller says of itself (an address), newest first, a few: nobody
 -- could find them for the number alone when they are to be lifted. Lists of `SendSlot`.
 local function with_refusing(before, refusing)

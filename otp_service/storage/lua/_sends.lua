@@ -69,17 +69,18 @@ local function with_send(sends, entry, most, kept_ms, now)
 end
 
 -- The first moment at which the ladder lets a send through. The wait after the last send grows with the number of
--- sends within an hour; the last wait repeats; a send that becomes an hour old counts no longer.
+-- sends within an hour; the last wait repeats; a send that becomes an hour old counts no longer. One of the future
+-- counts as one of now.
 local function ladder_opens(own, waits, now)
   local count, at = #own, now
   local function drop_old()
-    while count > 0 and own[count] + LADDER_MS <= at do count = count - 1 end
+    while count > 0 and math.min(own[count], now) + LADDER_MS <= at do count = count - 1 end
   end
   drop_old()
   while count > 0 and #waits > 0 do
-    local free = own[1] + waits[math.min(count, #waits)]
+    local free = math.min(own[1], now) + waits[math.min(count, #waits)]
     if free <= at then return at end
-    at = math.min(free, own[count] + LADDER_MS)
+    at = math.min(free, math.min(own[count], now) + LADDER_MS)
     drop_old()
   end
   return at

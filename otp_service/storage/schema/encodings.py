@@ -118,9 +118,19 @@ AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_
 N: which event of its verification the first of them is; the next ones follow.
 """
 
-AuditCaller = Encoding("|", ("policy", "key_id", "request_id", "address"))
+AuditCaller = Encoding("|", ("policy", "key_id", "request_id", "process", "address"))
 """Who caused an event: the configuration that decided (the first digits of its hash), the API key's id, the request's,
-and the address that it came from; each may be empty."""
+the process that did it, and the address that the request came from; each may be empty. An earlier version named no
+process, see `caller_parts`."""
+
+
+def caller_parts(text: str) -> list[str]:
+    """The parts of an `AuditCaller`, also of one without a process. Raises ValueError."""
+    if text.count(AuditCaller.separator) == len(AuditCaller.parts) - 2:
+        before, _, address = text.rpartition(AuditCaller.separator)
+        text = AuditCaller.separator.join((before, "", address))
+    return AuditCaller.parse(text)
+
 
 AuditEvents = Encoding(RECORD_SEPARATOR, ("event", "more"))
 """The events of one entry of the audit record, any number of them one after the other."""

@@ -11,7 +11,7 @@ from .keys import Keys
 PYTHON: Mapping[str, tuple[str, ...]] = {
     "alerts": ("Alerts.acknowledge",),
     "api_key_events": ("ApiKeys.record_events",),
-    "erased": ("Erasure.note",),
+    "erased": ("keep_erased",),
     "exported": ("AuditSource.tell",),
     "health_pause": ("SenderStats.claim_health_poll",),
     "index_keys": ("Keyrings.claim",),

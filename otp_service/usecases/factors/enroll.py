@@ -143,7 +143,7 @@ class ConfirmTotp:
             case EnrollmentExpired():
                 return refusals.EXPIRED
             case CodeUsed():
-                return refusals.USED
+                return refusals.ACTIVE
             case _:
                 return refusals.NO_FACTOR
 

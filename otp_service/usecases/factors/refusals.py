@@ -8,6 +8,7 @@ NO_FACTOR = Refusal(
 """The same for a factor that never existed and for another app's."""
 
 USED = Refusal("code_used", "This code was used before. Wait for the next one, or take another recovery code.")
+ACTIVE = Refusal("code_used", "It is active already: a code confirmed it.")
 EXPIRED = Refusal("factor_expired", "It was not confirmed within 15 minutes. Enrol it again.")
 EXHAUSTED = Refusal("attempts_exhausted", "All tries to confirm it are used up. Enrol it again.")
 TOO_MANY = Refusal("too_many_factors", "The subject has as many authenticator apps as it may have. Remove one first.")

@@ -82,11 +82,17 @@ _PROOF = Doc(
 _PREFIX = "/audit/log/"
 
 
+ONCE_MS = 60_000
+"""Reading records with one key is on record once in this time, as pages of events are."""
+
+
 class Record(Protocol):
     """Puts an event on record."""
 
-    def __call__(self, kind: EventType, detail: Mapping[str, str], *, app: str) -> object:
-        """It belongs to the app."""
+    def __call__(
+        self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "", mark: str = ""
+    ) -> object:
+        """It belongs to the app; with a throttle once for each mark in that time."""
         ...
 
 
@@ -148,13 +154,24 @@ class AuditLogRoutes:
         """GET /audit/log/tile/entries/{tile}."""
         log, place = self._log(), parse_tile_path(call.path["tile"])
         found = log.entries(*place) if log and place else None
-        return _bytes(found, full=place is not None and place[1] == TILE_WIDTH) if found else self._nothing(call)
+        if not found:
+            return self._nothing(call)
+        self._put_on_record(call, "entries")
+        return _bytes(found, full=place is not None and place[1] == TILE_WIDTH)
 
     def proof(self, call: Call) -> Reply:
         """GET /audit/events/{seq}/proof."""
         log = self._log()
         app = None if EVERY_APP in call.scopes else call.app
-        return self._text(log.proof(call.path["seq"], app) if log else None, call)
+        found = log.proof(call.path["seq"], app) if log else None
+        if found is not None:
+            self._put_on_record(call, "proof")
+        return self._text(found, call)
+
+    def _put_on_record(self, call: Call, what: str) -> None:
+        """A tile of records and a proof show records as pages do: who looks is on record before."""
+        key_id = call.principal.key_id if call.principal else ""
+        self._record(EventType.AUDIT_READ, {"log": what}, ONCE_MS, mark=f"read:{key_id}:log:{what}")
 
     def _text(self, text: str | None, call: Call) -> Reply:
         return self._nothing(call) if text is None else _text(text)

@@ -21,7 +21,11 @@ class Cause(msgspec.Struct):
 
 
 class AuditEvent(msgspec.Struct):
-    """One event of the record."""
+    """One event of the record.
+
+    `policy`: the configuration that decided, as `configuration.loaded` names it; of the latest events the first 16
+    digits of its hash alone. `process`: the one that did it, as `service.started` names it.
+    """
 
     seq: str
     at: Time
@@ -32,6 +36,8 @@ class AuditEvent(msgspec.Struct):
     to: MaskedNumber | None
     number_hash: str | None
     by: Cause
+    policy: str | None
+    process: str | None
     detail: dict[str, Any]
 
 
@@ -75,5 +81,7 @@ def audit_event(event: Event) -> AuditEvent:
         to=event.mask,
         number_hash=event.number_hash,
         by=Cause(event.key_id, event.request_id, event.address),
+        policy=event.policy and f"sha256:{event.policy.removeprefix('sha256:')}",
+        process=event.process,
         detail=event.detail,
     )

@@ -112,6 +112,7 @@ local wait, limit
 if not subject then wait, limit = wrong_codes_wait(own, all, now) end
 if tonumber(outer_wait_ms) > (wait or 0) then wait, limit = tonumber(outer_wait_ms), outer_limit end
 if wait then
+  leave_future(number_key, {own_field, Number.WRONG}, now)
   if outer_refusing ~= '' then
     redis.call('HSET', start_refusals_key, Refused.BY_SLOTS,
       with_refusing(redis.call('HGET', start_refusals_key, Refused.BY_SLOTS), outer_refusing))

@@ -137,6 +137,9 @@ local function refuse(code, retry_ms, left, limit)
     ask_budgets('0')
     code, retry_ms, left, limit = 'guard_refused', 0, nil, guard
   end
+  if retry_ms > 0 and dry_run ~= '1' then
+    leave_future(number_key, {Number.SENDS, own_starts, own_wrong, Number.WRONG}, now)
+  end
   if limit and dry_run ~= '1' and (asks_here or guard ~= 'ask' or number.guarded == '') then
     -- The guard's budgets count a refusal exactly if it is on record: their replay needs each of those.
     local kind = limit == 'spend_limit' and limit or code
