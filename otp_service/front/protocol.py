@@ -85,10 +85,10 @@ class FrontProtocol(Connection):
         self._unset_keepalive_if_required()
         try:
             self._parse(data)
-        except httptools.HttpParserInvalidMethodError:
-            self._refuse(method_fault(data))
-        except httptools.HttpParserError:
-            self._refuse(self._fault)
+        except httptools.HttpParserError as error:
+            # Methods of RTSP are errors of no kind of their own.
+            is_method = isinstance(error, httptools.HttpParserInvalidMethodError) or "Invalid method" in str(error)
+            self._refuse(method_fault(data) if is_method else self._fault)
         if self._arriving and self._left < 0:
             self._refuse(LARGE_HEAD)
         if self._arriving and not self._ended:

@@ -22,6 +22,7 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
         501,
         "method_unknown",
     ),
+    "a method of RTSP": (b"DESCRIBE /healthz HTTP/1.1\r\n" + HOST + b"\r\n", 501, "method_unknown"),
     "no method at all": (b" /healthz HTTP/1.1\r\n" + HOST + b"\r\n", 400, "invalid_request"),
     "no version": (b"GET /healthz\r\n\r\n", 400, "invalid_request"),
     "HTTP/2": (b"GET /healthz HTTP/2.0\r\n" + HOST + b"\r\n", 400, "invalid_request"),

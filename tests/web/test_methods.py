@@ -36,7 +36,7 @@ def test_other_methods_are_405(api: ApiHarness, path: str, allowed: set[str], me
         assert set((answer.header("Allow") or "").split(", ")) == allowed
 
 
-@pytest.mark.parametrize("method", ["BREW", "PROPFIND", "get"])
+@pytest.mark.parametrize("method", ["BREW", "PROPFIND", "DESCRIBE", "get"])
 @pytest.mark.parametrize("path", ["/verify/start", "/healthz", "/nothing/here"])
 def test_a_method_that_is_none_of_http(api: ApiHarness, path: str, method: str) -> None:
     """501 whatever the path, as the front answers: such a method is not known for any (RFC 9110, 9.1)."""
