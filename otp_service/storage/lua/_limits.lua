@@ -28,7 +28,7 @@ end
 local function leave_future(number, fields, now)
   for _, field in ipairs(fields) do
     local text = redis.call('HGET', number, field) or ''
-    local left = string.gsub(text, '[^,|' .. SendList.SEPARATOR .. ']+', function(part)
+    local left = string.gsub(text, '[^,' .. WrongCodes.SEPARATOR .. SendList.SEPARATOR .. ']+', function(part)
       local at = string.match(part, '^%d+')
       if at and at + 0 > now then return string.format('%.0f', now) .. string.sub(part, #at + 1) end
     end)
