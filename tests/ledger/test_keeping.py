@@ -296,7 +296,7 @@ def test_each_day_has_a_digest(ledger: LedgerHarness, monkeypatch: pytest.Monkey
     monkeypatch.setattr(exporter, "TRIM_S", 0.0)
     harness = ledger.store
     begin = 1_790_000_000_000 - 1_790_000_000_000 % DAY_MS
-    about = AuditSubject.pack("", "shop", "", "", "", AuditCaller.pack("", "", "", ""))
+    about = AuditSubject.pack("", "shop", "", "", "", AuditCaller.pack("", "", "", "", ""))
     for days_ago, kind in ((3, "a.a"), (3, "a.a"), (3, "a.b"), (1, "a.a"), (0, "a.a")):
         event = {AuditEntry.ABOUT: about, AuditEntry.EVENTS: AuditEvent.pack(kind, "", "")}
         harness.raw.xadd(harness.keys.audit(days_ago), event, id=f"{begin - days_ago * DAY_MS + len(kind)}-*")

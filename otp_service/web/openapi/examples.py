@@ -231,7 +231,7 @@ BY_TYPE: dict[str, Any] = {
                 "to": _MASK,
                 "number_hash": None,
                 "by": _CAUSE,
-                "policy": "sha256:a4c010e2744c06a6d8385a2ef23e0b95bb9f61c0edb07bf3015d71edf216a305",
+                "policy": "sha256:a4c010e2744c06a6",
                 "process": "d370c6-22550",
                 "detail": {},
             }

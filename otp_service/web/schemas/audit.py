@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 
 from ...clock import rfc3339
-from ...domain.audit import Event
+from ...domain.audit import POLICY_DIGITS, Event
 from .values import EventWord, MaskedNumber, Time
+
+PREFIX = "sha256:"
 
 
 class Cause(msgspec.Struct):
@@ -23,8 +25,8 @@ class Cause(msgspec.Struct):
 class AuditEvent(msgspec.Struct):
     """One event of the record.
 
-    `policy`: the configuration that decided, as `configuration.loaded` names it; of the latest events the first 16
-    digits of its hash alone. `process`: the one that did it, as `service.started` names it.
+    `policy`: the configuration that decided, by the first 16 digits of its hash, which `configuration.loaded` has
+    whole. `process`: the one that did it, as `service.started` names it.
     """
 
     seq: str
@@ -81,7 +83,8 @@ def audit_event(event: Event) -> AuditEvent:
         to=event.mask,
         number_hash=event.number_hash,
         by=Cause(event.key_id, event.request_id, event.address),
-        policy=event.policy and f"sha256:{event.policy.removeprefix('sha256:')}",
+        # Not more, so that an event is the same before and after the ledger has it.
+        policy=event.policy and f"{PREFIX}{event.policy.removeprefix(PREFIX)[:POLICY_DIGITS]}",
         process=event.process,
         detail=event.detail,
     )
