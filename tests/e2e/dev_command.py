@@ -43,7 +43,7 @@ def code_on_phone(dev: Dev, to: str = PERSON) -> str:
         found = re.search(r"\b[0-9]{6}\b", answer["messages"][0]["text"]) if answer["messages"] else None
         return found[0] if found else None
 
-    return str(wait_until(arrived, 10, "an SMS on the handset"))
+    return str(wait_until(arrived, 30, "an SMS on the handset"))
 
 
 def start_dev_here(directory: Path, *options: str) -> Dev:
@@ -56,6 +56,15 @@ def start_dev_here(directory: Path, *options: str) -> Dev:
         cwd=directory,
         env=clean_environ(),
     )
-    state = directory / ".otp-dev"
-    wait_until(lambda: (state / "env").exists() or process.poll() is not None, 90, "DIR/env")
+    return when_ready(process, directory / ".otp-dev")
+
+
+def when_ready(process: "subprocess.Popen[str]", state: Path) -> Dev:
+    """What this process runs, once it has written its environment into the directory; it ends if it does not."""
+    try:
+        wait_until(lambda: (state / "env").exists() or process.poll() is not None, 90, "DIR/env")
+    except BaseException:
+        process.terminate()
+        process.communicate(timeout=60)
+        raise
     return Dev(process, state, read_env(state / "env"))

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from otp_service.runtime import ports
-from tests.conftest import Dev, clean_environ, read_env, start_dev, stop_dev, wait_until
+from tests.conftest import Dev, clean_environ, start_dev, stop_dev
 from tests.e2e.processes import descendants
 
-from .dev_command import PERSON, call, code_on_phone, start, start_dev_here
+from .dev_command import PERSON, call, code_on_phone, start, start_dev_here, when_ready
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -121,8 +121,7 @@ class TestSurroundings:
             cwd=tmp_path,
             env=clean_environ(PYTHONPATH=str(Path(__file__).resolve().parents[2]), OTP_CONFIG=str(config)),
         )
-        wait_until(lambda: (directory / "env").exists() or process.poll() is not None, 90, "DIR/env")
-        running = Dev(process, directory, read_env(directory / "env"))
+        running = when_ready(process, directory)
         try:
             start(running)
             assert code_on_phone(running)
