@@ -80,16 +80,19 @@ def test_kill_9_of_worker_and_api(cluster: Cluster, site: ServiceClient) -> None
     """kill -9 and SIGTERM of worker, API and the API's child, repeated: nothing lost or sent twice, no process left."""
     traffic = Traffic(site)
     traffic.begin()
+    begun: dict[str, int] = {}
     for turn in range(3):
         for name in ("worker", "api"):
             time.sleep(0.6)
             cluster.end(name, signal.SIGKILL)
+            begun[name] = cluster.logs().count(f"{name} started")
             cluster.start(name)
         cluster.ready()
         cluster.kill_a_child("api")
         if turn == 1:
             cluster.ready()
-            time.sleep(0.3)
+            # One that has not begun to work is ended by the signal itself.
+            within(60, lambda: cluster.logs().count("worker started") > begun["worker"], "the worker")
             for name in ("worker", "api"):
                 assert cluster.end(name, signal.SIGTERM) == 0, name
                 cluster.start(name)
