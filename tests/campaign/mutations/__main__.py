@@ -37,7 +37,8 @@ class Result:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run them and print a line for each."""
     args = build_parser().parse_args(arguments)
-    chosen = [mutation for mutation in EVERY if fnmatch.fnmatch(mutation.name, args.only)]
+    part, parts = args.part
+    chosen = [mutation for mutation in EVERY[part - 1 :: parts] if fnmatch.fnmatch(mutation.name, args.only)]
     if not chosen:
         build_parser().error(f"no mutation has a name like {args.only!r}")
     results = asyncio.run(_all(chosen, args.jobs, with_original=args.only == "*"))
@@ -57,8 +58,18 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example: python -m tests.campaign.mutations --only '*opt-outs*'",
     )
     parser.add_argument("--only", default="*", metavar="GLOB", help="names of mutations (default: all)")
+    parser.add_argument(
+        "--part", type=_part, default=(1, 1), metavar="K/N", help="every Nth of them, from the Kth on (default: all)"
+    )
     parser.add_argument("--jobs", type=int, default=4, help="how many run at once (default 4)")
     return parser
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 1/2: the first, third, fifth, ...")
+    return int(part), int(parts)
 
 
 async def _all(chosen: Sequence[AnyMutation], jobs: int, *, with_original: bool) -> list[Result]:
