@@ -140,7 +140,7 @@ class Announcer:
         audit.record(EventType.CONFIGURATION_LOADED, content, LOADED_ONCE_MS, mark=f"configuration:{policy}")
         started = {"role": self._role, "version": __version__, "process": process(), "policy": policy}
         if self._settings.policy.audit_addresses is not KeptAddress.NONE:
-            started["host"] = socket.gethostname()
+            started |= {"host": socket.gethostname(), "pid": str(os.getpid())}
         audit.record(EventType.SERVICE_STARTED, started)
         self._recorded_for = os.getpid()
 

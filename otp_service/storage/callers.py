@@ -9,12 +9,17 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from string import ascii_lowercase
 from typing import Any
 
 from ..domain.audit import POLICY_DIGITS
 from .schema.encodings import AuditCaller, caller_parts
 
 _SEPARATOR = AuditCaller.separator
+_LETTERS = ascii_lowercase + "234567"
+_NAME_LETTERS = 5
+"""25 bits: each event has the name, and few processes live at a time. `service.started` says more."""
+
 _policy = ""
 _process = ""
 _nobody = ""
@@ -32,7 +37,7 @@ def set_caller(key_id: str, request_id: str, address: str) -> None:
 def name_process() -> None:
     """Give this process a name, which no other one has. Done at the start, and again in a process that was forked."""
     global _process, _nobody  # noqa: PLW0603 - one for each process
-    _process = f"{secrets.token_hex(3)}-{os.getpid()}"
+    _process = "".join(secrets.choice(_LETTERS) for _ in range(_NAME_LETTERS))
     _nobody = f"{_SEPARATOR * 2}{_process}{_SEPARATOR}"
 
 

@@ -54,7 +54,7 @@ class Login:
             EventField.REQUEST_ID: f"req_{self.serial:016x}",
             EventField.ADDRESS: "192.0.2.0/24",
             EventField.POLICY: "0123456789abcdef",
-            EventField.PROCESS: "0a1b2c-12345",
+            EventField.PROCESS: "abcde",
             EventField.N: str(n),
             EventField.DETAIL: json.dumps(detail),
         }

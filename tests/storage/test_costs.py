@@ -172,7 +172,7 @@ def test_a_pending_verification_is_small(loaded: StoreHarness) -> None:
 def test_a_pending_verification_takes_1500_bytes_with_its_share(loaded: StoreHarness) -> None:
     """With all of it: counted by the pumping guard, its share of timers, outbox and audit record, and who caused it."""
     places, counted = Places(loaded.ring.ids.digest), replace(ALONE, name="default")
-    caused = f"{0:016x}|{0:012x}|req_{0:024x}|"
+    caused = f"{0:016x}|{0:012x}|req_{0:024x}|abcde|"
 
     def start(count: int) -> None:
         for _ in range(count):

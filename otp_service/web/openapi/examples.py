@@ -232,7 +232,7 @@ BY_TYPE: dict[str, Any] = {
                 "number_hash": None,
                 "by": _CAUSE,
                 "policy": "sha256:a4c010e2744c06a6",
-                "process": "d370c6-22550",
+                "process": "q7m2x",
                 "detail": {},
             }
         ],
