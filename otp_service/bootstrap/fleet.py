@@ -138,9 +138,10 @@ class Announcer:
         audit, policy = self._stores.audit, f"sha256:{configuration_hash(self._settings)}"
         content = {"policy": policy, "configuration": configuration_of(self._settings)}
         audit.record(EventType.CONFIGURATION_LOADED, content, LOADED_ONCE_MS, mark=f"configuration:{policy}")
-        started = {"role": self._role, "version": __version__, "process": process(), "policy": policy}
+        started = {"role": self._role, "version": __version__, "process": process(), "pid": str(os.getpid())}
+        started["policy"] = policy
         if self._settings.policy.audit_addresses is not KeptAddress.NONE:
-            started |= {"host": socket.gethostname(), "pid": str(os.getpid())}
+            started["host"] = socket.gethostname()
         audit.record(EventType.SERVICE_STARTED, started)
         self._recorded_for = os.getpid()
 

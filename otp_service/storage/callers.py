@@ -18,7 +18,8 @@ from .schema.encodings import AuditCaller, caller_parts
 _SEPARATOR = AuditCaller.separator
 _LETTERS = ascii_lowercase + "234567"
 _NAME_LETTERS = 5
-"""25 bits: each event has the name, and few processes live at a time. `service.started` says more."""
+"""25 bits, since each event has the name: that two of a hundred living processes share one has a chance of 1 in 6,800.
+`service.started` says more, and of two with one name the later start counts."""
 
 _policy = ""
 _process = ""
@@ -35,7 +36,7 @@ def set_caller(key_id: str, request_id: str, address: str) -> None:
 
 
 def name_process() -> None:
-    """Give this process a name, which no other one has. Done at the start, and again in a process that was forked."""
+    """Give this process a name by chance. Done at the start, and again in a process that was forked."""
     global _process, _nobody  # noqa: PLW0603 - one for each process
     _process = "".join(secrets.choice(_LETTERS) for _ in range(_NAME_LETTERS))
     _nobody = f"{_SEPARATOR * 2}{_process}{_SEPARATOR}"
