@@ -1,5 +1,6 @@
 """A server on loopback that answers scripts as a test says: it loses an answer, or sends the client elsewhere."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Sequence
@@ -51,7 +52,8 @@ class ScriptedServer:
 
     def _serve(self, connection: socket.socket) -> None:
         reader = hiredis.Reader(notEnoughData=None)
-        with connection:
+        # A client that closes before it has read every reply resets the connection.
+        with connection, contextlib.suppress(OSError):
             while data := connection.recv(65536):
                 reader.feed(data)
                 while (command := reader.gets()) is not None:

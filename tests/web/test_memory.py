@@ -1,5 +1,6 @@
 """How full the store is: in metrics, as a warning of the readiness, and as a finding of the doctor."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -49,7 +50,15 @@ def test_a_store_that_is_nearly_full_says_so(api: ApiHarness, stores: Stores, fi
     assert 0.8 < gauge("otp_store_memory_ratio") <= 1
     fine, detail = judge_memory(api.settings, stores)
     assert not fine
-    assert detail == warning()
+    assert without_figures(detail) == without_figures(warning())
+
+
+def without_figures(sentence: str | None) -> str:
+    """The words of it. Each look measures anew, and the server uses a little more or less meanwhile."""
+    assert sentence is not None
+    words, figures = re.subn(r"\d+ ?(%|MB)", "#", sentence)
+    assert figures
+    return words
 
 
 @pytest.mark.parametrize(("days", "fine"), [(10, False), (0, True)])
