@@ -51,7 +51,7 @@ class LoopThread:
 
     def run(self, work: Callable[[], T]) -> T:
         """Run work in the loop and wait for its result. Re-raises its failure."""
-        return self.begin(work).result(20)
+        return self.begin(work).result(60)
 
     def __enter__(self) -> "LoopThread":
         self._thread.start()

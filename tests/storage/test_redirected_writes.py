@@ -31,12 +31,12 @@ CANCEL: tuple[str, dict[str, str], dict[str, Any]] = (
     {"operation": "o", "token": "t", "number_hash": "n", "app": "shop"},
 )
 SLOT = key_slot(RUN.encode())
-AWAY = ports.free_port()
-"""Nothing listens there."""
+AWAY = ports.HeldPort()
+"""Nothing listens there, and nobody else can."""
 
 ELSEWHERE = {
-    "moved": b"-MOVED %d 127.0.0.1:%d\r\n" % (SLOT, AWAY),
-    "ask": b"-ASK %d 127.0.0.1:%d\r\n" % (SLOT, AWAY),
+    "moved": b"-MOVED %d 127.0.0.1:%d\r\n" % (SLOT, AWAY.number),
+    "ask": b"-ASK %d 127.0.0.1:%d\r\n" % (SLOT, AWAY.number),
     "try again": b"-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
     "cluster down": b"-CLUSTERDOWN The cluster is down\r\n",
     "read only": b"-READONLY You can't write against a read only replica.\r\n",
