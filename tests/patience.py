@@ -14,6 +14,8 @@ from otp_service.storage import connect, readiness
 from otp_service.storage.pipelined import connection, link
 
 LONG_S = 30.0
+USUAL_S = connect.TIMEOUT_S
+"""What the service itself gives a server."""
 
 
 def be_patient(patch: pytest.MonkeyPatch) -> None:

@@ -62,4 +62,4 @@ class LoopThread:
             self.loop.call_soon_threadsafe(store.client.close)
         # One more iteration after the connections are closed, in which they notice it.
         self.loop.call_soon_threadsafe(lambda: self.loop.call_later(0.05, self.loop.stop))
-        self._thread.join(10)
+        self._thread.join(60)

@@ -17,6 +17,7 @@ from .loops import LoopThread
 from .servers import Server
 from .tls_relay import tls_relay, write_certificate
 
+pytestmark = pytest.mark.usefixtures("patient")
 IN_PLAIN, OVER_TLS = "redis", "rediss"
 
 

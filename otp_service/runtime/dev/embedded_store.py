@@ -91,7 +91,7 @@ class EmbeddedServer:
         self.clean()
 
     def clean(self) -> None:
-        """Remove the socket's directory if one was made, and give the ports free. Call it after the end of the server."""
+        """Remove the socket's directory if one was made, and release the ports. Call it after the server's end."""
         for port in self._held:
             port.release()
         if self._private is not None:
