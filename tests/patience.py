@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from otp_service.storage import connect, readiness
+from otp_service.storage import connect, readiness, scripts
 from otp_service.storage.pipelined import connection, link
 
 LONG_S = 30.0
@@ -19,10 +19,11 @@ USUAL_S = connect.TIMEOUT_S
 
 
 def be_patient(patch: pytest.MonkeyPatch) -> None:
-    """Let connections that are opened from now on wait for long."""
+    """Let connections that are opened from now on wait for long, and replicas have a second."""
     for module in (connect, readiness, link, connection):
         patch.setattr(module, "TIMEOUT_S", LONG_S)
     patch.setattr(connect, "SENTINEL_TIMEOUT_S", LONG_S)
+    patch.setattr(scripts, "WAIT_MS", 1_000)
 
 
 @contextmanager

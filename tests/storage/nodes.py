@@ -114,6 +114,7 @@ class Replica:
         """End it at once."""
         self.raw.close()
         self.server.child.kill()
+        self.server.clean()
 
     def restart(self) -> None:
         """Begin again on its files, at another port."""

@@ -17,7 +17,7 @@ from .harness import StoreHarness, fresh_number
 from .nodes import Nodes, Replica, calls_failed, online, three
 
 pytestmark = pytest.mark.cluster
-SOON_MS, LATE_MS = 700, 60_000
+SOON_MS, LATE_MS = 2_000, 60_000
 
 
 @pytest.fixture

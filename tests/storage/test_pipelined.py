@@ -158,10 +158,10 @@ def test_a_slot_of_a_senders_rate_comes_with_the_record(looping: LoopThread, sto
     assert slot(job, 200.0) in range(AT_ONCE_MS + 1)
     assert slot(job, 0.0) is None
     assert slot(replace(job, sender=sender), 200.0) is None  # the record names another one
-    assert looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 2.0, 60_000)) <= 6
-    assert slot(job, 2.0) is None
+    assert looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 0.02, 60_000)) <= 6
+    assert slot(job, 0.02) is None
     # It was not taken: the next one is where it was.
-    assert 400 < looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 2.0, 60_000)) < 900
+    assert 20_000 < looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 0.02, 120_000)) <= 50_006
 
 
 def test_bytes_that_are_no_text(looping: LoopThread, redis_server: "redis.Redis", redis_url: str) -> None:
@@ -177,6 +177,7 @@ def test_only_work_of_the_loop_may_wait(looping: LoopThread, redis_url: str) -> 
         looping.open(redis_url).client.get("key")
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_connection_that_is_ended_costs_nothing(looping: LoopThread, server: Server) -> None:
     """A script runs once more, with its own operation id."""
     harness = harness_over(looping.open(url_of(server)))
@@ -192,11 +193,12 @@ def test_a_server_that_hangs_is_given_up(looping: LoopThread, server: Server) ->
     harness = harness_over(store)
     ref = looping.run(partial(harness.start, fresh_number())).reference
     server.hang()
-    for most_s in (2 * TIMEOUT_S + 0.5, TIMEOUT_S, TIMEOUT_S):
+    for is_sent in (True, False, False):
         began = time.monotonic()
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable) as refused:
             looping.run(partial(harness.check, ref, WRONG))
-        assert time.monotonic() - began < most_s
+        assert refused.value.nothing_written is not is_sent, "whoever comes later does not even try"
+        assert time.monotonic() - began < 10 * TIMEOUT_S
     server.go_on()
     wait_until(lambda: value(looping, store) is None, 30, "an answer")
     assert isinstance(looping.run(partial(harness.check, ref, WRONG)), Wrong)
@@ -221,9 +223,10 @@ def test_a_server_that_is_down(looping: LoopThread, server: Server) -> None:
     assert value(looping, store) == "UnsentError"
     began = time.monotonic()
     assert value(looping, store) == "UnsentError"
-    assert time.monotonic() - began < TIMEOUT_S
+    assert time.monotonic() - began < 10 * TIMEOUT_S
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_primary_that_is_demoted_is_left(looping: LoopThread, tmp_path: Path) -> None:
     """Behind an address that is moved: by what a write answers, and by what it says of itself."""
     first, second = Server(tmp_path / "first"), Server(tmp_path / "second")
@@ -248,6 +251,7 @@ def test_a_primary_that_is_demoted_is_left(looping: LoopThread, tmp_path: Path) 
         second.kill()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_password_and_a_database(looping: LoopThread, tmp_path: Path) -> None:
     """As the URL says."""
     server = Server(tmp_path / "server", requirepass="secret")
@@ -261,6 +265,7 @@ def test_a_password_and_a_database(looping: LoopThread, tmp_path: Path) -> None:
         server.kill()
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_primary_that_sentinels_name(looping: LoopThread, tmp_path: Path) -> None:
     """Found through them, and found again after it has died and they have chosen another."""
     with watched(tmp_path) as (first, _, sentinels):
@@ -279,6 +284,7 @@ def test_the_primary_that_sentinels_name(looping: LoopThread, tmp_path: Path) ->
         wait_until(works, 30, "a write to the new primary")
 
 
+@pytest.mark.usefixtures("patient")
 def test_tls(looping: LoopThread, server: Server, tmp_path: Path) -> None:
     """The certificate is verified unless the URL says otherwise, as with the other client."""
     certificate = tmp_path / "certificate.pem"
@@ -319,6 +325,7 @@ def test_a_node_that_hangs_costs_its_own_slots_only(looping: LoopThread, tmp_pat
 
 
 @pytest.mark.cluster
+@pytest.mark.usefixtures("patient")
 def test_a_slot_that_moves(looping: LoopThread, tmp_path: Path) -> None:
     """Its key is found on the other node at once."""
     with three(tmp_path) as nodes:

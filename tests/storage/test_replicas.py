@@ -33,6 +33,7 @@ from .harness import CODE, StoreHarness, fresh_number
 from .loops import LoopThread
 from .servers import Server, watched
 
+pytestmark = pytest.mark.usefixtures("patient")
 KEPT = {"appendonly": "yes", "appendfsync": "no", "repl_backlog_ttl": "0", "save": '""'}
 """Settings with which a killed server loses nothing."""
 

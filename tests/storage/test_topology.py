@@ -14,11 +14,11 @@ from otp_service.storage import connect, servers_state
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.cluster import LOOK_UP_PAUSE_S
 from otp_service.storage.store import Store
-from tests.conftest import wait_until
+from tests.conftest import READY_S, wait_until
 
 KEY, OTHER = "{a}", "{b}"
-HELD_UP_S = 1.5
-"""Forty callers, four at a time: redis-py alone sleeps for a quarter of a second in each call, 2.5 s in all."""
+CALLERS, HELD_UP_S = 160, 8.0
+"""Four at a time: redis-py alone sleeps for a quarter of a second in each call, 10 s in all."""
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def node(tmp_path: Path) -> Iterator[Any]:
     """A plain client of the only node of a Cluster of our own."""
     server = embedded_store.start_cluster(tmp_path / "node", log=tmp_path / "log")
     try:
-        server.wait_ready()
-        server.form_cluster()
+        server.wait_ready(READY_S)
+        server.form_cluster(READY_S)
         with redis.Redis.from_url(server.url.replace("redis+cluster://", "redis://")) as raw:
             yield raw
     finally:
@@ -52,6 +52,7 @@ def writes(store: Store, key: str) -> bool:
         return False
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_slot_without_a_node_is_found_again(node: Any, store: Store) -> None:
     """Also if a look-up saw it uncovered: the next request that misses it looks again."""
     cluster: Any = store.client
@@ -75,13 +76,14 @@ def test_nobody_waits_in_line_for_a_cluster_that_is_down(node: Any, store: Store
     wait_until(lambda: not writes(store, KEY), 30, "the refusal")
     began = monotonic()
     with ThreadPoolExecutor(4) as pool:
-        taken = list(pool.map(lambda _: writes(store, KEY), range(40)))
+        taken = list(pool.map(lambda _: writes(store, KEY), range(CALLERS)))
     assert not any(taken)
     assert monotonic() - began < HELD_UP_S
     node.execute_command("CLUSTER", "ADDSLOTS", store.client.keyslot(OTHER))  # type: ignore[attr-defined]
     wait_until(lambda: writes(store, KEY), 30, "a write after the Cluster is whole again")
 
 
+@pytest.mark.usefixtures("patient")
 def test_looking_slots_up_costs_the_living_nodes_nothing(node: Any, store: Store) -> None:
     """However many requests fail: a look-up in a while, and no connection to a node that is well is closed for it."""
     cluster: Any = store.client
