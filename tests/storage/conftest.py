@@ -1,5 +1,6 @@
 """A store on a real server and on a one-node cluster; every test that takes `harness` runs on both."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from redis.cluster import RedisCluster
 from otp_service.storage import store_runs
 
 from ..patience import patience
+from .about import Began
 from .connected import connected, disconnect
 from .delivery_service import Service
 from .harness import StoreHarness
@@ -26,6 +28,12 @@ def opened(url: str) -> Iterator[StoreHarness]:
         yield made
     finally:
         disconnect(made)
+
+
+@pytest.fixture(autouse=True)
+def _begins() -> None:
+    """See `about`."""
+    Began.at = time.monotonic()
 
 
 @pytest.fixture
