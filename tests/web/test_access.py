@@ -270,3 +270,19 @@ def test_host_and_proxy_headers_decide_nothing(api: ApiHarness) -> None:
     problem = api.call("POST", "/verify/check", {"verification_id": UNKNOWN_ID, "code": "123456"}, headers=forged)
     problem.problem(404, "verification_not_found")
     assert b"evil" not in api.call("GET", "/openapi.json", key=None, headers=forged).body
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/verify/start", {"to": "+12025550143"}),
+        ("/verify/check", {"to": "+12025550143", "code": "123456"}),
+        ("/factors/totp", {"subject": "s"}),
+    ],
+)
+def test_a_key_whose_app_was_removed_says_so(api: ApiHarness, path: str, body: dict[str, str]) -> None:
+    """503 and no verdict: another process may have the app. The sentence names it, and what an operator does."""
+    answer = api.call("POST", path, body, key=api.key("removed", "verify", "factors"))
+    detail = answer.problem(503, "not_ready")["detail"]
+    assert "'removed'" in detail
+    assert "revoke" in detail
