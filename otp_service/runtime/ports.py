@@ -1,4 +1,4 @@
-"""TCP ports: whether this process can listen on one, and free ones."""
+"""TCP ports: whether this process can listen on one, free ones, and those that are kept."""
 
 import errno
 import socket
@@ -58,3 +58,21 @@ def _port_sentence(host: str, port: int, option: str, error: OSError) -> str:
 def free_port() -> int:
     """A TCP port of the loopback that nothing listens on at this moment."""
     return usable_address("127.0.0.1", 0)[1]
+
+
+class HeldPort:
+    """A TCP port of the loopback that is kept until `release`: the system gives it to nobody else.
+
+    Connections to it are refused, unless a server of ours listens there meanwhile, by its number and with SO_REUSEADDR,
+    as most servers do.
+    """
+
+    def __init__(self) -> None:
+        self._held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.number = int(self._held.getsockname()[1])
+
+    def release(self) -> None:
+        """Let anybody have it."""
+        self._held.close()
