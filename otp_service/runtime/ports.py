@@ -15,7 +15,6 @@ _GIVEN_AWAY = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST, _HIGHEST = 10_240, 22_767
 """A Cluster's node takes the port 10,000 above its own, too: that one lies before those of connections as well."""
 
-
 _turns = itertools.count(secrets.randbelow(_HIGHEST - _LOWEST))
 
 
