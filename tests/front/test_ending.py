@@ -49,7 +49,7 @@ def ending(tmp_path: Path, redis_server: "redis.Redis", redis_url: str) -> Itera
     chance = Chance()
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
-        ServingThread(settings, listening, chance, deadline_s=60.0) as thread,
+        ServingThread(settings, listening, chance) as thread,
     ):
         running = Ending(listening.getsockname()[1], settings, redis_server, chance, thread.endpoints)
         running.server = thread.server
