@@ -74,8 +74,9 @@ def listening(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | Non
                 connection.settimeout(60)
                 try:
                     with tls.wrap_socket(connection, server_side=True) if tls else connection as talking:
-                        listener.seen.append(_request(talking))
-                        listener.answer(talking)
+                        if request := _request(talking):
+                            listener.seen.append(request)
+                            listener.answer(talking)
                 except OSError:
                     pass
 
@@ -89,12 +90,15 @@ def listening(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | Non
 
 
 def _request(connection: socket.socket) -> bytes:
+    """Nothing if it is none: another program may look for a server of its own that listened on this port before."""
     raw = b""
     while b"\r\n\r\n" not in raw or not raw.endswith(CALLBACK.body.encode()):
         piece = connection.recv(65_536)
         if not piece:
             break
         raw += piece
+        if not raw.startswith(b"POST "[: len(raw)]):
+            return b""
     return raw
 
 
