@@ -29,6 +29,7 @@ from otp_service.front.plain import Endpoints, Found
 from otp_service.front.server import FrontServer
 from otp_service.runtime import front_process
 from otp_service.runtime.dev import embedded_store
+from otp_service.storage import audit_log
 from otp_service.storage import connect as connecting
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.pipelined import connection, link
@@ -61,6 +62,7 @@ class Chance:
 
     def __init__(self) -> None:
         self._drawn = 0
+        self._lock = threading.Lock()
 
     def again(self) -> None:
         """Begin the sequence anew."""
@@ -68,8 +70,10 @@ class Chance:
 
     def token_bytes(self, count: int) -> bytes:
         """As in `secrets`."""
-        self._drawn += 1
-        return hashlib.shake_128(str(self._drawn).encode()).digest(count)
+        with self._lock:
+            self._drawn += 1
+            drawn = self._drawn
+        return hashlib.shake_128(str(drawn).encode()).digest(count)
 
     def token_hex(self, count: int) -> str:
         """As in `secrets`."""
@@ -297,7 +301,7 @@ class ServingThread:
         self.server.should_exit = True
         self.server.drained.set()
         self.server.last_requests.set()
-        self._thread.join(30)
+        self._thread.join(LONG_S)
         assert not self._thread.is_alive()
 
 
@@ -313,6 +317,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """How long the service waits, for the store or for a caller who still sends, is tried elsewhere."""
     be_patient(monkeypatch)
     monkeypatch.setattr(connections, "LINGER_S", 20.0)
+    monkeypatch.setattr(audit_log, "READ_S", 60.0)
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ class Ending(Running):
             with self.connect() as connection:
                 return status_of(self.ask(connection, READY)) == 503
 
-        wait_until(is_not_ready, 20, "/readyz to fail")
+        wait_until(is_not_ready, what="/readyz to fail")
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_what_is_on_its_way_when_it_stops_listening_is_answered(ending: Ending) 
             ending.ask(connection, HEALTH)
         ending.end()
         ending.server.drained.set()
-        wait_until(lambda: not _connects(ending.port), 20, "the end of listening")
+        wait_until(lambda: not _connects(ending.port), what="the end of listening")
         _is_last(ending, served, HEALTH)
         with late[0] as connection:
             _is_last(ending, connection, HEALTH)
@@ -101,7 +101,7 @@ def test_what_is_on_its_way_when_it_stops_listening_is_answered(ending: Ending) 
 
 def _connects(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionRefusedError:
         return False
     return True
