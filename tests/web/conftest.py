@@ -25,6 +25,7 @@ from werkzeug.test import run_wsgi_app
 from otp_service import bootstrap, config, keyring
 from otp_service.config import Settings
 from otp_service.domain.ids import Reference
+from otp_service.storage import audit_log
 from otp_service.storage import connect as connecting
 from otp_service.storage.api_keys import SCOPES, ApiKeys
 from otp_service.storage.pieces import joined, unpack_sealed
@@ -356,8 +357,12 @@ def make_settings(directory: Path, redis_url: str, seed: SigningKey, **environ: 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service that a test builds waits for the store of a busy machine. How long it does is tried elsewhere."""
+    """A service that a test builds waits for the store of a busy machine. How long it does is tried elsewhere.
+
+    And no page of the record ends early, as one does that takes long to read.
+    """
     monkeypatch.setattr(connecting, "TIMEOUT_S", 20.0)
+    monkeypatch.setattr(audit_log, "READ_S", 60.0)
 
 
 @pytest.fixture(scope="session")

@@ -183,6 +183,11 @@ def test_what_is_no_number_is_nobody(api: ApiHarness) -> None:
     api.call("POST", "/people/nobody/lift", body).problem(422, "invalid_number")
 
 
+def timeless(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Blocks without their waits, of which a second may pass between two looks."""
+    return [block | {"retry_after": block["retry_after"] is not None} for block in blocks]
+
+
 def test_the_commands_do_the_same_for_all_apps(
     api: ApiHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -203,7 +208,7 @@ def test_the_commands_do_the_same_for_all_apps(
     shown = json.loads(run("explain", number, "--json"))
     assert {one["app"] for one in shown["apps"]} == set(api.settings.policy.apps)
     alone = json.loads(run("explain", number, "--app", "strict", "--json"))
-    assert alone["blocks"] == person(api, number, "strict")["blocks"]
+    assert timeless(alone["blocks"]) == timeless(person(api, number, "strict")["blocks"])
     text = run("explain", number)
     assert "strict gets too_many_wrong_codes (wrong_codes_per_number, passes in" in text
     assert number[1:] not in text

@@ -56,9 +56,9 @@ def in_background(api: ApiHarness, verification: dict[str, Any], query: str) -> 
 def test_a_change_is_reported_when_it_happens(api: ApiHarness, after: str) -> None:
     """The wait ends with the new state and a greater version, with and without the version that was seen."""
     verification = started(api)
-    began = time.monotonic()
     waiting = in_background(api, verification, f"?wait=25{after.format(**verification)}")
     assert not waiting.done()
+    began = time.monotonic()
     api.call("POST", f"/verify/{verification['verification_id']}/cancel")
     answer = waiting.result(20)
     assert time.monotonic() - began < SHORT_S
