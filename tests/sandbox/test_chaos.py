@@ -335,9 +335,8 @@ def test_not_early(receiver: Receiver) -> None:
     """Unless set so, nothing happens to a message before its answer has left, and no event is posted."""
     carrier = Carrier(webhook_url=receiver.url)
     app = create_app(carrier)
-    asked = EnvironBuilder(
-        "/v2/messages/long_code", method="POST", json={"from": BACKUP, "to": PERSON, "text": "x"}, headers=list(KEY.items())
-    )
+    sms = {"from": BACKUP, "to": PERSON, "text": "x"}
+    asked = EnvironBuilder("/v2/messages/long_code", method="POST", json=sms, headers=list(KEY.items()))
     body, statuses, _ = run_wsgi_app(app, asked.get_environ())
     answer = b"".join(body)
     message = json.loads(answer)["data"]
