@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, settings
 from redis.cluster import RedisCluster
 
 from otp_service.config import dev_environment
+from otp_service.runtime import ports
 from otp_service.runtime.dev import embedded_store
 
 from .standstill import Standstill
@@ -233,7 +234,10 @@ def clean_environ(**extra: str) -> dict[str, str]:
 
 
 def start_dev(directory: Path, *options: str, working: Path | None = None, **environ: str) -> Dev:
-    """Start `otp-service dev --dir DIRECTORY` on free ports and wait until it serves."""
+    """Start `otp-service dev --dir DIRECTORY` on free ports and wait until it serves.
+
+    The ports are chosen here: those that `--port 0` takes could be given to a connection before the API listens.
+    """
     working = working or directory.parent
     command = [
         sys.executable,
@@ -243,9 +247,9 @@ def start_dev(directory: Path, *options: str, working: Path | None = None, **env
         "--dir",
         str(directory),
         "--port",
-        "0",
+        str(ports.free_port()),
         "--sandbox-port",
-        "0",
+        str(ports.free_port()),
     ]
     process = subprocess.Popen(
         [*command, *options],

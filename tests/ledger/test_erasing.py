@@ -5,7 +5,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,14 @@ def file_of_the_store(harness: StoreHarness) -> Path:
 
 def found_in(place: Path, needle: bytes) -> list[str]:
     """The files that hold these bytes."""
-    return [str(path) for path in place.rglob("*") if path.is_file() and needle in path.read_bytes()]
+    return [str(path) for path in place.rglob("*") if needle in content_of(path)]
+
+
+def content_of(path: Path) -> bytes:
+    """What is in a file; nothing in a directory or socket, nor in what whoever writes there has just removed."""
+    with suppress(FileNotFoundError):
+        return path.read_bytes() if path.is_file() else b""
+    return b""
 
 
 def salts(ledger: LedgerHarness) -> list[bytes]:

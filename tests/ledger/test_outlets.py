@@ -31,7 +31,7 @@ from tests.conftest import clean_environ, needs_program, wait_until
 from ..signed_log.post_receiver import receiving
 from ..signed_log.timestamping import TimestampingAuthority
 
-START_S = 30
+START_S = 120
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from .balancer import Balancer
 from .load import Load, start
 
 NAMES = ("a", "b")
-DRAIN = "1s"
-"""For a balancer that checks each 100 ms. In service the default is for one that checks each two seconds."""
+DRAIN = "3s"
+"""For a balancer that checks each 100 ms, on a machine that may be busy. In service the default is for one that checks
+each two seconds."""
 
 _ENDED_S = 60.0
 
