@@ -1,4 +1,4 @@
-"""TCP ports: whether this process can listen on one, and free ones."""
+"""TCP ports: whether this process can listen on one, free ones, and those that are kept."""
 
 import contextlib
 import errno
@@ -12,7 +12,9 @@ from ..domain.errors import ServiceError
 _GIVEN_AWAY = Path("/proc/sys/net/ipv4/ip_local_port_range")
 """From which port on the system gives them to connections (Linux)."""
 
-_LOWEST, _HIGHEST = 16_384, 32_767
+_LOWEST, _HIGHEST = 10_240, 22_767
+"""A Cluster's node takes the port 10,000 above its own, too: that one lies before those of connections as well."""
+
 _turns = itertools.count(secrets.randbelow(_HIGHEST - _LOWEST))
 
 
@@ -83,3 +85,21 @@ def _first_given_away() -> int:
         return min(_HIGHEST + 1, int(_GIVEN_AWAY.read_text(encoding="ascii").split()[0]))
     except (OSError, ValueError, IndexError):
         return _HIGHEST + 1
+
+
+class HeldPort:
+    """A TCP port of the loopback that is kept until `release`: the system gives it to nobody else.
+
+    Connections to it are refused, unless a server of ours listens there meanwhile, by its number and with SO_REUSEADDR,
+    as most servers do.
+    """
+
+    def __init__(self) -> None:
+        self._held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.number = int(self._held.getsockname()[1])
+
+    def release(self) -> None:
+        """Let anybody have it."""
+        self._held.close()

@@ -75,4 +75,4 @@ def test_an_interrupt_ends_everything(row: str, programs: int, number: signal.Si
     output, errors = bench.communicate(timeout=60)
     assert bench.returncode == 130, output + errors
     assert output.startswith("## Benchmark")
-    wait_until(lambda: not any(map(alive, pids)) and left(tmp_path) == [], timeout_s=5, what="the end of the programs")
+    wait_until(lambda: not any(map(alive, pids)) and left(tmp_path) == [], timeout_s=60, what="the end of the programs")

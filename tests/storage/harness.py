@@ -149,7 +149,7 @@ class StoreHarness(Remembered, Records):
         self.factors = FactorTable(self.store, self.scripts, self.keys, ids)
         self.limits = Slots.over(self.scripts, self.keys)
         self.idempotency = Idempotency(self.scripts, self.keys)
-        self.audit = AuditLog(self.store, self.scripts, self.keys)
+        self.audit = AuditLog(self.store, self.scripts, self.keys, lambda: 0.0)  # no page has a deadline
         self.circuits = Circuits(self.store, self.scripts, self.keys)
         self.sender_stats = SenderStats(self.store, self.scripts, self.keys)
 

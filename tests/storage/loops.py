@@ -51,7 +51,7 @@ class LoopThread:
 
     def run(self, work: Callable[[], T]) -> T:
         """Run work in the loop and wait for its result. Re-raises its failure."""
-        return self.begin(work).result(20)
+        return self.begin(work).result(60)
 
     def __enter__(self) -> "LoopThread":
         self._thread.start()
@@ -62,4 +62,4 @@ class LoopThread:
             self.loop.call_soon_threadsafe(store.client.close)
         # One more iteration after the connections are closed, in which they notice it.
         self.loop.call_soon_threadsafe(lambda: self.loop.call_later(0.05, self.loop.stop))
-        self._thread.join(10)
+        self._thread.join(60)

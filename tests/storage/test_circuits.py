@@ -67,9 +67,15 @@ def test_faults_in_a_row_open_and_a_success_ends_the_row(harness: StoreHarness) 
         assert not fresh(harness).record_success(Success(SENDER), probe=False)
     assert state(harness) == "closed"
     assert not harness.raw.exists(harness.keys.circuit(SENDER))
+    before = harness.now()
     trip(harness)
+    until = int(harness.raw.hget(harness.keys.circuit(SENDER), Breaker.UNTIL))
+    assert before + FIRST_PAUSE_MS <= until <= harness.now() + FIRST_PAUSE_MS
+    # However slow this machine is.
+    harness.raw.hset(
+        harness.keys.circuit(SENDER), mapping=dict.fromkeys([Breaker.UNTIL, Breaker.NEXT_PROBE], until + 60_000)
+    )
     assert state(harness) == "open"
-    assert pause(harness) == pytest.approx(FIRST_PAUSE_MS, abs=1_000)
     decision = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
     assert (decision.passes, decision.code, decision.title, decision.is_hold) == (
         False,
@@ -77,7 +83,7 @@ def test_faults_in_a_row_open_and_a_success_ends_the_row(harness: StoreHarness) 
         "connect",
         False,
     )
-    assert 0 < decision.wait_ms <= FIRST_PAUSE_MS
+    assert 0 < decision.wait_ms <= LONGEST_PAUSE_MS
 
 
 def test_a_row_is_no_longer_than_its_window(harness: StoreHarness) -> None:

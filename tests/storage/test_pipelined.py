@@ -19,7 +19,6 @@ from otp_service.domain.policy import Limit, Slot
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage.answering import STORE_ERRORS
-from otp_service.storage.breaker import PAUSE_S
 from otp_service.storage.connect import TIMEOUT_S
 from otp_service.storage.deliveries import Deliveries
 from otp_service.storage.schema import Keys
@@ -103,7 +102,7 @@ def test_replies_belong_to_their_commands(looping: LoopThread, store_url: str) -
             return "unknown command" in str(error)
 
     begun = [looping.begin(partial(ask, number)) for number in range(200)]
-    assert [one.result(20) for one in begun] == [str(n) if n % 7 else True for n in range(200)]
+    assert [one.result(60) for one in begun] == [str(n) if n % 7 else True for n in range(200)]
 
 
 def test_commands_that_are_sent_together(looping: LoopThread, store_url: str) -> None:
@@ -199,7 +198,7 @@ def test_a_server_that_hangs_is_given_up(looping: LoopThread, server: Server) ->
             looping.run(partial(harness.check, ref, WRONG))
         assert time.monotonic() - began < most_s
     server.go_on()
-    wait_until(lambda: value(looping, store) is None, TIMEOUT_S + PAUSE_S + 2, "an answer")
+    wait_until(lambda: value(looping, store) is None, 30, "an answer")
     assert isinstance(looping.run(partial(harness.check, ref, WRONG)), Wrong)
 
 
@@ -211,9 +210,9 @@ def test_all_that_wait_for_a_server_that_hangs_are_told(looping: LoopThread, ser
     server.hang()
     waiting = [looping.begin(lambda: store.client.get("other")) for _ in range(50)]
     for one in waiting:
-        assert isinstance(one.exception(5), RedisError)
+        assert isinstance(one.exception(60), RedisError)
     server.go_on()
-    wait_until(lambda: value(looping, store) == "its own", 3, "the right reply")
+    wait_until(lambda: value(looping, store) == "its own", 30, "the right reply")
 
 
 def test_a_server_that_is_down(looping: LoopThread, server: Server) -> None:
@@ -234,7 +233,7 @@ def test_a_primary_that_is_demoted_is_left(looping: LoopThread, tmp_path: Path) 
         second.follow(first)
         harness = harness_over(store)
         ref = looping.run(partial(harness.start, fresh_number())).reference
-        wait_until(lambda: second.client.dbsize() == first.client.dbsize(), 5, "the copy")
+        wait_until(lambda: second.client.dbsize() == first.client.dbsize(), 30, "the copy")
         address.server = second
         second.promote()
         first.follow(second)
@@ -277,7 +276,7 @@ def test_the_primary_that_sentinels_name(looping: LoopThread, tmp_path: Path) ->
             except STORE_ERRORS:
                 return False
 
-        wait_until(works, 20, "a write to the new primary")
+        wait_until(works, 30, "a write to the new primary")
 
 
 def test_tls(looping: LoopThread, server: Server, tmp_path: Path) -> None:
@@ -286,7 +285,7 @@ def test_tls(looping: LoopThread, server: Server, tmp_path: Path) -> None:
     write_certificate(certificate)
     with tls_relay(certificate, server.port) as port:
         trusting = looping.open(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}")
-        wait_until(lambda: value(looping, trusting) is None, 10, "an answer over TLS")
+        wait_until(lambda: value(looping, trusting) is None, 30, "an answer over TLS")
         assert value(looping, looping.open(f"rediss://127.0.0.1:{port}")) == "UnsentError"
         careless = looping.open(f"rediss://127.0.0.1:{port}?ssl_cert_reqs=none&ssl_check_hostname=false")
         assert value(looping, careless) is None
@@ -316,7 +315,7 @@ def test_a_node_that_hangs_costs_its_own_slots_only(looping: LoopThread, tmp_pat
                     partial(lambda key: value(looping, store, key) is None, taken), 30, "the other node's answer"
                 )
             assert looping.run(lambda: store.run_confirmed(("INCR", taken), 1, 10)) == (1, 0)
-        wait_until(lambda: value(looping, store, "{a}") == "{a}", 10, "the node again")
+        wait_until(lambda: value(looping, store, "{a}") == "{a}", 30, "the node again")
 
 
 @pytest.mark.cluster

@@ -307,7 +307,7 @@ def test_a_restarted_primary_waits_for_all_that_followed_it(
     """One that is not back yet may be about to take over. An operator can say that it is gone for good."""
     old = three.primary
     three.replicas[1].hang()
-    old.kill()
+    old.kill(returns=True)
     again = Server(tmp_path / "again", **KEPT, dir=str(tmp_path / "first"), port=str(old.port))
     try:
         wait_until(lambda: _online(again) == 1, 30, "one of the two")
