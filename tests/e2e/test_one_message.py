@@ -103,7 +103,7 @@ def ended(service_client: ServiceClient, verification: str) -> list[tuple[str, s
         deliveries: list[dict[str, Any]] = service_client.show(verification)["deliveries"]
         return deliveries if deliveries[-1]["status"] in ("failed", "delivered") else []
 
-    deliveries = within(20, found, "the end of the delivery")
+    deliveries = within(60, found, "the end of the delivery")
     return [(d["sender"], d["status"], d["error"] and d["error"]["code"]) for d in deliveries]
 
 
@@ -162,7 +162,7 @@ def test_an_odd_report_ends_one_message(service: tuple[ServiceClient, Proxy], co
 
 def ended_twice(service_client: ServiceClient, verification: str) -> list[tuple[str, str, str | None]]:
     """The same, once the second sender's has ended too: it follows the first one's report."""
-    within(20, lambda: len(service_client.deliveries(verification)) == 2, "the second sender")
+    within(60, lambda: len(service_client.deliveries(verification)) == 2, "the second sender")
     return ended(service_client, verification)
 
 
@@ -174,7 +174,7 @@ def test_a_route_that_is_held_is_tried_all_the_same(service: tuple[ServiceClient
         proxy.odd[number] = envelope("40305")
         ended(service_client, service_client.started(number))
     within(
-        5,
+        60,
         lambda: {openness(service_client)[f"sender:{name}"] for name in ("pool", "backup")} == {1.0},
         "the open breakers",
     )

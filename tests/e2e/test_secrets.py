@@ -101,7 +101,7 @@ def test_the_record_is_read_page_by_page(service_client: ServiceClient) -> None:
     verifications = [service_client.started(number, purpose=f"p{turn}") for turn in range(4)]
     others = [service_client.started(service_client.number()) for _ in range(12)]
     for verification in (*verifications, *others):
-        within(10, partial(delivered, service_client, verification), "the delivery")
+        within(60, partial(delivered, service_client, verification), "the delivery")
     time.sleep(0.3)
 
     def read(query: str, limit: int) -> list[dict[str, Any]]:

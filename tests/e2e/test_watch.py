@@ -47,7 +47,7 @@ def settled(service_client: ServiceClient, number: str) -> tuple[str, str, int]:
     """A verification whose SMS is delivered: its id, its watch token, and the version that stays for now."""
     started = service_client.start(number).json()
     name = str(started["verification_id"])
-    within(10, lambda: service_client.deliveries(name) == ["delivered"], "the report")
+    within(60, lambda: service_client.deliveries(name) == ["delivered"], "the report")
     return name, str(started["watch_token"]), int(service_client.show(name)["version"])
 
 
@@ -122,7 +122,7 @@ def test_who_hangs_up_holds_a_place_for_its_wait_only(service_client: ServiceCli
     def waited() -> bool:
         return "retry-after" not in poll(name, f"?wait=1&after={version}", token).result(30).headers
 
-    within(15, waited, "a place to wait")
+    within(60, waited, "a place to wait")
 
 
 def test_a_request_to_end_ends_the_waits(tmp_path: Path) -> None:
