@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 PERSON = "+12025550143"
+
+PORTS = (8080, 8081)
+"""Those of the API and of the sandbox, where the command names none."""
 
 INSTALLS_S = 1800.0
 """Packages are installed meanwhile, here and beside it."""
@@ -69,6 +73,15 @@ def left_behind(place: str) -> list[str]:
     return found
 
 
+def are_free(*ports: int) -> bool:
+    """Whether nobody listens there, as another run of this would."""
+    for port in ports:
+        with socket.socket() as asking:
+            if asking.connect_ex(("127.0.0.1", port)) == 0:
+                return False
+    return True
+
+
 def read_env(path: Path, service: "subprocess.Popen[bytes]") -> dict[str, str] | None:
     """DIR/env, once it is there."""
     if not path.exists():
@@ -91,6 +104,7 @@ def approve(env: dict[str, str]) -> None:
 def main(command: str) -> None:
     """Run it, use it, end it."""
     state = Path(".otp-dev")
+    wait_for(lambda: are_free(*PORTS), SOON_S, f"nobody else has the ports {PORTS}")
     service = subprocess.Popen(["bash", "-c", command])
     try:
         approve(wait_for(lambda: read_env(state / "env", service), INSTALLS_S, "the first command serves"))

@@ -274,11 +274,11 @@ def stop_dev(dev: Dev, number: signal.Signals = signal.SIGTERM) -> tuple[int, st
     if dev.process.poll() is None:
         dev.process.send_signal(number)
     try:
-        output, _ = dev.process.communicate(timeout=60)
+        output, _ = dev.process.communicate(timeout=90)
     except subprocess.TimeoutExpired:
         dev.process.kill()
         output, _ = dev.process.communicate()
-        pytest.fail(f"otp-service dev did not end within 60 s of {number.name}:\n{output}")
+        pytest.fail(f"otp-service dev did not end within 90 s of {number.name}:\n{output}")
     return dev.process.returncode, output
 
 
