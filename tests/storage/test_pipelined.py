@@ -272,8 +272,6 @@ def test_the_primary_that_sentinels_name(looping: LoopThread, tmp_path: Path) ->
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
         store = looping.open(f"redis+sentinel://{hosts}/main")
         harness = harness_over(store)
-        assert not looping.run(partial(harness.start, fresh_number())).resent
-        first.kill()
 
         def works() -> bool:
             try:
@@ -281,6 +279,9 @@ def test_the_primary_that_sentinels_name(looping: LoopThread, tmp_path: Path) ->
             except STORE_ERRORS:
                 return False
 
+        wait_until(works, 30, "the sentinels' answers")
+        assert not looping.run(partial(harness.start, fresh_number())).resent
+        first.kill()
         wait_until(works, 30, "a write to the new primary")
 
 

@@ -184,7 +184,7 @@ def test_sentinels_name_the_new_primary(tmp_path: Path) -> None:
             return port_of(harness.store.client.info("server"))
 
         try:
-            assert works(start)
+            wait_until(lambda: works(start), 30, "a start")
             sentinels[0].client.execute_command("SENTINEL", "FAILOVER", "main")
             wait_until(_answered(lambda: second.client.role()[0] == "master"), 30, "the planned failover")
             wait_until(_answered(lambda: works(start) and leads() == second.port), 30, "a start at the second server")

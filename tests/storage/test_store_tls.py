@@ -10,6 +10,7 @@ import pytest
 
 from otp_service.domain.errors import ServiceError
 from otp_service.runtime import ports
+from otp_service.storage import sentinels as asked_sentinels
 from otp_service.storage.connect import connect
 from tests.conftest import wait_until
 
@@ -17,8 +18,13 @@ from .loops import LoopThread
 from .servers import Server
 from .tls_relay import tls_relay, write_certificate
 
-pytestmark = pytest.mark.usefixtures("patient")
 IN_PLAIN, OVER_TLS = "redis", "rediss"
+
+
+@pytest.fixture(autouse=True)
+def _slow_handshakes(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine needs long for a handshake, of which both sides are in this process."""
+    monkeypatch.setattr(asked_sentinels, "WAIT_S", 30.0)
 
 
 @pytest.fixture(scope="module")

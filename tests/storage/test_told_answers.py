@@ -7,6 +7,7 @@ import pytest
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.guard.policy import GuardPolicy
 from otp_service.domain.person import Also
+from otp_service.storage import scripts
 from otp_service.storage.guarded_numbers import GuardedNumbers
 from otp_service.storage.people import People
 from otp_service.storage.replica_guard import ReplicaGuard
@@ -20,8 +21,11 @@ def written(harness: StoreHarness) -> dict[str, object]:
     return {key: value for key, value in harness.snapshot().items() if not key.endswith((":run", ":live_processes"))}
 
 
-def test_a_lift_or_a_completed_login_is_refused_while_no_replica_has_it(harness: StoreHarness) -> None:
+def test_a_lift_or_a_completed_login_is_refused_while_no_replica_has_it(
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A new primary would know nothing of what somebody was told."""
+    monkeypatch.setattr(scripts, "WAIT_MS", 20)  # there is no replica to wait for
     ref, subject = harness.start(fresh_number()).reference, new_subject(harness)
     set_tries(harness, subject, 7, 1_000)
     people, guarded = (
