@@ -13,16 +13,12 @@ import pytest
 from otp_service.storage import connect, readiness, scripts
 from otp_service.storage.pipelined import connection, link
 
-LONG_S = 30.0
-USUAL_S = connect.TIMEOUT_S
-"""What the service itself gives a server."""
-
 
 def be_patient(patch: pytest.MonkeyPatch) -> None:
     """Let connections that are opened from now on wait for long, and replicas have a second."""
     for module in (connect, readiness, link, connection):
-        patch.setattr(module, "TIMEOUT_S", LONG_S)
-    patch.setattr(connect, "SENTINEL_TIMEOUT_S", LONG_S)
+        patch.setattr(module, "TIMEOUT_S", 30.0)
+    patch.setattr(connect, "SENTINEL_TIMEOUT_S", 30.0)
     patch.setattr(scripts, "WAIT_MS", 1_000)
 
 

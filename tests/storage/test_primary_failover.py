@@ -88,6 +88,7 @@ def move(address: Address, old: Server, new: Server) -> None:
     address.server = new
 
 
+@pytest.mark.usefixtures("patient")
 def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Server]) -> None:
     """At the first request: the one that meets READONLY lets go of all connections, and is made again."""
     address = Address(two[0])
@@ -106,6 +107,7 @@ def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Ser
         address.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_primary_that_has_lost_its_replicas_is_looked_up_again(two: tuple[Server, Server]) -> None:
     """It was cut off, still calls itself the primary, and refuses; its address leads to another one by now."""
     address = Address(two[0])
@@ -134,6 +136,7 @@ def _is_set(looping: LoopThread, client: Any) -> bool:
         return False
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
     """Reading alone meets no READONLY; each connection asks for the role at least once a second."""
     address = Address(two[0])
@@ -336,6 +339,7 @@ def test_urls_of_sentinels() -> None:
             connect.connect(url)
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("protocol", ["", "?protocol=2"])
 def test_a_user_without_dangerous_commands_stays_with_the_primary_too(
     two: tuple[Server, Server], protocol: str
