@@ -59,7 +59,7 @@ def configuration() -> str:
             f'[senders.{scenario}]\nkind = "long_code"\nfrom = "{sender_of(scenario)}"\nrate_per_s = 100\n'
             f'messaging_profile_id = "{profile_of(scenario)}"'
         )
-        ttl = '"3s"' if scenario.startswith("short") else '"5m"'
+        ttl = '"8s"' if scenario.startswith("short") else '"5m"'
         route = f'["{scenario}", "backup"]' if scenario in ("delivery_failed", "sending_failed") else f'["{scenario}"]'
         parts.append(f'[apps.{scenario}]\nbrand = "Scenario"\nroute = {route}\ncode_ttl = {ttl}')
     return "\n\n".join(parts) + "\n"

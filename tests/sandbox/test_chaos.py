@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -11,10 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from otp_service.sandbox.app import create_app
-from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.server import SandboxServer
 from tests.sandbox.conftest import (
     BACKUP,
@@ -329,25 +325,6 @@ def test_early(http: httpx.Client, receiver: Receiver, reorder: bool) -> None:
     types = [post.type for post in receiver.posts]
     assert types == (["message.finalized", "message.sent"] if reorder else ["message.sent", "message.finalized"])
     assert all(post.data["payload"]["id"] == sent["id"] for post in receiver.posts)
-
-
-def test_not_early(receiver: Receiver) -> None:
-    """Unless set so, nothing happens to a message before its answer has left, and no event is posted."""
-    carrier = Carrier(webhook_url=receiver.url)
-    app = create_app(carrier)
-    sms = {"from": BACKUP, "to": PERSON, "text": "x"}
-    asked = EnvironBuilder("/v2/messages/long_code", method="POST", json=sms, headers=list(KEY.items()))
-    body, statuses, _ = run_wsgi_app(app, asked.get_environ())
-    answer = b"".join(body)
-    message = json.loads(answer)["data"]
-    assert statuses.startswith("200")
-    with httpx.Client(transport=httpx.WSGITransport(app), base_url="http://sandbox", headers=KEY) as api:
-        assert api.get(f"/v2/messages/{message['id']}").json()["data"]["to"][0]["status"] == "queued"
-        assert receiver.posts == []
-        # The server closes the answer when it has sent all of it.
-        body.close()  # type: ignore[attr-defined]
-        eventually(lambda: [post.type for post in receiver.posts] == ["message.sent", "message.finalized"])
-    carrier.close()
 
 
 def test_drops(http: httpx.Client, receiver: Receiver) -> None:
