@@ -64,7 +64,7 @@ class LoopThread:
 
     async def _close(self) -> None:
         for store in self._stores:
-            store.client.close()
+            store.close()
         # What was connecting ends, and then come iterations in which the connections notice that they are closed.
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         if tasks:
