@@ -103,8 +103,9 @@ class Hanging(Told):
 
 def test_a_question_without_an_answer_is_no_vote(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store hangs while a process looks whether something is missing: nothing is."""
-    monkeypatch.setattr(connect, "TIMEOUT_S", 0.45)  # as ever: this store hangs
-    process = Process(StoreHarness.open(f"redis://127.0.0.1:{machine.port}"), KEEP_CODES)
+    with monkeypatch.context() as usual:  # until its end only: what is patient is restored before `monkeypatch` is
+        usual.setattr(connect, "TIMEOUT_S", 0.45)
+        process = Process(StoreHarness.open(f"redis://127.0.0.1:{machine.port}"), KEEP_CODES)
     process.beat()
     used, unused = machine.start(), machine.start()
     assert isinstance(process.check(used), Approved)

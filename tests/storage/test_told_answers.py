@@ -25,7 +25,6 @@ def test_a_lift_or_a_completed_login_is_refused_while_no_replica_has_it(
     harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new primary would know nothing of what somebody was told."""
-    monkeypatch.setattr(scripts, "WAIT_MS", 20)  # there is no replica to wait for
     ref, subject = harness.start(fresh_number()).reference, new_subject(harness)
     set_tries(harness, subject, 7, 1_000)
     people, guarded = (
@@ -41,11 +40,13 @@ def test_a_lift_or_a_completed_login_is_refused_while_no_replica_has_it(
     guard = harness.scripts.guard = ReplicaGuard()
     guard.on, guard.expected = True, 1
     before = written(harness)
-    for act in acts:
-        for run in map(harness.keys.run, range(harness.keys.shards)):
-            guard.learn(run, 1)
-        with pytest.raises(StoreUnavailable, match="too few replicas"):
-            act()
+    with monkeypatch.context() as brief:  # there is no replica to wait for
+        brief.setattr(scripts, "WAIT_MS", 20)
+        for act in acts:
+            for run in map(harness.keys.run, range(harness.keys.shards)):
+                guard.learn(run, 1)
+            with pytest.raises(StoreUnavailable, match="too few replicas"):
+                act()
     assert written(harness) == before
     guard.on = False
     for act in acts:
