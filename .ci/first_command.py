@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,15 @@ from pathlib import Path
 from typing import Any
 
 PERSON = "+12025550143"
+
+PORTS = (8080, 8081)
+"""Those of the API and of the sandbox, where the command names none."""
+
+INSTALLS_S = 1800.0
+"""Packages are installed meanwhile, here and beside it."""
+
+SOON_S = 120.0
+"""What takes a second may take many on a busy machine."""
 
 
 def fail(reason: str) -> None:
@@ -39,7 +49,7 @@ def call(url: str, key: str = "", body: object = None) -> Any:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     data = None if body is None else json.dumps(body).encode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, data, headers), timeout=10) as response:
+    with opener.open(urllib.request.Request(url, data, headers), timeout=SOON_S) as response:
         return json.load(response)
 
 
@@ -63,6 +73,15 @@ def left_behind(place: str) -> list[str]:
     return found
 
 
+def are_free(*ports: int) -> bool:
+    """Whether nobody listens there, as another run of this would."""
+    for port in ports:
+        with socket.socket() as asking:
+            if asking.connect_ex(("127.0.0.1", port)) == 0:
+                return False
+    return True
+
+
 def read_env(path: Path, service: "subprocess.Popen[bytes]") -> dict[str, str] | None:
     """DIR/env, once it is there."""
     if not path.exists():
@@ -76,7 +95,7 @@ def approve(env: dict[str, str]) -> None:
     """A code reaches the phone and approves."""
     key = env["OTP_API_KEY"]
     call(f"{env['OTP_URL']}/verify/start", key, {"to": PERSON})
-    code = wait_for(lambda: newest_code(env["SANDBOX_URL"]), 10, "a code on the phone")
+    code = wait_for(lambda: newest_code(env["SANDBOX_URL"]), SOON_S, "a code on the phone")
     checked = call(f"{env['OTP_URL']}/verify/check", key, {"to": PERSON, "code": code})
     if checked["status"] != "approved":
         fail(f"not approved: {checked}")
@@ -85,21 +104,22 @@ def approve(env: dict[str, str]) -> None:
 def main(command: str) -> None:
     """Run it, use it, end it."""
     state = Path(".otp-dev")
+    wait_for(lambda: are_free(*PORTS), SOON_S, f"nobody else has the ports {PORTS}")
     service = subprocess.Popen(["bash", "-c", command])
     try:
-        approve(wait_for(lambda: read_env(state / "env", service), 300, "the first command serves"))
+        approve(wait_for(lambda: read_env(state / "env", service), INSTALLS_S, "the first command serves"))
         print("== a code reached a phone and was approved", flush=True)
         os.kill(int((state / "lock").read_text()), signal.SIGTERM)
-        if service.wait(30) != 0:
+        if service.wait(SOON_S) != 0:
             fail(f"otp-service dev ended with status {service.returncode}")
     finally:
         if service.poll() is None:
             os.kill(int((state / "lock").read_text()) if (state / "lock").exists() else service.pid, signal.SIGTERM)
-            service.wait(30)
+            service.wait(SOON_S)
     if state.exists():
         fail("otp-service dev left its directory behind")
-    if left := left_behind(str(Path(".venv").resolve())):
-        fail(f"otp-service dev left processes behind: {left}")
+    place = str(Path(".venv").resolve())
+    wait_for(lambda: not left_behind(place), SOON_S, "the end of every process of otp-service dev")
 
 
 if __name__ == "__main__":

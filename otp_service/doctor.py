@@ -20,6 +20,7 @@ from .bootstrap.stores import Stores, open_stores
 from .clock import clock_ms, rfc3339
 from .config import Settings
 from .diagnosis.addresses import check_addresses
+from .diagnosis.api_keys import check_api_keys
 from .diagnosis.durability import check_durability, check_replicas, check_restarts
 from .diagnosis.fixed_codes import check_test_numbers
 from .diagnosis.fleet import check_fleet
@@ -85,6 +86,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from _replicas(settings, stores)
     yield from _keyring_and_store(settings, stores)
     yield from _old_keys(settings, stores)
+    yield from check_api_keys(settings.policy, stores.api_keys.list, clock_ms())
     yield _clock(stores)
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)

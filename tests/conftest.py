@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, settings
 from redis.cluster import RedisCluster
 
 from otp_service.config import dev_environment
+from otp_service.runtime import ports
 from otp_service.runtime.dev import embedded_store
 
 from .standstill import Standstill
@@ -45,6 +46,12 @@ sys.dont_write_bytecode = False
 
 NEEDS = "needs:"
 DEV_TIMEOUT_S = 90.0
+READY_S = 60.0
+"""For a server that starts. It costs nothing where it is fast."""
+
+MIDNIGHT_S, DAY_S = 20.0, 86_400
+"""No test begins so short a time before a day of UTC ends."""
+
 STANDSTILL = Standstill()
 REPEATED = "failed while the machine stood still"
 
@@ -81,13 +88,21 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.chdir(before)
 
 
+@pytest.fixture(autouse=True)
+def _in_one_day() -> None:
+    """What a test does belongs to one day, month and year of UTC: budgets, holds and dates would change under it."""
+    left_s = DAY_S - time.clock_gettime(time.CLOCK_REALTIME) % DAY_S
+    if left_s < MIDNIGHT_S:
+        time.sleep(left_s)
+
+
 @pytest.fixture(scope="session")
 def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_store.EmbeddedServer]:
     """One real server on a unix socket for the whole run, with the settings of production."""
     directory = tmp_path_factory.mktemp("store")
     server = embedded_store.start(directory, log=directory / "server.log")
     try:
-        server.wait_ready()
+        server.wait_ready(READY_S)
         _spare_the_disk(redis.Redis.from_url(server.url))
         yield server
     finally:
@@ -106,7 +121,7 @@ def own_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("own_store")
     server = embedded_store.start(directory, log=directory / "server.log")
     try:
-        server.wait_ready()
+        server.wait_ready(READY_S)
         _spare_the_disk(redis.Redis.from_url(server.url))
         yield server.url
     finally:
@@ -157,8 +172,8 @@ def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("cluster")
     server = embedded_store.start_cluster(directory, log=directory / "server.log")
     try:
-        server.wait_ready()
-        server.form_cluster()
+        server.wait_ready(READY_S)
+        server.form_cluster(READY_S)
         _spare_the_disk(redis.Redis.from_url(server.url.replace("redis+cluster://", "redis://")))
         yield server.url
     finally:
@@ -219,7 +234,10 @@ def clean_environ(**extra: str) -> dict[str, str]:
 
 
 def start_dev(directory: Path, *options: str, working: Path | None = None, **environ: str) -> Dev:
-    """Start `otp-service dev --dir DIRECTORY` on free ports and wait until it serves."""
+    """Start `otp-service dev --dir DIRECTORY` on free ports and wait until it serves.
+
+    The ports are chosen here: those that `--port 0` takes could be given to a connection before the API listens.
+    """
     working = working or directory.parent
     command = [
         sys.executable,
@@ -229,9 +247,9 @@ def start_dev(directory: Path, *options: str, working: Path | None = None, **env
         "--dir",
         str(directory),
         "--port",
-        "0",
+        str(ports.free_port()),
         "--sandbox-port",
-        "0",
+        str(ports.free_port()),
     ]
     process = subprocess.Popen(
         [*command, *options],
@@ -256,11 +274,11 @@ def stop_dev(dev: Dev, number: signal.Signals = signal.SIGTERM) -> tuple[int, st
     if dev.process.poll() is None:
         dev.process.send_signal(number)
     try:
-        output, _ = dev.process.communicate(timeout=30)
+        output, _ = dev.process.communicate(timeout=90)
     except subprocess.TimeoutExpired:
         dev.process.kill()
         output, _ = dev.process.communicate()
-        pytest.fail(f"otp-service dev did not end within 30 s of {number.name}:\n{output}")
+        pytest.fail(f"otp-service dev did not end within 90 s of {number.name}:\n{output}")
     return dev.process.returncode, output
 
 

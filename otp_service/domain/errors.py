@@ -91,6 +91,17 @@ class NotReady(ServiceError):
     code = "not_ready"
 
 
+class AppMissing(NotReady):
+    """The configuration of this process has no app `app`. The API key that was used belongs to it."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(
+            f"This API key belongs to the app {app!r}, which the configuration of this process does not have. Nothing "
+            "was done. Operators: bring the app back into the configuration, or revoke the key."
+        )
+        self.app = app
+
+
 class ConfigError(ServiceError):
     """The configuration cannot be used; the sentence names the key."""
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from queue import Empty, Full, LifoQueue
 
 THREADS = 8
+NAME = "ledger-ahead"
+"""How their names begin."""
+
 NEAR = 8
 """A record so few numbers behind another lies in the same block or the next: four or five share one."""
 
@@ -99,4 +102,4 @@ def _places(numbers: Sequence[int]) -> int:
 
 
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="ledger-ahead")
+    return ThreadPoolExecutor(THREADS, thread_name_prefix=NAME)

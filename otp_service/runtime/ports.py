@@ -1,9 +1,21 @@
-"""TCP ports: whether this process can listen on one, and free ones."""
+"""TCP ports: whether this process can listen on one, free ones, and those that are kept."""
 
+import contextlib
 import errno
+import itertools
+import secrets
 import socket
+from pathlib import Path
 
 from ..domain.errors import ServiceError
+
+_GIVEN_AWAY = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""From which port on the system gives them to connections (Linux)."""
+
+_LOWEST, _HIGHEST = 10_240, 22_767
+"""A Cluster's node takes the port 10,000 above its own, too: that one lies before those of connections as well."""
+
+_turns = itertools.count(secrets.randbelow(_HIGHEST - _LOWEST))
 
 
 class PortTaken(ServiceError):
@@ -56,5 +68,38 @@ def _port_sentence(host: str, port: int, option: str, error: OSError) -> str:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nothing listens on at this moment."""
+    """A TCP port of the loopback that nothing listens on at this moment, and that the system gives to no connection.
+
+    What it gives to whoever asks may be the own port of some connection by the time that a server wants it, or wants it
+    again after its end. Each process begins to look at another place.
+    """
+    first = _first_given_away()
+    for turn in itertools.islice(_turns, max(0, first - _LOWEST)):
+        with contextlib.suppress(PortTaken):
+            return usable_address("127.0.0.1", _LOWEST + turn % (first - _LOWEST))[1]
     return usable_address("127.0.0.1", 0)[1]
+
+
+def _first_given_away() -> int:
+    try:
+        return min(_HIGHEST + 1, int(_GIVEN_AWAY.read_text(encoding="ascii").split()[0]))
+    except (OSError, ValueError, IndexError):
+        return _HIGHEST + 1
+
+
+class HeldPort:
+    """A TCP port of the loopback that is kept until `release`: the system gives it to nobody else.
+
+    Connections to it are refused, unless a server of ours listens there meanwhile, by its number and with SO_REUSEADDR,
+    as most servers do.
+    """
+
+    def __init__(self) -> None:
+        self._held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.number = int(self._held.getsockname()[1])
+
+    def release(self) -> None:
+        """Let anybody have it."""
+        self._held.close()

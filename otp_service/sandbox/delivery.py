@@ -204,8 +204,9 @@ class Delivery:
             self._update_group(message)
             self._count_final(message, status, code)
             event = message_event("message.finalized", message, self._clock.now())
-        if code is None:
-            self._deliver_to_phone(message)
+            # Together with the status: who reads that it was delivered finds it on the phone.
+            if code is None:
+                self._deliver_to_phone(message)
         self._post_finalized(in_flight, event)
 
     def _deliver_to_phone(self, message: Message) -> None:

@@ -34,7 +34,6 @@ TIMEOUT_S = 2.0
 THREADS = 8
 MAX_WAITING = 100_000
 _MAX_RESPONSE_BYTES = 65_536
-_EXTENSIONS = {"timeout": httpx.Timeout(TIMEOUT_S).as_dict()}
 
 Data = Mapping[str, Any]
 _random = SystemRandom()
@@ -174,8 +173,9 @@ class WebhookSender:
 
 def _post(transport: httpx.HTTPTransport, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
     """Whether the receiver responded with 2xx in time."""
+    extensions = {"timeout": httpx.Timeout(TIMEOUT_S).as_dict()}
     try:
-        request = httpx.Request("POST", url, content=body, headers=dict(headers), extensions=_EXTENSIONS)
+        request = httpx.Request("POST", url, content=body, headers=dict(headers), extensions=extensions)
         with contextlib.closing(transport.handle_request(request)) as response:
             # A response must be read for the connection to be used again.
             size = 0

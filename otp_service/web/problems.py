@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ..domain.errors import InvalidRequest, KeyUnknown, Refusal, ServiceError
+from ..domain.errors import AppMissing, InvalidRequest, KeyUnknown, Refusal, ServiceError
 from .http import NO_STORE, Reply
 
 MEDIA = "application/problem+json"
@@ -129,6 +129,8 @@ class Problems:
         """The problem document of an exception. One whose code has no status is an internal error without details."""
         if isinstance(error, KeyUnknown):
             return self.of(error.code, _KEY_UNKNOWN, request_id)
+        if isinstance(error, AppMissing):
+            return self.of(error.code, error.detail, request_id)
         if error.code not in STATUS or STATUS[error.code][0] >= 500:
             return self.hidden(error.code, request_id)
         return self.of(error.code, error.detail, request_id, fields=_form_errors(error))

@@ -92,8 +92,14 @@ def replaced(tree: ast.Module) -> Iterator[ast.Call | ast.Assign]:
                 yield node
 
 
+TIME = re.compile(r"[A-Z][A-Z0-9_]*_M?S")
+
+
 def shortens_a_wait(node: ast.Call | ast.Assign, tree: ast.Module) -> bool:
-    """`monkeypatch.setattr(module, "POLL_S", 0.01)`: a constant in capitals becomes another number."""
+    """`monkeypatch.setattr(module, "POLL_S", 0.01)`: a constant in capitals becomes another number.
+
+    The number may have a name of the same form.
+    """
     if not isinstance(node, ast.Call) or len(node.args) != 3:
         return False
     name, value = node.args[1], node.args[2]
@@ -104,12 +110,15 @@ def shortens_a_wait(node: ast.Call | ast.Assign, tree: ast.Module) -> bool:
         tables = [found for loop in loops for found in ast.walk(loop.iter) if isinstance(found, ast.Dict)]
         pairs = [(key, number) for table in tables for key, number in zip(table.keys, table.values, strict=True) if key]
     return bool(pairs) and all(
-        isinstance(key, ast.Constant)
-        and re.fullmatch(r"[A-Z][A-Z0-9_]*_M?S", str(key.value))
-        and isinstance(number, ast.Constant)
-        and isinstance(number.value, int | float)
-        for key, number in pairs
+        isinstance(key, ast.Constant) and TIME.fullmatch(str(key.value)) and is_time(number) for key, number in pairs
     )
+
+
+def is_time(value: ast.expr) -> bool:
+    """Whether it is a number, or by its name one of seconds or milliseconds."""
+    if isinstance(value, ast.Constant):
+        return isinstance(value.value, int | float)
+    return isinstance(value, ast.Name) and bool(TIME.fullmatch(value.id))
 
 
 def test_no_test_replaces_our_code() -> None:
@@ -124,6 +133,7 @@ def test_no_test_replaces_our_code() -> None:
     [
         ("from otp_service import worker\nm.setattr(worker, 'POLL_S', 0.1)", True),
         ("from otp_service import worker\nfor n, v in {'A_S': 1}.items():\n    m.setattr(worker, n, v)", True),
+        ("from otp_service import worker\nLONG_S = 30.0\nm.setattr(worker, 'POLL_S', LONG_S)", True),
         ("from otp_service import worker\nm.setattr(worker, 'Worker', object)", False),
         ("from otp_service import worker\nm.setattr(worker, 'POLL_S', other)", False),
         ("from otp_service import worker\nworker.run = print", False),

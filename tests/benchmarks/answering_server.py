@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from .programs import HOST, free_port
+from .programs import HOST
 
 HEAD = b"HTTP/1.1 %d Word\r\nContent-Length: %d\r\n%b\r\n"
 
@@ -12,7 +12,7 @@ class Server:
     """Answers what the path asks for: `/422`; `/close` is 200 and ends the connection. It remembers the bodies."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = 0
         self.bodies: list[bytes] = []
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -24,10 +24,16 @@ class Server:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        async with await asyncio.start_server(self._connection, HOST, self.port):
-            self._ready.set()
-            await self._stop.wait()
-        await asyncio.sleep(0.05)
+        server = await asyncio.start_server(self._connection, HOST, 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        # A client may keep its connection: who reads from it is told to end.
+        reading = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -44,7 +50,8 @@ class Server:
                     break
         except (OSError, asyncio.IncompleteReadError):
             pass
-        writer.close()
+        finally:
+            writer.close()
 
     def __enter__(self) -> "Server":
         self._thread.start()

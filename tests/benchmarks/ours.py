@@ -16,10 +16,12 @@ from typing import Any
 import redis
 from nacl.signing import SigningKey
 
+from otp_service.runtime.ports import free_port
+
 from . import store
 from .load import Request
 from .post import post_all
-from .programs import HOST, ProgramFailed, Programs, answers, free_port, get, listens, run
+from .programs import HOST, ProgramFailed, Programs, answers, get, listens, run
 from .target import Kind, Pending, Stack, Target, require
 
 ROOT = Path(__file__).parent.parent.parent

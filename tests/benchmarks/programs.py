@@ -26,13 +26,6 @@ class ProgramFailed(Exception):
     """A program did not start, ended too early or answered what it must not."""
 
 
-def free_port() -> int:
-    """A TCP port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 def get(url: str, headers: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> bytes:
     """The body of a GET on loopback. Raises OSError, also for a status that is no success."""
     with _OPENER.open(urllib.request.Request(url, headers=dict(headers or {})), timeout=timeout_s) as response:

@@ -7,7 +7,9 @@ from typing import Any
 
 import redis
 
-from .programs import HOST, ProgramFailed, Programs, free_port, listens
+from otp_service.runtime.ports import free_port
+
+from .programs import HOST, ProgramFailed, Programs, listens
 
 SETTINGS = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction")
 SLOTS = 16_384

@@ -13,6 +13,9 @@ from .answering_server import HEAD, Server
 from .load_client import Answers
 from .programs import ProgramFailed
 
+PLENTY_S = {"wrk": 3, "python": 30}
+"""For a plan of some dozen requests: on a busy machine, too, it is sent in full. wrk goes on to the end of the time."""
+
 
 @pytest.fixture
 def server() -> Iterator[Server]:
@@ -33,7 +36,7 @@ def generator(request: pytest.FixtureRequest) -> str:
 def test_a_plan_is_sent_once_and_in_full(server: Server, generator: str, tmp_path: Path) -> None:
     """Each request of the plan once, statuses counted, over several connections."""
     plan = [load.Request("/422", str(index)) for index in range(40)] + [load.Request("/200", "last")]
-    result = load.run(load.Job(server.url, plan, {"X-A": "b"}, 4, 1), tmp_path, generator)
+    result = load.run(load.Job(server.url, plan, {"X-A": "b"}, 4, PLENTY_S[generator]), tmp_path, generator)
     assert result.errors == 0
     # wrk makes its first request twice and asks for one more at the end, which may be sent.
     assert 36 <= result.requests <= 45
@@ -41,7 +44,8 @@ def test_a_plan_is_sent_once_and_in_full(server: Server, generator: str, tmp_pat
     assert result.statuses["422"] >= 36
     assert len({*server.bodies}) >= 40
     assert 0 < result.p50_ms <= result.p99_ms <= result.max_ms
-    assert 0 < result.seconds < 1.2
+    # It is the time to the last answer, and the load was for longer.
+    assert 0 < result.seconds < PLENTY_S[generator]
 
 
 def test_a_plan_that_begins_again_fills_the_time(server: Server, generator: str, tmp_path: Path) -> None:
@@ -54,7 +58,7 @@ def test_a_plan_that_begins_again_fills_the_time(server: Server, generator: str,
 def test_a_server_that_closes_after_each_answer_is_no_error(server: Server, generator: str, tmp_path: Path) -> None:
     """The generator opens another connection, as for gunicorn's plain workers."""
     plan = [load.Request("/close", "x")] * 30
-    result = load.run(load.Job(server.url, plan, {}, 2, 1), tmp_path, generator)
+    result = load.run(load.Job(server.url, plan, {}, 2, PLENTY_S[generator]), tmp_path, generator)
     assert result.errors == 0
     assert result.requests >= 26
     assert post.post_all(server.url, plan, {}, 3) == [(200, b"{}")] * 30

@@ -69,7 +69,7 @@ def test_the_rows_of_a_peer_are_measured(kind: Kind, tmp_path: Path) -> None:
     needs_program("redis-server", "valkey-server")
     with Programs(tmp_path) as programs:
         stack = OtpGateway(binary(tmp_path, 400)).open(programs, worker=False)
-        shape = Shape(connections=2, seconds=1, warm_up_s=0, expected_per_s=40)
+        shape = Shape(connections=2, seconds=30, warm_up_s=0, expected_per_s=2)
         leg = run(stack, kind, shape, (kind, "otpgateway", 1), "python")
     assert set(leg.statuses) <= {"200", "400"}
     assert leg.per_s > 0
@@ -90,6 +90,6 @@ def test_another_status_than_expected_is_no_figure(tmp_path: Path) -> None:
     needs_program("redis-server", "valkey-server")
     with Programs(tmp_path) as programs:
         stack = OtpGateway(binary(tmp_path, 500)).open(programs, worker=False)
-        shape = Shape(connections=2, seconds=1, warm_up_s=0, expected_per_s=40)
+        shape = Shape(connections=2, seconds=30, warm_up_s=0, expected_per_s=2)
         with pytest.raises(Wrong, match="'500'"):
             run(stack, Kind.WRONG, shape, ("check", "otpgateway", 1), "python")

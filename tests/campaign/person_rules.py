@@ -27,6 +27,9 @@ IN_FLIGHT_S = 1.0
 TELLS_FOR_S = 8.0
 """For so long the carrier tries to post the webhook of a reply: three times, two seconds each."""
 
+UNTOLD_PAUSED_S = 1.0
+"""A machine that kept the campaign from running for so long meanwhile may have kept each try from being answered."""
+
 LOST_REPLY = frozenset({"webhook_loss", "webhook_disorder"})
 
 
@@ -61,7 +64,7 @@ def _learned(case: Case, reply: Reply) -> float | None:
     if disturbed and _opted_in_again(case, reply) < until:
         # The webhook of the START may come first, and what is older than it changes nothing.
         return math.inf
-    if case.during(LOST_REPLY, reply.at, until):
+    if case.during(LOST_REPLY, reply.at, until) or _may_be_untold(case, reply):
         # Then the service knows when the carrier refuses a message.
         return min((event.at for event in added), default=math.inf)
     early = case.evidence.judged_at < reply.at + (LEARNED_WITHIN_S if disturbed else UNDISTURBED_S)
@@ -90,7 +93,8 @@ def denial_ignored(case: Case) -> Iterator[Breach]:
         if reply.text != "NO":
             continue
         told = _told(case, reply)
-        if told is None and not case.during(_UNTOLD, reply.at - RECOVERY_S, reply.at + _tells_for_s(case, reply)):
+        disturbed = case.during(_UNTOLD, reply.at - RECOVERY_S, reply.at + _tells_for_s(case, reply))
+        if told is None and not (disturbed or _may_be_untold(case, reply)):
             yield Breach(DENIED, reply.number, "the webhook of a denial was never taken")
         for name in case.verifications_of[reply.number]:
             denied = [event.at for event in case.events_of[name] if event.type == "verification.denied"]
@@ -107,6 +111,11 @@ def _told(case: Case, reply: Reply) -> float | None:
     """When the service had taken the reply's webhook; None if it never did, or there is no time left to know."""
     taken = [each.at for each in case.evidence.taken if (each.number, each.text) == (reply.number, reply.text)]
     return min((at for at in taken if at >= reply.at), default=None)
+
+
+def _may_be_untold(case: Case, reply: Reply) -> bool:
+    """Whether no try of the carrier was taken, on a machine that may be the reason."""
+    return _told(case, reply) is None and case.paused_s(reply.at, reply.at + TELLS_FOR_S) > UNTOLD_PAUSED_S
 
 
 def _tells_for_s(case: Case, reply: Reply) -> float:

@@ -20,7 +20,7 @@ from otp_service.runtime import ports, processes
 from otp_service.runtime.dev import embedded_store
 from otp_service.runtime.processes import Child
 
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 90.0
 USER = "service"
 DOWN_AFTER_MS = 1_000
 FAILOVER_TIMEOUT_MS = 3_000

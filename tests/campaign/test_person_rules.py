@@ -65,6 +65,18 @@ def test_an_opt_out_is_recorded() -> None:
     assert kinds(stopped(learned=False, faults=(Fault("webhook_loss", T0 + 1, T0 + 4, "carrier"),))) != set()
 
 
+def test_a_machine_that_stands_still_may_lose_a_webhook() -> None:
+    """What the service took it may not lose; the carrier tries for seconds only, and each try has two."""
+    pauses = ((T0 + 5, T0 + 7), (T0 + 8, T0 + 9))
+    assert kinds(stopped(learned=False, pauses=pauses)) == set()
+    assert kinds(stopped(learned=False, pauses=((T0 + 5, T0 + 5.5),))) == {breaches.OPTED_OUT}
+    taken = (Taken(NUMBER, "STOP", T0 + 6),)
+    assert kinds(stopped(learned=False, pauses=pauses, taken=taken)) == {breaches.OPTED_OUT}
+    denied = replace(sample(), replies=(Reply(NUMBER, "NO", T0 + 0.5),))
+    assert kinds(denied) == {breaches.DENIED}
+    assert kinds(replace(denied, pauses=((T0 + 1, T0 + 4),))) == set()
+
+
 def test_a_worker_that_starts_may_learn_of_a_stop_from_the_carriers_list() -> None:
     """Before the webhook, which was refused while the store was away; a START may be sooner than both."""
     away = (Fault("kill_primary", T0 + 4.9, T0 + 6, "server1"),)

@@ -4,18 +4,23 @@ from collections.abc import Iterator
 
 import pytest
 
+from otp_service.storage import connect as connecting
+
 from ..storage.connected import connected, disconnect
 from ..storage.harness import StoreHarness, fresh_number
 from .memory import MemoryHarness
 
 
 @pytest.fixture(params=["fake", "server", pytest.param("cluster", marks=pytest.mark.cluster)])
-def real(request: pytest.FixtureRequest) -> Iterator[StoreHarness | None]:
+def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreHarness | None]:
     """The stores over an empty server, or None where the suite runs on the fake."""
     if request.param == "fake":
         yield None
         return
     kind = "redis" if request.param == "server" else "cluster"
+    if kind == "redis":
+        # A busy machine's store may answer late. A Cluster's client is made once, for tests of time-outs, too.
+        monkeypatch.setattr(connecting, "TIMEOUT_S", 20.0)
     request.getfixturevalue(f"{kind}_server")
     made = StoreHarness.open(connected(request.getfixturevalue(f"{kind}_url")))
     try:

@@ -10,6 +10,9 @@ from ..fakes import FakeCircuits, FakeSenderStats
 from ..storage.harness import StoreHarness, fresh_number
 
 SCOPE = "sender:pool"
+RATE_PER_S = 0.001
+"""So slow that the time of a test means nothing."""
+
 NUMBERS = [f"{n:020x}" for n in range(9)]
 
 
@@ -107,20 +110,20 @@ def test_one_process_polls_the_carrier(stats: SenderStats) -> None:
 def test_slots_of_a_sender_are_evenly_spaced(stores: StoreHarness) -> None:
     """Another sender has its own; what is too far off is not taken."""
     acquire, sender = stores.sender_rate.acquire_rate_slot, fresh_number()
-    assert acquire(sender, 0.1, 60_000) == 0
-    assert 9_000 < acquire(sender, 0.1, 60_000) <= 10_000
+    assert acquire(sender, RATE_PER_S, 6_000_000) == 0
+    assert 900_000 < acquire(sender, RATE_PER_S, 6_000_000) <= 1_000_000
     for _ in range(2):
-        assert -20_000 <= acquire(sender, 0.1, 15_000) < -19_000
-    assert 19_000 < acquire(sender, 0.1, 60_000) <= 20_000
-    assert acquire(f"{sender} other", 0.1, 0) == 0
+        assert -2_000_000 <= acquire(sender, RATE_PER_S, 1_500_000) < -1_900_000
+    assert 1_900_000 < acquire(sender, RATE_PER_S, 6_000_000) <= 2_000_000
+    assert acquire(f"{sender} other", RATE_PER_S, 0) == 0
 
 
 def test_what_comes_back_for_a_slot_is_spaced_again(stores: StoreHarness) -> None:
     """All of those that waited come at once: each goes now, or waits for a new slot, an interval after the other."""
     acquire, sender = stores.sender_rate.acquire_rate_slot, fresh_number()
     for _ in range(5):
-        acquire(sender, 0.1, 90_000)
-    waits = [acquire(sender, 0.1, 90_000, again=True) for _ in range(3)]
-    assert [round(wait, -4) for wait in waits] == [10_000, 20_000, 30_000]
-    assert acquire(sender, 0.1, 15_000, again=True) < -30_000
-    assert 49_000 < acquire(sender, 0.1, 90_000) <= 50_000
+        acquire(sender, RATE_PER_S, 9_000_000)
+    waits = [acquire(sender, RATE_PER_S, 9_000_000, again=True) for _ in range(3)]
+    assert [round(wait, -6) for wait in waits] == [1_000_000, 2_000_000, 3_000_000]
+    assert acquire(sender, RATE_PER_S, 1_500_000, again=True) < -3_000_000
+    assert 4_900_000 < acquire(sender, RATE_PER_S, 9_000_000) <= 5_000_000

@@ -8,6 +8,7 @@ from otp_service.diagnosis.risk import check_risk_hooks
 from otp_service.receivers.signatures import generate
 from tests.config.test_callbacks import ONE, app, load
 from tests.receivers.risk_receiver import RiskReceiver, risk_receiver
+from tests.telnyx.clients import closed_port
 
 
 def settings_for(tmp_path: Path, receiver: RiskReceiver, *lines: str, secret: str = ONE) -> Settings:
@@ -40,6 +41,7 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         receiver.status, receiver.answer = 200, {"decision": "maybe"}
         (found,) = check_risk_hooks(settings)
         assert found.detail.endswith("its answer has no decision: allow, deny or step_up")
-    (found,) = check_risk_hooks(settings)
-    assert found.detail.endswith("it cannot be reached")
+    with closed_port() as receiver.port:
+        (found,) = check_risk_hooks(settings_for(tmp_path, receiver))
+        assert found.detail.endswith("it cannot be reached")
     assert list(check_risk_hooks(load(tmp_path, app("shop")))) == []

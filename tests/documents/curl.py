@@ -25,7 +25,7 @@ def main() -> None:
     request = urllib.request.Request(args.url, data, headers, method=args.method)
     try:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=15) as response:
+        with opener.open(request, timeout=90) as response:
             body = response.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -8,7 +8,6 @@ import contextlib
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otp_service.cli.main import build_parser
+from otp_service.runtime import ports
 from otp_service.runtime.dev import embedded_store
 from tests.benchmarks.__main__ import build_parser as benchmark_parser
 from tests.campaign.__main__ import build_parser as campaign_parser
@@ -33,8 +33,8 @@ from tests.restarts.__main__ import build_parser as restarts_parser
 
 from .reading import ROOT
 
-TIMEOUT_S = 60.0
-SERVES_S = 30.0
+TIMEOUT_S = 300.0
+SERVES_S = 120.0
 
 
 # ---- what cannot be run here -----------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class Shell:
 
     def serve(self, line: str) -> None:
         """Start a process that serves, on a free port, wait until it is ready, and stop it: exit status 0."""
-        port = _free_port()
+        port = ports.free_port()
         words = shlex.split(re.sub(r"--port [0-9]+", f"--port {port}", line))
         process = subprocess.Popen(
             words, cwd=self.directory, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -202,13 +202,6 @@ def install_curl(directory: Path) -> Path:
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("curl.py")} "$@"\n')
     program.chmod(0o755)
     return program.parent
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def _wait_for_health(process: "subprocess.Popen[str]", url: str) -> None:

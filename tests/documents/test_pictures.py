@@ -42,7 +42,7 @@ def test_a_new_drawing_is_what_is_committed(draw: ModuleType) -> None:
 def test_the_script_says_how_it_is_used() -> None:
     """`--help` works, and needs neither a browser nor a service."""
     done = subprocess.run(
-        [sys.executable, str(DOCS / "draw.py"), "--help"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, str(DOCS / "draw.py"), "--help"], capture_output=True, text=True, check=True, timeout=300
     )
     assert "--phones" in done.stdout
 

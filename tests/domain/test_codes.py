@@ -26,6 +26,7 @@ from otp_service.domain.keyed_hash import KeyedHash
 
 PEPPER = bytes(32)
 texts = st.lists(st.text(max_size=5), max_size=5)
+PRINTABLE = st.characters(exclude_categories=["C", "Z"]) | st.just(" ")
 
 
 @pytest.mark.parametrize("length", range(MIN_LENGTH, MAX_LENGTH + 1))
@@ -190,7 +191,7 @@ def test_every_number_below_a_million_is_a_code_of_its_own() -> None:
     assert {len(code) for code in drawn} == {6}
 
 
-@given(parts=st.lists(st.text(max_size=400).filter(lambda text: text.isprintable()), max_size=4))
+@given(parts=st.lists(st.text(PRINTABLE, max_size=400), max_size=4))
 @example(parts=["a" * 127])
 @example(parts=["a" * 128])
 @example(parts=["a" * 255])

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -86,21 +86,28 @@ class Cluster:
         with (self.directory / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environ(**self.env))
 
-    def end(self, name: str, number: signal.Signals, timeout_s: float = 10) -> int:
+    def end(self, name: str, number: signal.Signals, timeout_s: float = 30) -> int:
         """Send the signal, wait for the end, and return the exit status. None of its children may outlive it."""
         process = self._running.pop(name)
         below = descendants(process.pid)
         process.send_signal(number)
         status = process.wait(timeout_s)
         self.ended.append((name, status))
-        within(6, lambda: not [pid for pid in below if alive(pid)], f"the end of what {name} had started")
+        within(30, lambda: not [pid for pid in below if alive(pid)], f"the end of what {name} had started")
         return status
+
+    def pids(self, name: str) -> list[int]:
+        """The process and all below it."""
+        pid = self._running[name].pid
+        return [pid, *descendants(pid)]
 
     def kill_a_child(self, name: str) -> None:
         """kill -9 of one of the process's own children."""
         children = [pid for pid, line in descendants(self._running[name].pid).items() if "tracker" not in line]
         if children:
-            os.kill(children[-1], signal.SIGKILL)
+            # It may have ended since the look.
+            with suppress(ProcessLookupError):
+                os.kill(children[-1], signal.SIGKILL)
 
     def stop_the_store(self, seconds: float) -> None:
         """The store hangs for so long."""
@@ -111,17 +118,17 @@ class Cluster:
     def kill_the_store(self) -> None:
         """kill -9 of the store, and a new one on the same files."""
         os.kill(self._store.child.pid, signal.SIGKILL)
-        self._store.child.process.wait(5)
+        self._store.child.process.wait(30)
         time.sleep(0.5)
         self._store = self._start_store()
 
-    def ready(self, timeout_s: float = 60) -> None:
+    def ready(self, timeout_s: float = 120) -> None:
         """Wait until the sandbox and the API answer."""
 
         def answers() -> bool:
             try:
-                journal = httpx.get(self.env["SANDBOX_URL"] + "/sandbox/journal", timeout=2)
-                return journal.status_code == 200 == httpx.get(self.env["OTP_URL"] + "/readyz", timeout=2).status_code
+                journal = httpx.get(self.env["SANDBOX_URL"] + "/sandbox/journal", timeout=10)
+                return journal.status_code == 200 == httpx.get(self.env["OTP_URL"] + "/readyz", timeout=10).status_code
             except httpx.HTTPError:
                 return False
 
@@ -164,9 +171,15 @@ class Traffic:
         for _ in range(self.callers):
             self._pool.submit(self._call)
 
-    def finish(self) -> None:
-        """Let each finish what it is about."""
-        self._stop.set()
+    def finish(self, at_least: int = 31) -> None:
+        """Once so many were accepted, let each finish what it is about."""
+        try:
+            within(300, lambda: len(self.accepted) >= at_least, f"{at_least} accepted starts")
+        finally:
+            self._stop.set()
+            self._end()
+
+    def _end(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True)
 
@@ -178,7 +191,7 @@ class Traffic:
 
     def _until_answered(self, number: str) -> None:
         # Longer than the lease of a key whose request was killed, and killed again in each turn of a test.
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             try:
                 answer = self.service_client.call(

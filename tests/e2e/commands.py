@@ -58,7 +58,7 @@ def run_process_in(directory: Path, *arguments: str, **environ: str) -> subproce
         [sys.executable, "-m", "otp_service", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env=clean_environ(**environ),
         cwd=directory,
         check=False,

@@ -21,7 +21,7 @@ def call(url: str, key: str | None = None, body: dict[str, Any] | None = None) -
         headers["Authorization"] = f"Bearer {key}"
     data = json.dumps(body).encode() if body is not None else None
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as response:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=30) as response:
             return response.status, json.loads(response.read() or b"null")
     except urllib.error.HTTPError as error:
         with error:
@@ -43,7 +43,7 @@ def code_on_phone(dev: Dev, to: str = PERSON) -> str:
         found = re.search(r"\b[0-9]{6}\b", answer["messages"][0]["text"]) if answer["messages"] else None
         return found[0] if found else None
 
-    return str(wait_until(arrived, 30, "an SMS on the handset"))
+    return str(wait_until(arrived, 90, "an SMS on the handset"))
 
 
 def start_dev_here(directory: Path, *options: str) -> Dev:

@@ -59,7 +59,7 @@ def configuration() -> str:
             f'[senders.{scenario}]\nkind = "long_code"\nfrom = "{sender_of(scenario)}"\nrate_per_s = 100\n'
             f'messaging_profile_id = "{profile_of(scenario)}"'
         )
-        ttl = '"3s"' if scenario.startswith("short") else '"5m"'
+        ttl = '"8s"' if scenario.startswith("short") else '"5m"'
         route = f'["{scenario}", "backup"]' if scenario in ("delivery_failed", "sending_failed") else f'["{scenario}"]'
         parts.append(f'[apps.{scenario}]\nbrand = "Scenario"\nroute = {route}\ncode_ttl = {ttl}')
     return "\n\n".join(parts) + "\n"
@@ -74,7 +74,7 @@ class ServiceClient:
     """A service under test, seen from its caller's and from the phone's side. Safe for many threads."""
 
     env: Mapping[str, str]
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=15, limits=_LIMITS, trust_env=False))
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30, limits=_LIMITS, trust_env=False))
     _keys: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _numbers: Iterator[int] = _EVERYBODYS_NUMBERS
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -157,7 +157,7 @@ class ServiceClient:
         found: list[dict[str, Any]] = self.sandbox("GET", f"/sandbox/phones/{number}/messages")["messages"]
         return found
 
-    def code(self, number: str, timeout_s: float = 10.0) -> str:
+    def code(self, number: str, timeout_s: float = 30.0) -> str:
         """The code of the newest SMS, once there is one."""
         return code_in(str(within(timeout_s, lambda: self.inbox(number), "an SMS")[0]["text"]))
 

@@ -27,12 +27,12 @@ class Scenario:
         """The deliveries' statuses."""
         return self.service_client.deliveries(self.id, self.name)
 
-    def reaches(self, *statuses: str, timeout_s: float = 30) -> None:
+    def reaches(self, *statuses: str, timeout_s: float = 60) -> None:
         """Wait until the deliveries stand so."""
         wanted = list(statuses)
         within(timeout_s, lambda: self.statuses() == wanted, f"{self.name}: {wanted}, not {self.statuses()}, ")
 
-    def tries(self, at_least: int, timeout_s: float = 30) -> None:
+    def tries(self, at_least: int, timeout_s: float = 60) -> None:
         """Wait for so many requests at the carrier."""
         within(
             timeout_s, lambda: len(self.service_client.sends(self.number)) >= at_least, f"{self.name}: {at_least} tries"
@@ -81,15 +81,15 @@ def test_every_way_to_lose_a_request_or_an_answer(service_client: ServiceClient)
         # No answer and no webhook: the same bytes again under the same key, until the carrier answers; then it is
         # asked what became of it.
         scenario = Scenario(service_client, name, send={"mode": mode}, webhooks={"drop_rate": 1.0})
-        scenario.tries(2, 40)
+        scenario.tries(2, 90)
         assert scenario.statuses() in (["unknown"], ["sending"])
         scenario.behave()
-        scenario.reaches("delivered", timeout_s=50)
+        scenario.reaches("delivered", timeout_s=90)
         scenario.one_sms()
 
     def held() -> None:
-        scenario = Scenario(service_client, "wait", wait_seconds=2)
-        within(30, lambda: scenario.statuses() == ["sent"], "the carrier's acceptance")
+        scenario = Scenario(service_client, "wait", wait_seconds=6)
+        within(60, lambda: scenario.statuses() == ["sent"], "the carrier's acceptance")
         scenario.reaches("delivered")
         scenario.one_sms()
 
@@ -112,12 +112,12 @@ def test_an_expired_code_is_never_sent(service_client: ServiceClient) -> None:
 
     def never_taken(name: str, mode: str, *ends: str) -> None:
         scenario = Scenario(service_client, name, send={"mode": mode})
-        scenario.tries(2)
+        scenario.tries(1)
         within(
-            15, lambda: service_client.show(scenario.id, scenario.name)["status"] == "expired", "the end of the code"
+            60, lambda: service_client.show(scenario.id, scenario.name)["status"] == "expired", "the end of the code"
         )
         scenario.behave()
-        within(10, lambda: scenario.statuses()[0] in ends, f"one of {ends}")
+        within(60, lambda: scenario.statuses()[0] in ends, f"one of {ends}")
         tried = service_client.sends(scenario.number)
         time.sleep(2)
         assert len(service_client.sends(scenario.number)) == len(tried)
@@ -131,9 +131,9 @@ def test_an_expired_code_is_never_sent(service_client: ServiceClient) -> None:
         service_client.chaos_for("short_timeout", send={"mode": "timeout"}, webhooks={"drop_rate": 1.0})
         scenario = Scenario(service_client, "short_timeout")
         within(
-            15, lambda: service_client.show(scenario.id, scenario.name)["status"] == "expired", "the end of the code"
+            60, lambda: service_client.show(scenario.id, scenario.name)["status"] == "expired", "the end of the code"
         )
-        within(15, lambda: scenario.statuses() == ["unknown"], "the word that nobody knows")
+        within(60, lambda: scenario.statuses() == ["unknown"], "the word that nobody knows")
         assert len(service_client.inbox(scenario.number)) == 1
 
     at_once(
@@ -168,7 +168,7 @@ def test_every_outcome_and_every_way_to_report_it(service_client: ServiceClient)
     def silent() -> None:
         scenario = Scenario(service_client, "silent", delivery={"outcome": "none"})
         scenario.reaches("sent")
-        within(30, lambda: service_client.inbox(scenario.number), "the SMS")
+        within(60, lambda: service_client.inbox(scenario.number), "the SMS")
         assert scenario.statuses() == ["sent"]
 
     def forged(name: str, outcome: str, end: str) -> None:
@@ -179,8 +179,7 @@ def test_every_outcome_and_every_way_to_report_it(service_client: ServiceClient)
 
     def dropped() -> None:
         scenario = Scenario(service_client, "drop", webhooks={"drop_rate": 1.0})
-        scenario.reaches("sent", timeout_s=10)
-        scenario.reaches("delivered", timeout_s=30)
+        scenario.reaches("delivered")
         assert any(
             entry["method"] == "GET" and entry["path"].startswith("/v2/messages/")
             for entry in service_client.sandbox("GET", "/sandbox/journal")["requests"]
@@ -208,7 +207,7 @@ def test_stop_and_start(service_client: ServiceClient) -> None:
     first = service_client.started(number)
     assert service_client.check(first, service_client.code(number)).status_code == 200
     service_client.reply(number, "Stop")
-    state = within(30, lambda: _opt_out(service_client, number), "the opt-out")
+    state = within(60, lambda: _opt_out(service_client, number), "the opt-out")
     assert (state["keyword"], state["source"]) == ("STOP", "inbound")
     answer = service_client.start(number)
     assert (answer.status_code, answer.json()["code"]) == (403, "opted_out")
@@ -217,8 +216,8 @@ def test_stop_and_start(service_client: ServiceClient) -> None:
     assert service_client.start(number).status_code == 403
     assert len(service_client.sends(number)) == before
     service_client.reply(number, "START")
-    verification = within(30, lambda: _started(service_client, number), "the way back")
-    within(30, lambda: service_client.deliveries(verification) == ["delivered"], "the delivery")
+    verification = within(60, lambda: _started(service_client, number), "the way back")
+    within(60, lambda: service_client.deliveries(verification) == ["delivered"], "the delivery")
     record = service_client.call("GET", f"/audit/events?number={number.replace('+', '%2B')}").json()["events"]
     types = [event["type"] for event in record]
     assert types.index("optout.added") < types.index("optout.removed")
@@ -241,7 +240,7 @@ def test_a_start_whose_webhook_is_lost_is_made_up_for(service_client: ServiceCli
     number, silent = service_client.number(), service_client.number()
     service_client.reply(number, "STOP")
     service_client.reply(silent, "ARRÊT")  # the carrier does not know the word, so its list says nothing about it
-    within(30, lambda: _opt_out(service_client, number) and _opt_out(service_client, silent), "the opt-outs")
+    within(60, lambda: _opt_out(service_client, number) and _opt_out(service_client, silent), "the opt-outs")
     service_client.chaos(webhooks={"drop_rate": 1.0})
     service_client.reply(number, "START")
     service_client.chaos(webhooks={"drop_rate": 0.0})
@@ -268,13 +267,13 @@ def test_a_quote_of_our_text_opts_nobody_out(service_client: ServiceClient) -> N
         path = f"/audit/events?number={number.replace('+', '%2B')}&type=reply.unclear"
         return service_client.call("GET", path).json()["events"]
 
-    (event,) = within(30, noted, "the unclear reply")
+    (event,) = within(60, noted, "the unclear reply")
     assert (event["to"][-4:], event["app"]) == (number[-4:], None)
     assert "money" not in str(event)
     assert _opt_out(service_client, number) is None
     assert service_client.show(first)["status"] == "pending"
     service_client.reply(number, "Stop. Thank you\nSent from my iPhone")
-    within(30, lambda: _opt_out(service_client, number), "the opt-out")
+    within(60, lambda: _opt_out(service_client, number), "the opt-out")
 
 
 def test_a_block_that_only_the_carrier_knows(service_client: ServiceClient) -> None:
@@ -286,7 +285,7 @@ def test_a_block_that_only_the_carrier_knows(service_client: ServiceClient) -> N
     service_client.chaos(webhooks={"drop_rate": 0.0})
     verification = service_client.started(number, "fallback")
     within(
-        10, lambda: service_client.deliveries(verification, "fallback") == ["suppressed", "delivered"], "the failover"
+        60, lambda: service_client.deliveries(verification, "fallback") == ["suppressed", "delivered"], "the failover"
     )
     first, second = service_client.show(verification, "fallback")["deliveries"]
     assert (first["error"]["code"], second["sender"]) == ("40300", "reserve")
@@ -306,7 +305,7 @@ def test_a_failure_of_the_last_sender_is_reported(service_client: ServiceClient,
     service_client.chaos(delivery={"outcome": outcome, "error_code": "40008"})
     number = service_client.number()
     verification = service_client.started(number)
-    within(10, lambda: service_client.deliveries(verification) == ["failed", "failed"], "both failures")
+    within(60, lambda: service_client.deliveries(verification) == ["failed", "failed"], "both failures")
     shown = service_client.show(verification)
     assert shown["status"] == "pending"
     assert [item["error"]["code"] for item in shown["deliveries"]] == ["40008", "40008"]

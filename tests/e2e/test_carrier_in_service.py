@@ -112,7 +112,7 @@ def delivered(service_client: ServiceClient, verification: str, app: str = "defa
         found = deliveries(service_client, verification, app)
         return found if found[-1]["status"] == "delivered" else []
 
-    return list(within(10, arrived, "the delivery"))
+    return list(within(60, arrived, "the delivery"))
 
 
 def test_a_code_comes_by_whatsapp(service_client: ServiceClient) -> None:
@@ -137,7 +137,7 @@ def test_a_message_that_was_read_was_delivered(service_client: ServiceClient) ->
     number = service_client.number()
     verification = service_client.started(number, channel="whatsapp")
     service_client.code(number)
-    within(10, lambda: deliveries(service_client, verification)[0]["status"] == "sent", "the sending")
+    within(60, lambda: deliveries(service_client, verification)[0]["status"] == "sent", "the sending")
     (send,) = service_client.sends(number)
     message_id = service_client.inbox(number)[0]["id"]
     payload = {
@@ -162,7 +162,7 @@ def test_an_opt_out_whose_webhook_was_lost_is_found_on_the_list(service_client: 
         profiles = service_client.call("GET", f"/optouts/{number}").json()["profiles"]
         return next((one for one in profiles if one["messaging_profile_id"] == PROFILE and one["opted_out"]), None)
 
-    entry = within(10, known, "the opt-out")
+    entry = within(60, known, "the opt-out")
     assert (entry["keyword"], entry["source"]) == ("STOP", "list")
     refused = service_client.start(number)
     assert (refused.status_code, refused.json()["code"]) == (403, "opted_out")
@@ -179,7 +179,7 @@ def test_a_profile_that_has_spent_its_money_is_passed_over_and_reported_once(ser
         post_webhook(
             service_client, "messaging-profile.spend-limit-reached", {"profile_id": SPENT, "configured_limit": "10.00"}
         )
-    within(10, lambda: all(alerts(service_client)), "the alert")
+    within(60, lambda: all(alerts(service_client)), "the alert")
     number = service_client.number()
     verification = service_client.started(number, app="thrifty")
     (only,) = delivered(service_client, verification, "thrifty")
@@ -201,7 +201,7 @@ def test_a_sender_that_the_carrier_refuses_is_reported_once(service_client: Serv
     for number in numbers:
         ends = delivered(service_client, service_client.started(number, app="broken"), "broken")
         assert [end["sender"] for end in ends] == ["broken", "other"]
-    within(10, lambda: all(alerts(service_client)), "the alert")
+    within(60, lambda: all(alerts(service_client)), "the alert")
     requests = service_client.sandbox("GET", "/sandbox/journal")["requests"]
     groups = [entry for entry in requests if entry["path"] == "/v2/messages/group_mms"]
     assert len(groups) == 1

@@ -26,8 +26,8 @@ def a_store_whose_clock_shows(seconds: int) -> Iterator[str]:
     """Something that answers every command but TIME with an error."""
 
     def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
+        while listener.fileno() >= 0:
+            with contextlib.suppress(OSError):
                 connection, _ = listener.accept()
                 with connection:
                     while received := connection.recv(4096):
@@ -44,7 +44,7 @@ def status_with(dev: Dev, key: str) -> int:
     """The status of a request with this key: 404 if the key is valid, because there is no such verification."""
     request = urllib.request.Request(f"{dev.url}/verify/vrf_{'a' * 32}", headers={"Authorization": f"Bearer {key}"})
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         error.close()
@@ -61,7 +61,7 @@ class TestKeys:
         assert (made["app"], made["scopes"], made["expires_at"]) == ("default", ["verify"], None)
         assert status_with(dev, made["key"]) == 404
         assert data(beside(dev, "keys", "revoke", made["id"], "--json")) == {"id": made["id"], "revoked": True}
-        wait_until(lambda: status_with(dev, made["key"]) == 401, 5, "the revocation")
+        wait_until(lambda: status_with(dev, made["key"]) == 401, 30, "the revocation")
         listed = {item["id"]: item for item in data(beside(dev, "keys", "list", "--json"))}
         assert listed[made["id"]]["revoked_at"] is not None
         tail = [json.loads(line) for line in beside(dev, "audit", "tail", "--json").stdout.splitlines()]
@@ -73,10 +73,11 @@ class TestKeys:
 
     def test_a_key_expires(self, dev: Dev) -> None:
         """--expires is kept to the second and printed in RFC 3339."""
+        before = datetime.now(UTC)
         made = data(beside(dev, "keys", "create", "--app", "default", "--scope", "verify", "--expires", "4s", "--json"))
-        left = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
-        assert 0 < left.total_seconds() <= 4
-        wait_until(lambda: status_with(dev, made["key"]) == 401, 20, "the expiry")
+        ends = datetime.fromisoformat(made["expires_at"]) - timedelta(seconds=4)
+        assert before - timedelta(seconds=1) <= ends <= datetime.now(UTC)
+        wait_until(lambda: status_with(dev, made["key"]) == 401, 90, "the expiry")
 
     def test_rotation_keeps_both_for_the_overlap(self, dev: Dev) -> None:
         """The new key has the old one's app and scopes; the old one ends when the overlap does."""
@@ -86,7 +87,7 @@ class TestKeys:
         assert (new["app"], new["scopes"]) == (old["app"], old["scopes"])
         assert status_with(dev, old["key"]) == 404
         assert status_with(dev, new["key"]) == 404
-        wait_until(lambda: status_with(dev, old["key"]) == 401, 25, "the end of the overlap")
+        wait_until(lambda: status_with(dev, old["key"]) == 401, 90, "the end of the overlap")
         assert status_with(dev, new["key"]) == 404
 
     def test_people_see_the_secret_once(self, dev: Dev) -> None:
@@ -133,7 +134,7 @@ class TestKeys:
             stderr=subprocess.PIPE,
             text=True,
             env=clean_environ(**dev.env),
-            timeout=30,
+            timeout=90,
             check=False,
         )
         os.close(writer)

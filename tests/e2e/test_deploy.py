@@ -94,7 +94,7 @@ class TestStore:
         command += ["--unixsocket", str(tmp_path / "s")]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path)
         try:
-            wait_until(lambda: (tmp_path / "s").exists() or server.poll() is not None, 30, "the server")
+            wait_until(lambda: (tmp_path / "s").exists() or server.poll() is not None, 90, "the server")
             with redis.Redis(unix_socket_path=str(tmp_path / "s"), password="swordfish") as client:
                 assert client.ping()
                 size: Any = client.config_get("maxmemory")
@@ -103,7 +103,7 @@ class TestStore:
                 no_password.ping()
         finally:
             server.terminate()
-            server.wait(timeout=10)
+            server.wait(timeout=60)
 
 
 class TestConfiguration:

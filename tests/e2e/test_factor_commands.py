@@ -51,7 +51,8 @@ def test_a_person_is_enrolled_and_logs_in_from_a_shell(
     """The QR code in the terminal, confirm, a code by SMS, a recovery code, list, remove."""
     for name, value in shared_dev.env.items():
         monkeypatch.setenv(name, value)
-    number, subject = service_client.number(), "shell-user"
+    number = service_client.number()
+    subject = f"shell-{number}"
     drawn = typed("factors", "enroll", subject, "--label", "Phone")
     assert "█" in drawn
     facts = dict(line.split() for line in drawn.splitlines() if line.startswith(("secret", "factor_id")))

@@ -101,14 +101,14 @@ def exhaust(service_client: ServiceClient, verification: str, number: str, app: 
 
 def deny(service_client: ServiceClient, verification: str, number: str, app: str) -> None:
     """The person answers NO."""
-    (sms,) = within(10, lambda: service_client.inbox(number), "the SMS")
+    (sms,) = within(60, lambda: service_client.inbox(number), "the SMS")
     service_client.reply(number, "NO", sms["from"])
-    within(10, lambda: service_client.show(verification, app)["status"] == "denied", "the denial")
+    within(60, lambda: service_client.show(verification, app)["status"] == "denied", "the denial")
 
 
 def expire(service_client: ServiceClient, verification: str, number: str, app: str) -> None:
     """The code's second is over."""
-    within(10, lambda: service_client.show(verification, app)["status"] == "expired", "the end of the code")
+    within(60, lambda: service_client.show(verification, app)["status"] == "expired", "the end of the code")
 
 
 @pytest.mark.parametrize(
@@ -120,15 +120,16 @@ def test_start_and_end_in_a_loop(
     service_client: ServiceClient, end: Callable[[ServiceClient, str, str, str], None], app: str
 ) -> None:
     """One start, one SMS at most; every further start is told how long to wait, which is the rest of the first step."""
-    number = service_client.number()
+    number, began = service_client.number(), time.monotonic()
     started = service_client.start(number, app).json()
     assert (started["sends_left"], started["resend_in"]) == (3, 30)
     end(service_client, started["verification_id"], number, app)
     answers = [service_client.start(number, app, **variant) for _ in range(8) for variant in VARIANTS]
     assert Counter(map(said, answers)) == {(429, "resend_too_soon"): len(answers)}
+    left = int(30 - (time.monotonic() - began))
     for answer in answers:
         problem, wait = answer.json(), int(answer.headers["Retry-After"])
-        assert 15 <= problem["resend_in"] == wait <= 30
+        assert left <= problem["resend_in"] == wait <= 30
         assert problem["sends_left"] == 4
         assert f"Wait {wait} seconds" in problem["detail"]
     assert len(service_client.inbox(number)) <= 1
@@ -203,7 +204,7 @@ def test_purposes_and_apps_share_the_numbers_caps(service_client: ServiceClient)
             wait = int(answer.headers["Retry-After"])
             assert 500 < wait <= 600
             assert f"{wait} seconds" in answer.json()["detail"]
-    within(10, lambda: len(service_client.inbox(number)) == 5, "five SMS")
+    within(60, lambda: len(service_client.inbox(number)) == 5, "five SMS")
     assert len(service_client.sends(number)) == 5
 
 
@@ -254,7 +255,7 @@ def test_after_an_approval_a_start_passes_at_once(service_client: ServiceClient)
     for _ in range(2):
         started = service_client.start(number).json()
         assert started["resend_in"] == 30
-        inbox = within(10, lambda: service_client.inbox(number), "the SMS")
+        inbox = within(60, lambda: service_client.inbox(number), "the SMS")
         assert inbox
         code = newest_code(service_client, number, started["verification_id"])
         assert service_client.check(started["verification_id"], code).status_code == 200
@@ -262,7 +263,7 @@ def test_after_an_approval_a_start_passes_at_once(service_client: ServiceClient)
 
 def newest_code(service_client: ServiceClient, number: str, verification: str) -> str:
     """The code of this verification, once its delivery has arrived."""
-    within(10, lambda: service_client.deliveries(verification) == ["delivered"], "the report")
+    within(60, lambda: service_client.deliveries(verification) == ["delivered"], "the report")
     return service_client.code(number)
 
 
@@ -277,7 +278,7 @@ def test_a_send_that_the_carrier_never_took_costs_nothing(service_client: Servic
     service_client.chaos(send={"mode": "http_429"})
     for _ in range(7):
         first = service_client.started(number, "brief")
-        within(20, partial(given_up, service_client, first), "the delivery's end")
+        within(60, partial(given_up, service_client, first), "the delivery's end")
     service_client.chaos(send={"mode": "ok"})
     service_client.started(number, "brief")
     assert said(service_client.start(number, "brief")) == (429, "resend_too_soon")

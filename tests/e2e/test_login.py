@@ -26,7 +26,7 @@ def test_a_code_reaches_a_phone_and_approves(service_client: ServiceClient) -> N
     number = service_client.number()
     verification = service_client.started(number)
     code = service_client.code(number)
-    within(30, lambda: service_client.deliveries(verification) == ["delivered"], "the report")
+    within(60, lambda: service_client.deliveries(verification) == ["delivered"], "the report")
     (sms,) = service_client.inbox(number)
     assert sms["text"].count(code) == 1
     assert len(code) == 6
@@ -83,7 +83,9 @@ def test_the_receipt_stands_on_its_own(service_client: ServiceClient) -> None:
     """Two JOSE libraries of others verify it by the published keys alone, and refuse it for another audience."""
     number = service_client.number()
     verification = service_client.started(number, purpose="pay")
-    token = service_client.check(verification, service_client.code(number)).json()["receipt"]
+    code, before = service_client.code(number), time.time()
+    token = service_client.check(verification, code).json()["receipt"]
+    after = time.time()
     address = f"{service_client.url}/.well-known/jwks.json"
     # The key is fetched by URL as a mobile backend would; the time is the store's, which is this machine's.
     key = jwt.PyJWKClient(address).get_signing_key_from_jwt(token)
@@ -95,7 +97,8 @@ def test_the_receipt_stands_on_its_own(service_client: ServiceClient) -> None:
     assert dict(by_joserfc.claims) == claims
     assert claims["verification_id"] == verification
     assert (claims["purpose"], claims["amr"], claims["exp"] - claims["iat"]) == ("pay", ["otp", "sms"], 120)
-    assert abs(claims["iat"] - time.time()) < 5
+    # Somewhat earlier than now, for those whose clocks are behind.
+    assert before - 5 <= claims["iat"] <= after
     assert number[1:] not in json.dumps(claims)
     assert by_joserfc.header["kid"] == jwt.get_unverified_header(token)["kid"]
     assert all(set(entry) == {"kty", "crv", "alg", "use", "kid", "x"} for entry in published["keys"])
@@ -206,7 +209,7 @@ def test_thirty_starts_at_once_for_one_number(service_client: ServiceClient) -> 
     answers = at_once(30, lambda _: service_client.start(number), 30)
     assert outcomes(answers) == {(201, ""): 1, (429, "resend_too_soon"): 29}
     verification = next(a.json()["verification_id"] for a in answers if a.status_code == 201)
-    within(30, lambda: service_client.deliveries(verification) == ["delivered"], "the delivery")
+    within(60, lambda: service_client.deliveries(verification) == ["delivered"], "the delivery")
     assert len(service_client.inbox(number)) == 1
     assert len(service_client.sends(number)) == 1
 
@@ -235,9 +238,9 @@ def test_a_repeat_is_the_same_code(service_client: ServiceClient) -> None:
     again = service_client.start(number, "again")
     assert (again.status_code, again.json()["verification_id"]) == (200, verification)
     assert again.json()["checks_left"] == 4
-    within(30, lambda: len(service_client.inbox(number)) == 2, "the second SMS")
+    within(60, lambda: len(service_client.inbox(number)) == 2, "the second SMS")
     assert {code in sms["text"] for sms in service_client.inbox(number)} == {True}
-    within(30, lambda: service_client.deliveries(verification, "again") == ["delivered"] * 2, "both reports")
+    within(60, lambda: service_client.deliveries(verification, "again") == ["delivered"] * 2, "both reports")
     assert service_client.check(verification, code, "again").status_code == 200
 
 
@@ -253,7 +256,7 @@ def test_nothing_is_sent_after_the_end(service_client: ServiceClient) -> None:
         number = service_client.number()
         verification = service_client.started(number)
         assert service_client.call("POST", f"/verify/{verification}/cancel").status_code == 200
-        within(30, partial(settled, service_client, verification), "an end")
+        within(60, partial(settled, service_client, verification), "an end")
         (delivery,) = service_client.show(verification)["deliveries"]
         assert len(service_client.inbox(number)) == (delivery["status"] == "delivered")
         if delivery["status"] == "suppressed":
@@ -265,5 +268,5 @@ def test_hundreds_of_starts_to_different_numbers(service_client: ServiceClient) 
     numbers = [service_client.number() for _ in range(200)]
     answers = at_once(200, lambda turn: service_client.start(numbers[turn]))
     assert outcomes(answers) == {(201, ""): 200}
-    within(20, lambda: all(service_client.inbox(number) for number in numbers), "all SMS")
+    within(60, lambda: all(service_client.inbox(number) for number in numbers), "all SMS")
     assert [len(service_client.inbox(number)) for number in numbers] == [1] * 200

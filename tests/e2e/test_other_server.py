@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +18,7 @@ from otp_service.runtime import ports
 from tests.conftest import Dev, clean_environ, wait_until
 from tests.documents.reading import DOCS, blocks
 
+from .processes import command_line
 from .service_client import ServiceClient
 from .test_serving import answers, requests_seen
 
@@ -57,7 +57,7 @@ def served(shared_dev: Dev, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def is_among_the_processes(dev: Dev) -> bool:
     """Whether the doctor sees a process of gunicorn."""
     said = {one.name: one.detail for one in diagnose(config.load(dev.env))}["api processes"]
-    return any("gunicorn" in Path(f"/proc/{pid}/cmdline").read_text() for pid in re.findall(r"api (\d+) on", said))
+    return any("gunicorn" in command_line(int(pid)) for pid in re.findall(r"api (\d+) on", said))
 
 
 def test_a_login(served: ServiceClient, shared_dev: Dev) -> None:

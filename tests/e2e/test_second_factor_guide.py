@@ -96,19 +96,19 @@ def test_a_phone_is_lost_and_the_person_recovers(
         if one["kind"] == "totp" or one["to"][-4:] == old[-4:]:
             assert browser.delete(f"/factors/{one['factor_id']}").status_code == 204
     # Whoever has the old phone is told of both changes.
-    within(30, lambda: len(service_client.inbox(old)) == 3, "the notices to the old number")
+    within(60, lambda: len(service_client.inbox(old)) == 3, "the notices to the old number")
     texts = " ".join(message["text"] for message in service_client.inbox(old))
     assert "another phone number was added" in texts
     assert "this phone number was removed" in texts
     browser = logged_in(app)
     assert browser.post("/login/code", data={"code": phone.at(moment[0] + 60)}).status_code == 404
     assert browser.post("/login/sms").status_code == 201
-    within(30, lambda: len(service_client.inbox(new)) == 2, "the second SMS")
+    within(60, lambda: len(service_client.inbox(new)) == 2, "the second SMS")
     assert browser.post("/login/code", data={"code": service_client.code(new)}).status_code == 200
     # Messages are not wanted any more: the refusal names the other ways.
     service_client.reply(new, "STOP")
     browser = logged_in(app)
-    refused = within(30, lambda: refusal(browser), "the opt-out")
+    refused = within(60, lambda: refusal(browser), "the opt-out")
     assert refused["alternatives"] == [{"kind": "recovery_code", "codes_left": 7}]
     for number, code in enumerate(codes[3:], 1):
         browser = logged_in(app)

@@ -40,7 +40,7 @@ def refuse(path: Path, times: int) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen()
-        listening.settimeout(30)
+        listening.settimeout(90)
         for _ in range(times):
             listening.accept()[0].close()
     path.unlink()
@@ -65,18 +65,19 @@ def test_a_worker_that_waits_for_its_store(tmp_path: Path, full: int) -> None:
     )
     try:
         with redis.Redis.from_url(server.url) as client:
-            wait_until(lambda: client.hlen(Keys(16).processes()) == 2, 30, "two processes at work")
+            wait_until(lambda: client.hlen(Keys(16).processes()) == 2, 90, "two processes at work")
         server.stop()
         for pid in descendants(worker.pid):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         refuse(Path(server.url.removeprefix("unix://")), times=8)
         server = embedded_store.start(store, log=tmp_path / "server.log")
         server.wait_ready()
         with redis.Redis.from_url(server.url) as client:
             client.delete(Keys(16).processes())
-            wait_until(lambda: client.hlen(Keys(16).processes()) == 2, 60, "their successors at work")
+            wait_until(lambda: client.hlen(Keys(16).processes()) == 2, 120, "their successors at work")
         worker.terminate()
-        assert worker.wait(30) == 0
+        assert worker.wait(60) == 0
     finally:
         worker.kill()
         worker.wait()

@@ -127,10 +127,17 @@ class Page(http.server.BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Says nothing of clients that leave before their answer: it would stand in what the commands print."""
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing."""
+
+
 @pytest.fixture(scope="module")
 def another_program() -> Iterator[int]:
     """The port of a program that is neither a store nor the carrier."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+    with Server(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()

@@ -106,7 +106,7 @@ class Callers:
         self._operators.finish()
         self.subjects.finish()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(60)
 
     def _call(self, process: Process) -> None:
         command = process.harness.start_command(fresh_number())
@@ -167,7 +167,7 @@ class Callers:
     @staticmethod
     def _until(ask: Callable[[], T | None]) -> T:
         """Ask until there is an answer."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while (answer := ask()) is None:
             if time.monotonic() > deadline:
                 raise TimeoutError("The store does not answer any more.")

@@ -122,7 +122,7 @@ class Operators:
     def finish(self) -> None:
         """Let them finish what they are about."""
         self._stopped.set()
-        self._thread.join(30)
+        self._thread.join(60)
 
     def _run(self) -> None:
         while not self._stopped.wait(PAUSE_S):

@@ -34,6 +34,7 @@ class ClusterSite:
         self.servers: list[Server] = []
         self.relays: list[Relay] = []
         self.bus_relays: list[Relay] = []
+        self.held: list[ports.HeldPort] = []
         self._settings: list[dict[str, str]] = []
         for number in range(6):
             self._add(number)
@@ -46,18 +47,19 @@ class ClusterSite:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{relay.port}" for relay in self.relays)
 
     def _add(self, number: int) -> None:
-        port, bus_port = ports.free_port(), ports.free_port()
-        relay, bus = Relay(port), Relay(bus_port)
+        port, bus_port = ports.HeldPort(), ports.HeldPort()
+        self.held += (port, bus_port)
+        relay, bus = Relay(port.number), Relay(bus_port.number)
         announced = {
             "cluster_announce_ip": "127.0.0.1",
             "cluster_announce_port": str(relay.port),
             "cluster_announce_bus_port": str(bus.port),
         }
         source = node_address(number)
-        settings = {"port": str(port), "bind_source_addr": source, "appendonly": "yes", "repl_backlog_ttl": "0"}
+        settings = {"port": str(port.number), "bind_source_addr": source, "appendonly": "yes", "repl_backlog_ttl": "0"}
         cluster = {
             "cluster_enabled": "yes",
-            "cluster_port": str(bus_port),
+            "cluster_port": str(bus_port.number),
             "cluster_require_full_coverage": "no",
         }
         timeout = {"cluster_node_timeout": str(NODE_TIMEOUT_MS), "cluster_replica_validity_factor": "0"}
@@ -154,6 +156,8 @@ class ClusterSite:
             server.kill()
         for relay in (*self.relays, *self.bus_relays):
             relay.end()
+        for port in self.held:
+            port.release()
 
 
 def _follows(server: Server, primary: str) -> bool:
@@ -168,7 +172,7 @@ def _follows(server: Server, primary: str) -> bool:
 def cluster_site(directory: Path) -> Iterator[ClusterSite]:
     """For one failover."""
     made = ClusterSite.__new__(ClusterSite)
-    made.servers, made.relays, made.bus_relays = [], [], []
+    made.servers, made.relays, made.bus_relays, made.held = [], [], [], []
     try:
         ClusterSite.__init__(made, directory)
         yield made

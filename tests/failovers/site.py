@@ -94,7 +94,7 @@ class Site:
         second = self._primary()
         # What is accepted meanwhile is on the second and the third server only.
         time.sleep(BETWEEN_S)
-        self.servers[second].kill()
+        self.servers[second].kill(returns=True)
         wait_until(lambda: self._primary() not in (0, second), 60, "the second failover")
         # The last server has no replica, and takes nothing.
         time.sleep(BETWEEN_S)

@@ -33,7 +33,7 @@ from ..storage.harness import StoreHarness
 T = TypeVar("T")
 PAUSE_S = 0.05
 AFTER_REFUSAL_S = 0.02
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """How long whoever is refused goes on asking."""
 
 HELD = 10

@@ -23,11 +23,16 @@ from nacl.signing import SigningKey
 
 from otp_service import bootstrap
 from otp_service.config import Settings
+from otp_service.front import connection as connections
+from otp_service.front import flask_app
 from otp_service.front.plain import Endpoints, Found
 from otp_service.front.server import FrontServer
 from otp_service.runtime import front_process
 from otp_service.runtime.dev import embedded_store
+from otp_service.storage import audit_log
+from otp_service.storage import connect as connecting
 from otp_service.storage.api_keys import SCOPES
+from otp_service.storage.pipelined import connection, link
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import OrderedCall, Scripts
 from tests.conftest import empty
@@ -35,7 +40,10 @@ from tests.web.conftest import make_settings
 
 CODE, WRONG = "123456", "654321"
 DEADLINE_S = 1.5
-"""For a request to arrive."""
+"""For a request to arrive, and for a caller to read, where that is tried."""
+
+LONG_S = 60.0
+"""The same where it is not."""
 
 ODD = {"X_Odd": "a name with an underscore is not plain"}
 """Makes a request one of Flask's."""
@@ -54,6 +62,7 @@ class Chance:
 
     def __init__(self) -> None:
         self._drawn = 0
+        self._lock = threading.Lock()
 
     def again(self) -> None:
         """Begin the sequence anew."""
@@ -61,8 +70,10 @@ class Chance:
 
     def token_bytes(self, count: int) -> bytes:
         """As in `secrets`."""
-        self._drawn += 1
-        return hashlib.shake_128(str(self._drawn).encode()).digest(count)
+        with self._lock:
+            self._drawn += 1
+            drawn = self._drawn
+        return hashlib.shake_128(str(drawn).encode()).digest(count)
 
     def token_hex(self, count: int) -> str:
         """As in `secrets`."""
@@ -142,7 +153,7 @@ class Running:
 
     def connect(self) -> socket.socket:
         """A new connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=LONG_S)
 
     def key(self, app: str = "default", *scopes: str) -> str:
         """An API key, which is valid in an emptied store too for as long as the process remembers it."""
@@ -253,7 +264,7 @@ class ServingThread:
         settings: Settings,
         listening: socket.socket,
         chance: Chance,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float = LONG_S,
         connections: int | None = None,
     ) -> None:
         self._deadline_s = deadline_s
@@ -272,7 +283,7 @@ class ServingThread:
         )
         self.endpoints = Counted(front.endpoints)
         counted = replace(front, endpoints=self.endpoints)
-        config = front_process.server_config(counted, 4, self._deadline_s, self._connections, DEADLINE_S)
+        config = front_process.server_config(counted, 4, self._deadline_s, self._connections, self._deadline_s)
         self.server = SteppedServer(config, front.begin_end)
         self._started.set()
         await self.server.serve([self._listening])
@@ -280,16 +291,33 @@ class ServingThread:
         await asyncio.sleep(0.01)
 
     def __enter__(self) -> "ServingThread":
-        self._thread.start()
-        assert self._started.wait(20)
+        with pytest.MonkeyPatch.context() as patched:
+            be_patient(patched)
+            self._thread.start()
+            assert self._started.wait(LONG_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.server.should_exit = True
         self.server.drained.set()
         self.server.last_requests.set()
-        self._thread.join(30)
+        self._thread.join(LONG_S)
         assert not self._thread.is_alive()
+
+
+def be_patient(patched: pytest.MonkeyPatch) -> None:
+    """What is built, or runs in a loop, meanwhile waits for the store, or for a thread, of a busy machine."""
+    for module in (connecting, connection, link):
+        patched.setattr(module, "TIMEOUT_S", 20.0)
+    patched.setattr(flask_app, "PATIENCE_S", 60.0)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long the service waits, for the store or for a caller who still sends, is tried elsewhere."""
+    be_patient(monkeypatch)
+    monkeypatch.setattr(connections, "LINGER_S", 20.0)
+    monkeypatch.setattr(audit_log, "READ_S", 60.0)
 
 
 @pytest.fixture(scope="session")
@@ -299,6 +327,9 @@ def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = embedded_store.start(directory, log=directory / "server.log")
     try:
         server.wait_ready()
+        with redis.Redis.from_url(server.url) as client:
+            # A slow disk makes a server that syncs pause for longer than the service waits.
+            client.config_set("appendfsync", "no")
         yield server.url
     finally:
         server.stop()
@@ -322,7 +353,7 @@ def crowded(front: Running) -> Iterator[Running]:
     """Another server over the same store, which may have no more than `CONNECTIONS` connections."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
-        ServingThread(front.settings, listening, front.chance, connections=CONNECTIONS) as thread,
+        ServingThread(front.settings, listening, front.chance, DEADLINE_S, CONNECTIONS) as thread,
     ):
         yield replace(front, port=listening.getsockname()[1], endpoints=thread.endpoints)
 

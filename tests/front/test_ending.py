@@ -39,7 +39,7 @@ class Ending(Running):
             with self.connect() as connection:
                 return status_of(self.ask(connection, READY)) == 503
 
-        wait_until(is_not_ready, 20, "/readyz to fail")
+        wait_until(is_not_ready, what="/readyz to fail")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def ending(tmp_path: Path, redis_server: "redis.Redis", redis_url: str) -> Itera
     chance = Chance()
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
-        ServingThread(settings, listening, chance, deadline_s=60.0) as thread,
+        ServingThread(settings, listening, chance) as thread,
     ):
         running = Ending(listening.getsockname()[1], settings, redis_server, chance, thread.endpoints)
         running.server = thread.server
@@ -91,7 +91,7 @@ def test_what_is_on_its_way_when_it_stops_listening_is_answered(ending: Ending) 
             ending.ask(connection, HEALTH)
         ending.end()
         ending.server.drained.set()
-        wait_until(lambda: not _connects(ending.port), 20, "the end of listening")
+        wait_until(lambda: not _connects(ending.port), what="the end of listening")
         _is_last(ending, served, HEALTH)
         with late[0] as connection:
             _is_last(ending, connection, HEALTH)
@@ -101,7 +101,7 @@ def test_what_is_on_its_way_when_it_stops_listening_is_answered(ending: Ending) 
 
 def _connects(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionRefusedError:
         return False
     return True

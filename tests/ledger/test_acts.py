@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from otp_service import bootstrap, config
-from otp_service.domain.audit import ZERO, Event, EventType
+from otp_service.domain.audit import Event, EventType
 from otp_service.keyring import create, rotate
 
 from ..e2e.in_process import Commands
-from ..storage.harness import SHARDS, StoreHarness
+from ..storage.harness import StoreHarness
+from .harness import read_all
 
 NUMBER = "+12025550143"
 
@@ -41,8 +42,7 @@ def commands(
 
 def recorded(harness: StoreHarness) -> list[Event]:
     """Everything on record that a shell caused, in order."""
-    page = harness.audit.read([ZERO] * SHARDS, shards=range(SHARDS), until_ms=None, limit=100, wanted={})
-    return [event for event in page.events if (event.address or "").startswith("shell:")]
+    return [event for event in read_all(harness.audit, 100) if (event.address or "").startswith("shell:")]
 
 
 ACTS: tuple[tuple[str, EventType], ...] = (

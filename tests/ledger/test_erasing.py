@@ -3,9 +3,8 @@
 import base64
 import json
 import shutil
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from sqlalchemy import event
 from otp_service import bootstrap
 from otp_service.bootstrap import erasing
 from otp_service.bootstrap.erasing import erase_person, replay_erasures
-from otp_service.bootstrap.ledger import run_exporter
 from otp_service.bootstrap.signed_log import opening_of
 from otp_service.bootstrap.stores import open_stores
 from otp_service.config import Settings
@@ -47,9 +45,11 @@ from otp_service.usecases.guard.edit_safe_list import EditSafeList
 from tests.conftest import wait_until
 
 from ..storage.harness import CODE, SHOP, StoreHarness, keyring
+from .alone import exporting_alone
 from .harness import LedgerHarness, leaf_hashes, ledger_over, read_all
 
 PERSON = "+13125558899"
+WITHIN_S = 120
 ORIGIN = "otp.example/audit"
 
 
@@ -79,13 +79,20 @@ def settings(own_redis_url: str, tmp_path: Path) -> Settings:
 def file_of_the_store(harness: StoreHarness) -> Path:
     """The directory in which the store keeps its data, after it was written anew."""
     client: redis.Redis = harness.raw
-    wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], 30, "the rewrite")
+    wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], WITHIN_S, "the rewrite")
     return Path(str(client.config_get("dir")["dir"]))
 
 
 def found_in(place: Path, needle: bytes) -> list[str]:
     """The files that hold these bytes."""
-    return [str(path) for path in place.rglob("*") if path.is_file() and needle in path.read_bytes()]
+    return [str(path) for path in place.rglob("*") if needle in content_of(path)]
+
+
+def content_of(path: Path) -> bytes:
+    """What is in a file; nothing in a directory or socket, nor in what whoever writes there has just removed."""
+    with suppress(FileNotFoundError):
+        return path.read_bytes() if path.is_file() else b""
+    return b""
 
 
 def salts(ledger: LedgerHarness) -> list[bytes]:
@@ -207,14 +214,8 @@ def replayed(harness: StoreHarness, settings: Settings, copy: Path, number_hash:
     assert reading.size(database) == 22
     database.close()
     restore(settings, copy, number_hash)
-    stop = threading.Event()
-    alone = threading.Thread(target=run_exporter, args=(settings, stop))
-    alone.start()
-    try:
-        wait_until(lambda: not found_in(settings.data_dir or copy, number_hash.encode()), 30, "the erasure")
-    finally:
-        stop.set()
-        alone.join(30)
+    with exporting_alone(settings):
+        wait_until(lambda: not found_in(settings.data_dir or copy, number_hash.encode()), WITHIN_S, "the erasure")
 
 
 def test_a_store_that_forgot_is_told_who_was_erased(harness: StoreHarness, settings: Settings, tmp_path: Path) -> None:

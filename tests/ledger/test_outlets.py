@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import redis
 from sqlalchemy import select
 
 from otp_service import bootstrap
-from otp_service.bootstrap.ledger import build_exporter, open_ledger, run_exporter
+from otp_service.bootstrap.ledger import build_exporter, open_ledger
 from otp_service.bootstrap.stores import open_keyring, open_stores
 from otp_service.clock import clock_ms
 from otp_service.config import Settings, load_keyring
@@ -30,8 +29,9 @@ from tests.conftest import clean_environ, needs_program, wait_until
 
 from ..signed_log.post_receiver import receiving
 from ..signed_log.timestamping import TimestampingAuthority
+from .alone import exporting_alone
 
-START_S = 30
+START_S = 120
 
 
 @contextmanager
@@ -107,14 +107,7 @@ def test_checkpoints_are_brought_where_they_are_wanted(own_redis_url: str, tmp_p
             witnesses=(listening,),
             allow_private=True,
         )
-        stop = threading.Event()
-        settings = settings_of(own_redis_url, tmp_path, outlets=outlets)
-        alone = threading.Thread(target=run_exporter, args=(settings, stop))
-        alone.start()
-        try:
+        with exporting_alone(settings_of(own_redis_url, tmp_path, outlets=outlets)):
             wait_until(lambda: bool(address.seen) and brought(database, listening.key), START_S, "the checkpoint")
-        finally:
-            stop.set()
-            alone.join(START_S)
     assert address.seen[0][1].decode().startswith("otp.test/audit\n")
     database.close()

@@ -55,7 +55,7 @@ def ledger(server_harness: StoreHarness, server: str) -> Iterator[LedgerHarness]
     """A ledger in a new database of it."""
     admin = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text("DROP DATABASE IF EXISTS ledger"))
+        connection.execute(text("DROP DATABASE IF EXISTS ledger WITH (FORCE)"))
         connection.execute(text("CREATE DATABASE ledger"))
     admin.dispose()
     url = server.replace("/postgres?", "/ledger?")

@@ -81,5 +81,5 @@ def test_results_are_remembered(tmp_path: Path) -> None:
 def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
     """Nothing is run."""
     command = [sys.executable, "-m", "tests.mutations", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, "error" in done.stderr) == (2, True)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,14 @@ class RiskReceiver:
 
 
 @contextmanager
+def closed_port() -> Iterator[int]:
+    """A port on which nobody listens, and which nobody else can take meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@contextmanager
 def risk_receiver(handler: type[BaseHTTPRequestHandler] | None = None) -> Iterator[RiskReceiver]:
     """One on a free port. `handler`: another program in its place."""
     receiver = RiskReceiver()
@@ -59,7 +68,7 @@ def risk_receiver(handler: type[BaseHTTPRequestHandler] | None = None) -> Iterat
             receiver.asked.append(({name.lower(): value for name, value in self.headers.items()}, body))
             receiver.connections.add(self.client_address[1])
             if receiver.hangs.is_set():
-                receiver.released.wait(30)
+                receiver.released.wait(300)
             self.send_response(receiver.status)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)

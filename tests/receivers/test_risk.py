@@ -1,7 +1,6 @@
 """Asking a risk hook: what counts as an answer, kept connections, receivers that misbehave. On loopback."""
 
 import json
-import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -19,7 +18,7 @@ from otp_service.receivers.risk import MOST, RiskReceivers
 from otp_service.receivers.risk_breaker import FAILURES, FIRST_PAUSE_S, LONGEST_PAUSE_S, RiskBreaker
 from tests.conftest import wait_until
 
-from .risk_receiver import SECRET, RiskReceiver, risk_receiver
+from .risk_receiver import SECRET, RiskReceiver, closed_port, risk_receiver
 
 BODY = b'{"type":"verification.start"}'
 
@@ -95,11 +94,10 @@ def test_what_is_no_answer_says_why() -> None:
         receiver.status, receiver.answer = 200, b'{"decision":"allow"}' + b" " * 100_000
         assert asking.ask("shop", "risk_2", BODY).word == "body"
         assert other.asked == []
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    hook = RiskHook(Endpoint(f"http://127.0.0.1:{port}/", (SECRET,), True))
-    with receivers(hook) as asking:
-        assert asking.ask("shop", "risk_3", BODY).word == "no_connection"
+    with closed_port() as port:
+        hook = RiskHook(Endpoint(f"http://127.0.0.1:{port}/", (SECRET,), True), timeout_ms=10_000)
+        with receivers(hook) as asking:
+            assert asking.ask("shop", "risk_3", BODY).word == "no_connection"
 
 
 def test_a_private_address_is_never_asked() -> None:

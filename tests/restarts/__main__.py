@@ -11,7 +11,7 @@ from .instances import NAMES, Instances
 from .load import Load
 from .workers import WORKERS, Workers, report
 
-_LONGEST_S = 120.0
+_LONGEST_S = 600.0
 _CARRIER_MS = 150
 _STARTS_PER_S = 10.0
 _BETWEEN_S = 1.0

@@ -33,7 +33,7 @@ backend instances
 {servers}
 """
 
-_STARTED_S = 30.0
+_STARTED_S = 60.0
 
 
 class Balancer:

@@ -16,8 +16,9 @@ from .balancer import Balancer
 from .load import Load, start
 
 NAMES = ("a", "b")
-DRAIN = "1s"
-"""For a balancer that checks each 100 ms. In service the default is for one that checks each two seconds."""
+DRAIN = "3s"
+"""For a balancer that checks each 100 ms, on a machine that may be busy. In service the default is for one that checks
+each two seconds."""
 
 _ENDED_S = 60.0
 
@@ -27,8 +28,9 @@ class Instances(Cluster):
 
     def __init__(self, directory: Path, haproxy: str) -> None:
         super().__init__(directory, config.DEV_TOML)
-        self.port = ports.free_port()
-        listening = {name: ports.free_port() for name in NAMES}
+        self._held = [ports.HeldPort() for _ in range(1 + len(NAMES))]
+        self.port, *own = (port.number for port in self._held)
+        listening = dict(zip(NAMES, own, strict=True))
         self._balancer = Balancer(haproxy, directory, self.port, listening)
         self._arguments = {name: ["serve", "--port", str(port), "--drain", DRAIN] for name, port in listening.items()}
         self.statuses: list[int] = []
@@ -51,6 +53,8 @@ class Instances(Cluster):
                     yield load
         finally:
             self.close()
+            for port in self._held:
+                port.release()
 
     def restart(self, name: str) -> None:
         """End one and start it again; back when the balancer has it back."""

@@ -19,7 +19,7 @@ def sends(request: pytest.FixtureRequest) -> Iterator[LoopedSends]:
     made = LoopedSends(2, request.param())
     yield made
     made.close()
-    assert not made.loop.is_running()
+    wait_until(lambda: not made.loop.is_running(), what="the end of the loop")
     made.loop.close()
 
 

@@ -71,7 +71,7 @@ def test_refusals_are_not_stored(api: httpx.Client) -> None:
 
 def test_in_flight_is_a_conflict(http: httpx.Client) -> None:
     """While the first is unanswered its repeat is 409 10036 with the header's pointer; later it is replayed."""
-    chaos(http, send={"mode": "slow", "latency_ms": 800})
+    chaos(http, send={"mode": "slow", "latency_ms": 2_500})
     with ThreadPoolExecutor(1) as one:
         first = one.submit(_post, http, "k")
         eventually(lambda: journal(http))

@@ -124,7 +124,7 @@ def test_no_script_of_a_text_runs(http: httpx.Client, tmp_path: Path) -> None:
     command = [browser, *flags, f"--user-data-dir={tmp_path}", f"{http.base_url}#{PERSON}"]
     # Virtual time stands still while a stream is open: with all places taken the page asks every second instead.
     with _all_streams_taken(http):
-        dom = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+        dom = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False).stdout
     assert "<mark>482913</mark>" in dom
     assert "&lt;img src=x onerror=" in dom
     assert "<title>Phones" in dom

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from otp_service.sandbox import seeds
+from otp_service.sandbox.app import create_app
+from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.server import SandboxServer
 from tests.sandbox.conftest import BACKUP, KEY, PERSON, PROFILE, Receiver, eventually, inbox, journal, long_code, pool
 
@@ -60,6 +65,25 @@ def test_events_are_posted_signed_and_in_order(http: httpx.Client, sandbox: Sand
     assert first.data["id"] != second.data["id"]
     assert first.data["payload"]["completed_at"] is None
     assert second.data["payload"]["completed_at"] is not None
+
+
+def test_nothing_happens_before_the_answer_has_left(receiver: Receiver) -> None:
+    """Until then the message is queued, and no event is posted, unless the settings say `early`."""
+    carrier = Carrier(webhook_url=receiver.url)
+    app = create_app(carrier)
+    sms = {"from": BACKUP, "to": PERSON, "text": "x"}
+    asked = EnvironBuilder("/v2/messages/long_code", method="POST", json=sms, headers=list(KEY.items()))
+    body, statuses, _ = run_wsgi_app(app, asked.get_environ())
+    answer = b"".join(body)
+    message = json.loads(answer)["data"]
+    assert statuses.startswith("200")
+    with httpx.Client(transport=httpx.WSGITransport(app), base_url="http://sandbox", headers=KEY) as api:
+        assert api.get(f"/v2/messages/{message['id']}").json()["data"]["to"][0]["status"] == "queued"
+        assert receiver.posts == []
+        # The server closes the answer when it has sent all of it.
+        body.close()  # type: ignore[attr-defined]
+        eventually(lambda: [post.type for post in receiver.posts] == ["message.sent", "message.finalized"])
+    carrier.close()
 
 
 def test_a_message_can_be_looked_up(http: httpx.Client) -> None:

@@ -47,5 +47,7 @@ def receiving(answer: Answering) -> Iterator[PostReceiver]:
     """A server that answers so."""
     with PostReceiver(answer) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield server
-        server.shutdown()
+        try:
+            yield server
+        finally:
+            server.shutdown()

@@ -75,7 +75,7 @@ def kill(log: SignedHarness, kept: Path, when: str) -> None:
     ring = kept.parent / "keyring.json"
     ring.write_bytes(log.raw)
     words = [str(log.path), str(kept), str(ring), when, str(log.now_ms), ORIGIN]
-    process = subprocess.run([sys.executable, "-c", BEGINNING, *words], timeout=60, check=False)
+    process = subprocess.run([sys.executable, "-c", BEGINNING, *words], timeout=300, check=False)
     assert process.returncode == -signal.SIGKILL
 
 

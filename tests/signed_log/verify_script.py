@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.conftest import needs_program
 
-SCRIPT_TIMEOUT_S = 120
+SCRIPT_TIMEOUT_S = 600
 
 COREUTILS = (
     *("base64", "cat", "cut", "dirname", "head", "mkdir", "mktemp", "rm", "sha256sum", "sort", "split", "tail", "tr"),

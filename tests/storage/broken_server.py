@@ -90,4 +90,4 @@ class BrokenServer:
         for connection in self._open:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(60)

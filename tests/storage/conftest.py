@@ -1,13 +1,18 @@
 """A store on a real server and on a one-node cluster; every test that takes `harness` runs on both."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
+from redis.cluster import RedisCluster
 
 from otp_service.storage import store_runs
 
+from ..patience import patience
+from .about import Began
 from .connected import connected, disconnect
 from .delivery_service import Service
 from .harness import StoreHarness
@@ -23,6 +28,31 @@ def opened(url: str) -> Iterator[StoreHarness]:
         yield made
     finally:
         disconnect(made)
+
+
+@pytest.fixture(autouse=True)
+def _begins() -> None:
+    """See `about`."""
+    Began.at = time.monotonic()
+
+
+@pytest.fixture
+def patient() -> Iterator[None]:
+    """A store that works has all the time it needs."""
+    with patience():
+        yield
+
+
+@pytest.fixture
+def redis_server(redis_server: redis.Redis, patient: None) -> redis.Redis:
+    """As for all tests: nobody breaks that server, so everybody waits for it."""
+    return redis_server
+
+
+@pytest.fixture
+def cluster_server(cluster_server: RedisCluster, patient: None) -> RedisCluster:
+    """The same of the Cluster."""
+    return cluster_server
 
 
 @pytest.fixture(params=["server", pytest.param("cluster", marks=pytest.mark.cluster)])
@@ -54,10 +84,10 @@ def service(server_harness: StoreHarness) -> Service:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """A store of its own. Processes vote at once."""
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: None) -> Iterator[Machine]:
+    """A store of its own. Processes vote at once, and who is slow is waited for."""
     monkeypatch.setattr(store_runs, "JUDGE_MS", 0)
+    monkeypatch.setattr(store_runs, "GIVE_UP_MS", 60_000)
     made = Machine(tmp_path)
     yield made
-    made.harness.close()
-    made.server.kill()
+    made.end()

@@ -9,9 +9,12 @@ import secrets
 import sys
 from functools import partial
 
+import pytest
+
 from otp_service.domain.guard.policy import GuardPolicy
 from otp_service.domain.starting import Started, StartRefused
 
+from ..patience import be_patient
 from .guard import GuardedApp
 from .harness import StoreHarness, at_once
 
@@ -23,6 +26,7 @@ def outcome(answer: Started | StartRefused) -> str:
 
 def main(url: str, first: int, end: int) -> None:
     """Run it."""
+    be_patient(pytest.MonkeyPatch())  # so much at once takes a busy machine long
     harness = StoreHarness.open(url)
     app = GuardedApp(harness, GuardPolicy())
 

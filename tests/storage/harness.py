@@ -63,7 +63,7 @@ EVERYWHERE = NumberLimits()
 UNCAPPED = NumberLimits(sends=())
 CODE, WRONG = "314159", "271828"
 _KEYRING_BYTES = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
-_counter = itertools.count(1)
+_counter, _numbers = itertools.count(1), itertools.count(1)
 
 
 def keyring() -> Keyring:
@@ -73,7 +73,7 @@ def keyring() -> Keyring:
 
 def fresh_number() -> str:
     """A number that no other test uses, in E.164, however many tests run."""
-    area, line = divmod(next(_counter), 10_000)
+    area, line = divmod(next(_numbers), 10_000)
     return f"+1{(312, 415, 617, 202, 713, 206)[area]}555{line:04d}"
 
 
@@ -149,7 +149,7 @@ class StoreHarness(Remembered, Records):
         self.factors = FactorTable(self.store, self.scripts, self.keys, ids)
         self.limits = Slots.over(self.scripts, self.keys)
         self.idempotency = Idempotency(self.scripts, self.keys)
-        self.audit = AuditLog(self.store, self.scripts, self.keys)
+        self.audit = AuditLog(self.store, self.scripts, self.keys, lambda: 0.0)  # no page has a deadline
         self.circuits = Circuits(self.store, self.scripts, self.keys)
         self.sender_stats = SenderStats(self.store, self.scripts, self.keys)
 

@@ -51,15 +51,22 @@ class LoopThread:
 
     def run(self, work: Callable[[], T]) -> T:
         """Run work in the loop and wait for its result. Re-raises its failure."""
-        return self.begin(work).result(20)
+        return self.begin(work).result(60)
 
     def __enter__(self) -> "LoopThread":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self.loop).result(60)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(60)
+
+    async def _close(self) -> None:
         for store in self._stores:
-            self.loop.call_soon_threadsafe(store.client.close)
-        # One more iteration after the connections are closed, in which they notice it.
-        self.loop.call_soon_threadsafe(lambda: self.loop.call_later(0.05, self.loop.stop))
-        self._thread.join(10)
+            store.client.close()
+        # What was connecting ends, and then come iterations in which the connections notice that they are closed.
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=30)
+        await asyncio.sleep(0.05)

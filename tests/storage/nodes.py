@@ -11,7 +11,7 @@ import redis
 
 from otp_service.runtime.dev import embedded_store
 
-from ..conftest import wait_until
+from ..conftest import READY_S, wait_until
 
 _PARTS = ((0, 5460), (5461, 10922), (10923, 16383))
 
@@ -36,7 +36,7 @@ class Nodes:
         for other in self.raws[1:]:
             port, bus = (int(other.config_get(name)[name]) for name in ("port", "cluster-port"))
             self.raws[0].execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
-        wait_until(lambda: all(map(_is_well, self.raws)), 15, "the Cluster of three")
+        wait_until(lambda: all(map(_is_well, self.raws)), 60, "the Cluster of three")
 
     @contextlib.contextmanager
     def replica_of(self, index: int, directory: Path) -> Iterator["Replica"]:
@@ -47,8 +47,8 @@ class Nodes:
             port, bus = (int(made.raw.config_get(name)[name]) for name in ("port", "cluster-port"))
             self.raws[0].execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
             primary = self.raws[index].execute_command("CLUSTER", "MYID").decode()
-            wait_until(lambda: _obeys(made.raw, "CLUSTER", "REPLICATE", primary), 30, "the acquaintance")
-            wait_until(lambda: online(self.raws[index]) and _is_well(made.raw), 30, "the first copy")
+            wait_until(lambda: _obeys(made.raw, "CLUSTER", "REPLICATE", primary), 60, "the acquaintance")
+            wait_until(lambda: online(self.raws[index]) and _is_well(made.raw), 60, "the first copy")
             yield made
         finally:
             made.end()
@@ -107,13 +107,14 @@ class Replica:
 
     def _begin(self) -> None:
         self.server = embedded_store.start_cluster(self._directory, log=self._directory.with_suffix(".log"))
-        self.server.wait_ready()
+        self.server.wait_ready(READY_S)
         self.raw: Any = redis.Redis.from_url(self.server.url.replace("redis+cluster", "redis"))
 
     def kill(self) -> None:
         """End it at once."""
         self.raw.close()
         self.server.child.kill()
+        self.server.clean()
 
     def restart(self) -> None:
         """Begin again on its files, at another port."""
@@ -157,7 +158,7 @@ def three(directory: Path) -> Iterator[Nodes]:
             place = directory / str(index)
             servers.append(embedded_store.start_cluster(place, log=directory / f"{index}.log"))
         for server in servers:
-            server.wait_ready()
+            server.wait_ready(READY_S)
         nodes = Nodes(servers)
         nodes.form()
         yield nodes

@@ -14,6 +14,7 @@ from otp_service.domain.ending import Ended, NotFound, Redeemed
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
 from otp_service.domain.verification import Status
+from otp_service.runtime import ports
 from otp_service.storage.store_runs import KEEP_CODES, StoreRuns
 from otp_service.storage.told import Told
 from otp_service.storage.verifications import Verifications
@@ -56,7 +57,9 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.count = 0
-        self.port = 0
+        # Kept also while no server listens on it.
+        self._held = ports.HeldPort()
+        self.port = self._held.number
         self.begin("files")
         self.harness = StoreHarness.open(f"redis://127.0.0.1:{self.port}")
         self.harness.outbox.open()
@@ -66,11 +69,14 @@ class Machine:
         (self.directory / files).mkdir(exist_ok=True)
         # With `everysec` a slow disk makes the server late in writing, and then a kill does lose something.
         settings = {"appendonly": "yes", "appendfsync": "no", "save": '""', "dir": str(self.directory / files)}
-        if self.port:
-            settings["port"] = str(self.port)
         self.count += 1
-        self.server = Server(self.directory / f"server{self.count}", **settings)
-        self.port = self.server.port
+        self.server = Server(self.directory / f"server{self.count}", port=str(self.port), **settings)
+
+    def end(self) -> None:
+        """Kill the server, for good."""
+        self.harness.close()
+        self.server.kill()
+        self._held.release()
 
     def restart(self, files: str = "files") -> None:
         """Kill the server, and begin another one at once."""

@@ -22,7 +22,8 @@ class Server:
     """One server on a loopback port. `client` is a plain client of just this one."""
 
     def __init__(self, directory: Path, mode: str = "", **settings: str) -> None:
-        self.port = int(settings.get("port") or ports.free_port())
+        self._held = None if "port" in settings else ports.HeldPort()
+        self.port = int(settings["port"]) if self._held is None else self._held.number
         directory.mkdir()
         config = directory / "server.conf"
         lines = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(directory), **settings}
@@ -35,7 +36,7 @@ class Server:
         self.client: Any = redis.Redis(
             port=self.port, decode_responses=True, socket_timeout=1, password=settings.get("requirepass")
         )
-        wait_until(self._answers, 10, "a server's first answer")
+        wait_until(self._answers, 60, "a server's first answer")
 
     def _answers(self) -> bool:
         with contextlib.suppress(redis.RedisError):
@@ -45,7 +46,7 @@ class Server:
     def follow(self, primary: "Server") -> None:
         """Become the replica of another one, and wait for the first copy."""
         self.client.replicaof("127.0.0.1", str(primary.port))
-        wait_until(lambda: self.client.info("replication")["master_link_status"] == "up", 10, "the first copy")
+        wait_until(lambda: self.client.info("replication")["master_link_status"] == "up", 60, "the first copy")
 
     def promote(self) -> None:
         """Become a primary."""
@@ -61,11 +62,13 @@ class Server:
         """Answer again."""
         self.process.send_signal(signal.SIGCONT)
 
-    def kill(self) -> None:
-        """End at once, also while it hangs."""
+    def kill(self, *, returns: bool = False) -> None:
+        """End at once, also while it hangs. `returns`: another one is to listen on its port."""
         self.client.close()
         self.process.kill()
         self.process.wait()
+        if self._held is not None and not returns:
+            self._held.release()
 
 
 class Address:
@@ -81,6 +84,8 @@ class Address:
     def close(self) -> None:
         """Accept nothing more."""
         self._closed = True
+        # A close alone would not wake the thread that accepts.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -125,7 +130,7 @@ def watched(directory: Path) -> Iterator[tuple[Server, Server, list[Server]]]:
             client = sentinels[-1].client
             client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 2)
             client.execute_command("SENTINEL", "SET", "main", "down-after-milliseconds", 1000, "failover-timeout", 3000)
-        wait_until(lambda: all(_knows_all(sentinel) for sentinel in sentinels), 20, "the sentinels' acquaintance")
+        wait_until(lambda: all(_knows_all(sentinel) for sentinel in sentinels), 60, "the sentinels' acquaintance")
         yield first, second, sentinels
 
 

@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import pytest
+
 from otp_service.domain.starting import StartAnswer, StartCommand, StartRefused
 
+from ..patience import be_patient
 from .harness import SHOP, StoreHarness, at_once
 
 
@@ -31,6 +34,7 @@ def command(harness: StoreHarness, subject: str) -> StartCommand:
 
 def main(url: str, subjects: Sequence[str]) -> None:
     """Run it."""
+    be_patient(pytest.MonkeyPatch())  # so much at once takes a busy machine long
     harness = StoreHarness.open(url)
     harness.now()
     commands = [command(harness, subject) for subject in subjects]

@@ -136,6 +136,7 @@ def test_everybody_gets_an_answer(looping: LoopThread, fault: str) -> None:
         assert not link_of(store)._waiting
 
 
+@pytest.mark.usefixtures("patient")
 def test_bytes_that_nobody_asked_for(looping: LoopThread) -> None:
     """Half a reply too much ends the connection: its rest would become the next command's reply."""
     with BrokenServer(says_too_much) as server:
@@ -187,6 +188,7 @@ def test_tls_that_fails(looping: LoopThread, *, speaks: bool) -> None:
         assert [one.result(LONG_S) for one in asked] == [None] * MANY
 
 
+@pytest.mark.usefixtures("patient")
 def test_checks_count_once(looping: LoopThread, tmp_path: Path) -> None:
     """A hundred are under way when their connection ends: each is repeated with its operation id, and counts once."""
     server = Server(tmp_path / "server")

@@ -27,6 +27,7 @@ from otp_service.storage.circuits import Circuits
 from otp_service.storage.schema.fields import Breaker
 from otp_service.storage.sender_stats import PERIOD_MS, PERIODS, SenderStats
 
+from .about import about
 from .harness import StoreHarness, at_once, word
 
 SENDER, PROFILE = "sender:pool", "profile:a"
@@ -67,9 +68,15 @@ def test_faults_in_a_row_open_and_a_success_ends_the_row(harness: StoreHarness) 
         assert not fresh(harness).record_success(Success(SENDER), probe=False)
     assert state(harness) == "closed"
     assert not harness.raw.exists(harness.keys.circuit(SENDER))
+    before = harness.now()
     trip(harness)
+    until = int(harness.raw.hget(harness.keys.circuit(SENDER), Breaker.UNTIL))
+    assert before + FIRST_PAUSE_MS <= until <= harness.now() + FIRST_PAUSE_MS
+    # However slow this machine is.
+    harness.raw.hset(
+        harness.keys.circuit(SENDER), mapping=dict.fromkeys([Breaker.UNTIL, Breaker.NEXT_PROBE], until + 60_000)
+    )
     assert state(harness) == "open"
-    assert pause(harness) == pytest.approx(FIRST_PAUSE_MS, abs=1_000)
     decision = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
     assert (decision.passes, decision.code, decision.title, decision.is_hold) == (
         False,
@@ -77,7 +84,7 @@ def test_faults_in_a_row_open_and_a_success_ends_the_row(harness: StoreHarness) 
         "connect",
         False,
     )
-    assert 0 < decision.wait_ms <= FIRST_PAUSE_MS
+    assert 0 < decision.wait_ms <= LONGEST_PAUSE_MS
 
 
 def test_a_row_is_no_longer_than_its_window(harness: StoreHarness) -> None:
@@ -101,7 +108,7 @@ def test_each_failed_probe_doubles_the_pause(harness: StoreHarness) -> None:
         pauses.append(pause(harness))
         assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())
     wanted = [min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2**n) for n in range(1, 7)]
-    assert pauses == [pytest.approx(each, abs=1_000) for each in wanted]
+    assert pauses == [about(each) for each in wanted]
 
 
 def test_one_message_probes(harness: StoreHarness) -> None:
@@ -150,14 +157,14 @@ def test_a_held_account_is_probed(harness: StoreHarness) -> None:
     assert fresh(harness).admit([ACCOUNT]).probe
     again = fresh(harness).admit([ACCOUNT])
     assert not again.passes
-    assert again.wait_ms == pytest.approx(30_000, abs=2_000)
+    assert again.wait_ms == about(30_000)
 
 
 def test_a_repeated_reason_changes_nothing_and_keeps_the_next_probe(harness: StoreHarness) -> None:
     """Otherwise a hundred messages that meet the hold at once would ring people and put the probe off for ever."""
     hold = Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1)
     assert at_once([partial(fresh(harness).record_hold, hold, word()) for _ in range(8)]).count("opened") == 1
-    assert pause(harness) == pytest.approx(DAY_MS, abs=2_000)
+    assert pause(harness) == about(DAY_MS)
     harness.raw.hset(harness.keys.circuit(SENDER), "next_probe_ms", harness.now() + 5_000)
     assert fresh(harness).record_hold(hold, word()) == "open"
     assert 0 < fresh(harness).admit([SENDER]).wait_ms <= 5_000
@@ -176,7 +183,7 @@ def test_faults_do_not_shorten_a_hold(harness: StoreHarness) -> None:
     fresh(harness).record_hold(Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1), word())
     for _ in range(TRIPS_AFTER * 2):
         assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())
-    assert pause(harness) == pytest.approx(DAY_MS, abs=2_000)
+    assert pause(harness) == about(DAY_MS)
 
 
 def test_a_closed_breaker_is_cached_for_half_a_second_at_most(harness: StoreHarness) -> None:
@@ -264,7 +271,7 @@ def test_a_probe_that_fails_too_holds_on(harness: StoreHarness) -> None:
     assert fresh(harness).record_hold(replace(NOT_OURS, code="40100"), word()) == "counted"
     assert pause(harness) <= 1_000
     assert fresh(harness).record_hold(replace(NOT_OURS, code="40100"), word(), probe=True) == "opened"
-    assert pause(harness) == pytest.approx(600_000, abs=2_000)
+    assert pause(harness) == about(600_000)
 
 
 def test_a_hold_by_reports_needs_one_more_after_its_probe(harness: StoreHarness) -> None:

@@ -12,6 +12,7 @@ from otp_service.domain.optout_list import OptOut
 from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import App
 
+from .about import about
 from .deliveries import come, deliveries, detail, wait_on
 from .harness import BACKUP, POOL, SAME_PROFILE, SHOP, StoreHarness, at_once, fresh_number
 
@@ -65,7 +66,7 @@ def test_every_delivery_ends_and_with_a_reason(
     act(harness, ref)
     harness.age(ref, ALONE.code_ttl_ms + 30_001)
     assert harness.verifications.expire(ref)
-    assert wait_on(harness, ref, "closing") == pytest.approx(0, abs=2_000)
+    assert wait_on(harness, ref, "closing") == about(0)
     due = come(harness, ref, "closing")
     answers = at_once([partial(harness.due_deliveries.close_delivery, due)] * 8)
     assert [answer for answer in answers if answer] == [status]
@@ -110,7 +111,7 @@ def test_a_repeat_gives_the_first_delivery_more_time(harness: StoreHarness) -> N
     harness.raw.zadd(harness.keys.timers(shard), {f"closing:{ref.delivery_id(1)}": 1})
     assert harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, 1)) is None
     assert harness.status(ref) == "sent"
-    assert wait_on(harness, ref, "closing") == pytest.approx(SHOP.code_ttl_ms + 30_000, abs=2_000)
+    assert wait_on(harness, ref, "closing") == about(SHOP.code_ttl_ms + 30_000)
 
 
 # ---- reasons --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from .harness import StoreHarness, fresh_number
 from .nodes import Nodes, Replica, calls_failed, online, three
 
 pytestmark = pytest.mark.cluster
-SOON_MS, LATE_MS = 700, 60_000
+SOON_MS, LATE_MS = 2_000, 60_000
 
 
 @pytest.fixture
@@ -100,7 +100,8 @@ def test_a_replica_that_ends_costs_the_numbers_of_its_shards_only(
     name = service.harness.keys.record(service.harness.start(service.number_on(0)).reference)
     replica.raw.execute_command("READONLY")
     assert replica.raw.exists(name)
-    assert (service.serves(1), service.waits_on(1)) == (True, {0}), "the others have none, and wait for none"
+    wait_until(lambda: service.serves(1), 30, "a start at another primary")
+    assert service.waits_on(1) == {0}, "the others have none, and wait for none"
 
     run = str(nodes.raws[0].info("replication")["master_replid"])
     told = ask_primaries(service.harness.store)
@@ -109,11 +110,11 @@ def test_a_replica_that_ends_costs_the_numbers_of_its_shards_only(
 
     end_replica(nodes, replica)
     assert not service.serves(0)
-    assert service.serves(1)
+    wait_until(lambda: service.serves(1), 30, "a start at another primary")
     assert (service.serves(0), 0 < service.guard.missing < service.harness.keys.shards) == (False, True)
     assert (0, 1) in [(one["follow"], one["needed"]) for one in commands.data("replicas", "list")]
     commands.shows("replicas", "lower")
-    assert service.serves(0)
+    wait_until(lambda: service.serves(0), 30, "a start without it")
 
     replica.restart()
     wait_until(service.waits_for_it, 30, "its return")
@@ -123,6 +124,6 @@ def test_a_replica_that_ends_costs_the_numbers_of_its_shards_only(
     nodes.notice_within(LATE_MS)
     with nodes.hanging(1), nodes.hanging(2):
         assert not service.serves(0), "one of three primaries is no majority"
-    wait_until(lambda: service.serves(0), 30, "a start without it")
+    wait_until(lambda: service.serves(0), 60, "a start without it")
     assert service.waits_on(0) == {0}
     assert service.guard.missing == 0

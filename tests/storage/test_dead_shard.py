@@ -92,7 +92,7 @@ def answered(ask: Callable[[], object]) -> None:
             return True
         return False
 
-    wait_until(noticed, 10, "an answer")
+    wait_until(noticed, 30, "an answer")
 
 
 @pytest.mark.parametrize("dead", EVERY)
@@ -210,7 +210,7 @@ def test_a_page_of_the_record_names_the_dead_shards(nodes: Nodes, harness: Store
         assert "verification.started" not in seen
         last = api.call("GET", further + "&type=verification.started")
         last.problem(503, "store_unavailable")
-    wait_until(lambda: api.call("POST", "/verify/start", {"to": lost}).status in (200, 201, 429), 15, "its return")
+    wait_until(lambda: api.call("POST", "/verify/start", {"to": lost}).status in (200, 201, 429), 30, "its return")
     found = api.call("GET", further + "&type=verification.started").json
     assert ([event["to"][-4:] for event in found["events"]], found["next_cursor"]) == ([lost[-4:]], None)
 
@@ -249,7 +249,7 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
     harness.circuits.record_hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n")
     assert not harness.circuits.admit([scope]).passes
     with nodes.hanging(2):
-        wait_until(lambda: harness.circuits.admit([scope]) == PASS, 5, "the breaker is not known")
+        wait_until(lambda: harness.circuits.admit([scope]) == PASS, 30, "the breaker is not known")
         assert harness.circuits.record_hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n") == "counted"
         assert not harness.circuits.record_fault(Fault(scope, "connect"), "n")
         assert not harness.circuits.record_success(Success(scope), probe=True)
@@ -310,14 +310,14 @@ def test_readiness_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, ap
         return [warning["detail"] for warning in answer.json.get("warnings", ()) if warning["check"] == check]
 
     with nodes.hanging(dead):
-        assert " of 16 shards take no writes: s0" in wait_until(lambda: seen("writes"), 5, "a warning")[0]
+        assert " of 16 shards take no writes: s0" in wait_until(lambda: seen("writes"), 30, "a warning")[0]
         nodes.notice_within(1_000)
         told = wait_until(lambda: seen("servers"), 30, "what the other nodes say of it")[0]
         assert told.startswith("Nodes of the Cluster that are down: 1. 546")
         assert " of 16384 slots have no living primary: " in told
         nodes.notice_within(15_000)
         with nodes.hanging((dead + 1) % 3), nodes.hanging((dead + 2) % 3):
-            wait_until(lambda: api.call("GET", "/readyz", key=None).status == 503, 5, "an end of the readiness")
+            wait_until(lambda: api.call("GET", "/readyz", key=None).status == 503, 30, "an end of the readiness")
             waits = [harness.sender_rate.acquire_rate_slot("alone", 0.05, 50_000) for _ in range(2)]
             assert waits[0] == 0 < waits[1] <= 20_000
 
@@ -383,15 +383,15 @@ def test_a_worker_goes_on(nodes: Nodes, harness: StoreHarness) -> None:
     shard = harness.keys.shard(expired.number_hash)
     with nodes.hanging(dead), working(harness):
         ref = harness.start(number_on(nodes, harness, living[0])).reference
-        wait_until(lambda: harness.status(ref) == "sent", 10, "a delivery")
-        wait_until(lambda: harness.status(retried) == "sent", 10, "one of its own that it did not know of")
+        wait_until(lambda: harness.status(ref) == "sent", 30, "a delivery")
+        wait_until(lambda: harness.status(retried) == "sent", 30, "one of its own that it did not know of")
         # The entry of a worker that died long ago.
         outbox, idle = harness.keys.outbox(shard), ("IDLE", 60_000, "JUSTID")
         harness.raw.execute_command("XCLAIM", outbox, "workers", "gone", 0, left.entry, *idle)
-        wait_until(lambda: harness.status(expired) == "sent", 10, "what a dead worker left")
+        wait_until(lambda: harness.status(expired) == "sent", 30, "what a dead worker left")
         harness.set_record(expired, {"expires_ms": "1"})
         harness.raw.zadd(harness.keys.timers(shard), {f"expiry:{expired.token}": 1})
-        wait_until(lambda: harness.record(expired)["status"] == "expired", 10, "the expiry")
+        wait_until(lambda: harness.record(expired)["status"] == "expired", 30, "the expiry")
         nodes.wake(dead)
         answered(lambda: harness.status(lost))
-        wait_until(lambda: harness.status(lost) == "sent", 15, "what lay on the dead node")
+        wait_until(lambda: harness.status(lost) == "sent", 30, "what lay on the dead node")

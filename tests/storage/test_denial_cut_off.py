@@ -19,6 +19,7 @@ from .harness import BACKUP, POOL, SHOP, StoreHarness, fresh_number
 from .servers import Address, pair
 from .test_replicas import Guarded, guard
 
+pytestmark = pytest.mark.usefixtures("patient")
 POLICY = Policy(MappingProxyType({"shop": SHOP}), MappingProxyType({"pool": POOL, "backup": BACKUP}))
 
 

@@ -70,7 +70,7 @@ def in_step(processes: Sequence["subprocess.Popen[str]"]) -> list[list[str]]:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    return [json.loads(process.communicate(timeout=60)[0]) for process in processes]
+    return [json.loads(process.communicate(timeout=300)[0]) for process in processes]
 
 
 def test_parallel_starts_after_the_cool_down_are_one(harness: StoreHarness) -> None:

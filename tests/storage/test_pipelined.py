@@ -19,7 +19,6 @@ from otp_service.domain.policy import Limit, Slot
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage.answering import STORE_ERRORS
-from otp_service.storage.breaker import PAUSE_S
 from otp_service.storage.connect import TIMEOUT_S
 from otp_service.storage.deliveries import Deliveries
 from otp_service.storage.schema import Keys
@@ -103,7 +102,7 @@ def test_replies_belong_to_their_commands(looping: LoopThread, store_url: str) -
             return "unknown command" in str(error)
 
     begun = [looping.begin(partial(ask, number)) for number in range(200)]
-    assert [one.result(20) for one in begun] == [str(n) if n % 7 else True for n in range(200)]
+    assert [one.result(60) for one in begun] == [str(n) if n % 7 else True for n in range(200)]
 
 
 def test_commands_that_are_sent_together(looping: LoopThread, store_url: str) -> None:
@@ -159,10 +158,10 @@ def test_a_slot_of_a_senders_rate_comes_with_the_record(looping: LoopThread, sto
     assert slot(job, 200.0) in range(AT_ONCE_MS + 1)
     assert slot(job, 0.0) is None
     assert slot(replace(job, sender=sender), 200.0) is None  # the record names another one
-    assert looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 2.0, 60_000)) <= 6
-    assert slot(job, 2.0) is None
+    assert looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 0.02, 60_000)) <= 6
+    assert slot(job, 0.02) is None
     # It was not taken: the next one is where it was.
-    assert 400 < looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 2.0, 60_000)) < 900
+    assert 20_000 < looping.run(lambda: harness.sender_rate.acquire_rate_slot("pool", 0.02, 120_000)) <= 50_006
 
 
 def test_bytes_that_are_no_text(looping: LoopThread, redis_server: "redis.Redis", redis_url: str) -> None:
@@ -178,6 +177,7 @@ def test_only_work_of_the_loop_may_wait(looping: LoopThread, redis_url: str) -> 
         looping.open(redis_url).client.get("key")
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_connection_that_is_ended_costs_nothing(looping: LoopThread, server: Server) -> None:
     """A script runs once more, with its own operation id."""
     harness = harness_over(looping.open(url_of(server)))
@@ -193,13 +193,14 @@ def test_a_server_that_hangs_is_given_up(looping: LoopThread, server: Server) ->
     harness = harness_over(store)
     ref = looping.run(partial(harness.start, fresh_number())).reference
     server.hang()
-    for most_s in (2 * TIMEOUT_S + 0.5, TIMEOUT_S, TIMEOUT_S):
+    for is_sent in (True, False, False):
         began = time.monotonic()
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable) as refused:
             looping.run(partial(harness.check, ref, WRONG))
-        assert time.monotonic() - began < most_s
+        assert refused.value.nothing_written is not is_sent, "whoever comes later does not even try"
+        assert time.monotonic() - began < 10 * TIMEOUT_S
     server.go_on()
-    wait_until(lambda: value(looping, store) is None, TIMEOUT_S + PAUSE_S + 2, "an answer")
+    wait_until(lambda: value(looping, store) is None, 30, "an answer")
     assert isinstance(looping.run(partial(harness.check, ref, WRONG)), Wrong)
 
 
@@ -211,9 +212,9 @@ def test_all_that_wait_for_a_server_that_hangs_are_told(looping: LoopThread, ser
     server.hang()
     waiting = [looping.begin(lambda: store.client.get("other")) for _ in range(50)]
     for one in waiting:
-        assert isinstance(one.exception(5), RedisError)
+        assert isinstance(one.exception(60), RedisError)
     server.go_on()
-    wait_until(lambda: value(looping, store) == "its own", 3, "the right reply")
+    wait_until(lambda: value(looping, store) == "its own", 30, "the right reply")
 
 
 def test_a_server_that_is_down(looping: LoopThread, server: Server) -> None:
@@ -222,9 +223,10 @@ def test_a_server_that_is_down(looping: LoopThread, server: Server) -> None:
     assert value(looping, store) == "UnsentError"
     began = time.monotonic()
     assert value(looping, store) == "UnsentError"
-    assert time.monotonic() - began < TIMEOUT_S
+    assert time.monotonic() - began < 10 * TIMEOUT_S
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_primary_that_is_demoted_is_left(looping: LoopThread, tmp_path: Path) -> None:
     """Behind an address that is moved: by what a write answers, and by what it says of itself."""
     first, second = Server(tmp_path / "first"), Server(tmp_path / "second")
@@ -234,7 +236,7 @@ def test_a_primary_that_is_demoted_is_left(looping: LoopThread, tmp_path: Path) 
         second.follow(first)
         harness = harness_over(store)
         ref = looping.run(partial(harness.start, fresh_number())).reference
-        wait_until(lambda: second.client.dbsize() == first.client.dbsize(), 5, "the copy")
+        wait_until(lambda: second.client.dbsize() == first.client.dbsize(), 30, "the copy")
         address.server = second
         second.promote()
         first.follow(second)
@@ -249,6 +251,7 @@ def test_a_primary_that_is_demoted_is_left(looping: LoopThread, tmp_path: Path) 
         second.kill()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_password_and_a_database(looping: LoopThread, tmp_path: Path) -> None:
     """As the URL says."""
     server = Server(tmp_path / "server", requirepass="secret")
@@ -262,6 +265,7 @@ def test_a_password_and_a_database(looping: LoopThread, tmp_path: Path) -> None:
         server.kill()
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_primary_that_sentinels_name(looping: LoopThread, tmp_path: Path) -> None:
     """Found through them, and found again after it has died and they have chosen another."""
     with watched(tmp_path) as (first, _, sentinels):
@@ -277,16 +281,17 @@ def test_the_primary_that_sentinels_name(looping: LoopThread, tmp_path: Path) ->
             except STORE_ERRORS:
                 return False
 
-        wait_until(works, 20, "a write to the new primary")
+        wait_until(works, 30, "a write to the new primary")
 
 
+@pytest.mark.usefixtures("patient")
 def test_tls(looping: LoopThread, server: Server, tmp_path: Path) -> None:
     """The certificate is verified unless the URL says otherwise, as with the other client."""
     certificate = tmp_path / "certificate.pem"
     write_certificate(certificate)
     with tls_relay(certificate, server.port) as port:
         trusting = looping.open(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}")
-        wait_until(lambda: value(looping, trusting) is None, 10, "an answer over TLS")
+        wait_until(lambda: value(looping, trusting) is None, 30, "an answer over TLS")
         assert value(looping, looping.open(f"rediss://127.0.0.1:{port}")) == "UnsentError"
         careless = looping.open(f"rediss://127.0.0.1:{port}?ssl_cert_reqs=none&ssl_check_hostname=false")
         assert value(looping, careless) is None
@@ -316,10 +321,11 @@ def test_a_node_that_hangs_costs_its_own_slots_only(looping: LoopThread, tmp_pat
                     partial(lambda key: value(looping, store, key) is None, taken), 30, "the other node's answer"
                 )
             assert looping.run(lambda: store.run_confirmed(("INCR", taken), 1, 10)) == (1, 0)
-        wait_until(lambda: value(looping, store, "{a}") == "{a}", 10, "the node again")
+        wait_until(lambda: value(looping, store, "{a}") == "{a}", 30, "the node again")
 
 
 @pytest.mark.cluster
+@pytest.mark.usefixtures("patient")
 def test_a_slot_that_moves(looping: LoopThread, tmp_path: Path) -> None:
     """Its key is found on the other node at once."""
     with three(tmp_path) as nodes:

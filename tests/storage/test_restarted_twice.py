@@ -6,10 +6,11 @@ from otp_service.domain.checking import Approved
 from otp_service.domain.ending import Ended
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.verification import Status
-from otp_service.storage import store_runs
+from otp_service.storage import connect, store_runs
 from otp_service.storage.store_runs import END_CODES, ENDED, KEEP_CODES, KEPT
 from otp_service.storage.told import Fact, Told
 
+from .harness import StoreHarness
 from .restarts import OVER, Machine, Process, refused, settled
 from .servers import Server
 
@@ -67,7 +68,6 @@ def test_who_has_voted_has_to_vote_again_before_it_has_beaten(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, lives: bool
 ) -> None:
     """The store is restarted right after the decision. That ends nothing, unless a process that voted is missing."""
-    monkeypatch.setattr(store_runs, "GIVE_UP_MS", 60_000)
     one, two = machine.process(), machine.process()
     used, unused = machine.start(), machine.start()
     machine.restart()
@@ -103,8 +103,9 @@ class Hanging(Told):
 
 def test_a_question_without_an_answer_is_no_vote(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store hangs while a process looks whether something is missing: nothing is."""
-    monkeypatch.setattr(store_runs, "GIVE_UP_MS", 60_000)
-    process = machine.process()
+    monkeypatch.setattr(connect, "TIMEOUT_S", 0.45)  # as ever: this store hangs
+    process = Process(StoreHarness.open(f"redis://127.0.0.1:{machine.port}"), KEEP_CODES)
+    process.beat()
     used, unused = machine.start(), machine.start()
     assert isinstance(process.check(used), Approved)
     machine.restart()
@@ -117,6 +118,7 @@ def test_a_question_without_an_answer_is_no_vote(machine: Machine, monkeypatch: 
     assert settled(process) == KEPT
     assert process.check(used) == Ended(Status.APPROVED)
     assert isinstance(process.check(unused), Approved)
+    process.harness.close()
 
 
 def test_what_began_a_moment_ago_is_not_called_over(machine: Machine) -> None:

@@ -11,6 +11,7 @@ from otp_service.domain.optout_list import OptOut
 from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import App
 
+from .about import about
 from .deliveries import come, deliveries, detail, wait_on
 from .harness import BACKUP, CODE, POOL, SAME_PROFILE, SHOP, StoreHarness, at_once, fresh_number, word
 
@@ -39,7 +40,7 @@ def test_what_was_never_tried_fails_and_the_next_sender_has_it(harness: StoreHar
     """A queue that is too long ends with `not_sent_in_time`; nothing of the first sender's leaves after that."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
-    assert wait_on(harness, ref, "failover") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
+    assert wait_on(harness, ref, "failover") == about(SHOP.sent_within_ms)
     harness.deliveries.record_rate_wait(job, 60_000)
     assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
@@ -58,7 +59,7 @@ def test_an_absent_worker_is_no_fault_of_the_sender(harness: StoreHarness) -> No
     for _ in range(2):
         assert failover(harness, ref) is None
         assert deliveries(harness, ref) == [("pool", "queued")]
-        assert wait_on(harness, ref, "failover") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
+        assert wait_on(harness, ref, "failover") == about(SHOP.sent_within_ms)
     harness.deliveries.record_retry(harness.take(ref), 60_000, NotSent("connection refused"))
     failover(harness, ref)
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
@@ -130,7 +131,7 @@ def test_a_request_in_flight_is_waited_for(harness: StoreHarness) -> None:
     ref, _ = begun(harness)
     assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "sending")]
-    assert wait_on(harness, ref, "failover") == pytest.approx(10_000, abs=2_000)
+    assert wait_on(harness, ref, "failover") == about(10_000)
     harness.set_record(ref, {"1:updated_ms": harness.now() - 10_001})
     failover(harness, ref)
     assert deliveries(harness, ref) == [("pool", "sending"), ("backup", "queued")]
@@ -148,13 +149,13 @@ def test_a_message_that_the_carrier_took_is_asked_about_first(
     harness.send(ref, "msg-5")
     assert failover(harness, ref) == "msg-5"
     assert deliveries(harness, ref) == [("pool", "sent")]
-    assert wait_on(harness, ref, "failover") == pytest.approx(3_000, abs=2_000)
+    assert wait_on(harness, ref, "failover") == about(3_000)
     if answer is not None:
         harness.apply_report(ref, DeliveryReport("msg-5", "+1", answer))
     if answer != "delivered":
         assert failover(harness, ref) == (None if answer else "msg-5")
     if answer is None:
-        assert wait_on(harness, ref, "failover") == pytest.approx(6_000, abs=2_000)
+        assert wait_on(harness, ref, "failover") == about(6_000)
     assert int(harness.record(ref)["deliveries"]) == 1 + fails_over
     reasons = [each["reason"] for each in detail(harness, ref, "delivery.fell_back")]
     assert reasons == ["carrier_queue"] * fails_over
@@ -257,7 +258,7 @@ def test_while_a_sender_is_paused_the_next_one_sends(harness: StoreHarness) -> N
     assert len(detail(harness, ref, "delivery.put_off")) == 1
     assert harness.deliveries.record_held(harness.requeue(ref, 2), "sender_down", "a pause", 2_000) == "waiting"
     assert detail(harness, ref, "delivery.put_off") == [{"reason": "a pause", "wait_ms": 2_000}]
-    assert wait_on(harness, ref, "retry", 2) == pytest.approx(2_000, abs=1_000)
+    assert wait_on(harness, ref, "retry", 2) == about(2_000)
     harness.age(ref, 300_000)
     assert harness.begin(harness.requeue(ref, 2)) is None
     title = harness.record(ref)["2:error_title"]

@@ -1,6 +1,7 @@
 """What is wrong with the servers of a Sentinel service, in words. Those of a Cluster are in `test_dead_shard`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +18,10 @@ from .servers import Server, watched
 Watched = tuple[Server, Server, list[Server]]
 
 
-@pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """A primary, its replica and three sentinels."""
-    with watched(tmp_path_factory.mktemp("watched")) as servers:
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Watched]:
+    """A primary, its replica and three sentinels, for one test: it may end them."""
+    with watched(tmp_path) as servers:
         yield servers
 
 

@@ -17,6 +17,7 @@ from .loops import LoopThread
 from .servers import Server
 from .tls_relay import tls_relay, write_certificate
 
+pytestmark = pytest.mark.usefixtures("patient")
 IN_PLAIN, OVER_TLS = "redis", "rediss"
 
 
@@ -82,7 +83,9 @@ def test_sentinels_have_tls_of_their_own(tmp_path: Path, certificate: Path, serv
 def test_a_cluster_over_tls(tmp_path: Path, certificate: Path) -> None:
     """Its nodes are announced at their ports for TLS."""
     with ExitStack() as stack:
-        node = Server(tmp_path / "node", cluster_enabled="yes", cluster_port=str(ports.free_port()))
+        bus = ports.HeldPort()
+        stack.callback(bus.release)
+        node = Server(tmp_path / "node", cluster_enabled="yes", cluster_port=str(bus.number))
         stack.callback(node.kill)
         port = stack.enter_context(tls_relay(certificate, node.port))
         client: Any = node.client

@@ -66,7 +66,7 @@ def tls_relay(certificate: Path, to_port: int) -> Iterator[int]:
     ready, shared = threading.Event(), dict[str, object]()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(context, to_port, ready, shared)), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     port, loop, ended = shared["port"], shared["loop"], shared["ended"]
     assert isinstance(port, int)
     assert isinstance(loop, asyncio.AbstractEventLoop)
@@ -75,4 +75,4 @@ def tls_relay(certificate: Path, to_port: int) -> Iterator[int]:
         yield port
     finally:
         loop.call_soon_threadsafe(ended.set)
-        thread.join(10)
+        thread.join(60)

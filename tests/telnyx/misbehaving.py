@@ -86,7 +86,10 @@ class Misbehaving:
         head, _, body = received.partition(b"\r\n\r\n")
         length = int(header(head, "content-length") or 0)
         while len(body) < length:
-            body += connection.recv(65536)
+            chunk = connection.recv(65536)
+            if not chunk:
+                return False
+            body += chunk
         with self._lock:
             self.requests.append((head, body))
         return True

@@ -276,7 +276,7 @@ def test_a_repeat_after_any_fault_is_one_sms(mode: str, outcome: type) -> None:
     """After each mishap the same bytes with the same key bring exactly one message to the phone."""
     with (
         SandboxServer() as server,
-        TelnyxClient("KEY", f"{server.url}/v2", timeouts=Timeouts(read_s=1.0)) as client,
+        TelnyxClient("KEY", f"{server.url}/v2", timeouts=Timeouts(read_s=1.0 if mode == "timeout" else 30.0)) as client,
         httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
     ):
         sandbox = SandboxCarrier(client, control, b"")

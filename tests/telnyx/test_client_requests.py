@@ -14,7 +14,7 @@ from otp_service.telnyx.requests import SCHEDULE, SendRequest
 from otp_service.telnyx.transport import Timeouts
 from tests.telnyx.misbehaving import Misbehaving, answering, header, message, response
 
-from .clients import HURRY, KEY, REQUEST, client_of, free_port, outcome_of
+from .clients import HURRY, KEY, REQUEST, client_of, closed_port, outcome_of
 
 
 def test_every_try_sends_the_same_bytes_with_the_same_key() -> None:
@@ -47,9 +47,10 @@ def test_what_is_said_to_the_carrier() -> None:
 
 def test_the_environment_cannot_divert_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxy variables and a netrc are not obeyed: the key and the codes go to the carrier only."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-    assert isinstance(outcome_of(answering(response(200, message()))), Accepted)
+    with closed_port() as port:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        assert isinstance(outcome_of(answering(response(200, message()))), Accepted)
 
 
 def test_each_thread_has_a_connection_of_its_own_and_keeps_it() -> None:
@@ -59,7 +60,7 @@ def test_each_thread_has_a_connection_of_its_own_and_keeps_it() -> None:
 
     def work(client: TelnyxClient) -> None:
         for _ in range(2):
-            together.wait(5)
+            together.wait(60)
             outcomes.append(client.send(REQUEST, idempotency_key=KEY))
 
     with client_of(answering(response(200, message())), Timeouts()) as (client, server):
@@ -87,7 +88,7 @@ def test_connections_of_ended_threads_are_closed() -> None:
             thread = threading.Thread(target=lambda: client.send(REQUEST, idempotency_key=KEY))
             thread.start()
             thread.join()
-        assert gone.wait(5)
+        assert gone.wait(60)
         assert server.connections == 2
 
 

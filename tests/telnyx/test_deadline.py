@@ -26,8 +26,8 @@ from tests.telnyx.misbehaving import Misbehaving, Script, answering, message, re
 
 PERSON, OTHER = "+12025550143", "+12025550144"
 HOOK = "https://otp.example/webhooks/telnyx/"
-PATIENT = Timeouts(connect_s=5.0, read_s=5.0, write_s=5.0, total_s=1.0)
-"""Each single step may take five times as long as the whole."""
+PATIENT = Timeouts(connect_s=60.0, read_s=60.0, write_s=60.0, total_s=1.0)
+"""Each single step may take sixty times as long as the whole."""
 
 HASTY = replace(PATIENT, total_s=0.4)
 """The same where no exchange ends well."""
@@ -93,7 +93,7 @@ def test_one_deadline_covers_every_phase_of_an_exchange(phase: str) -> None:
     with Misbehaving(PHASES[phase]) as server, TelnyxClient("KEY", server.base_url, timeouts=HASTY) as client:
         before = time.monotonic()
         assert isinstance(client.send(request, idempotency_key="k"), Unknown)
-        assert 0.9 * HASTY.total_s < time.monotonic() - before < 4.0, "one step's time is 5 s"
+        assert 0.9 * HASTY.total_s < time.monotonic() - before < 30.0, "one step's time is 60 s"
 
 
 @pytest.mark.parametrize("piece", [b"\x16\x03\x03\x40\x00", b"\x15"])
@@ -112,7 +112,7 @@ def test_the_deadline_covers_the_handshake_of_tls(piece: bytes) -> None:
     ):
         before = time.monotonic()
         assert isinstance(client.send(sms(), idempotency_key="k"), NotSent)
-        assert time.monotonic() - before < 4.0
+        assert time.monotonic() - before < 30.0
 
 
 def test_a_request_has_its_answer_while_the_outbox_waits_for_it() -> None:
@@ -124,11 +124,11 @@ def test_each_exchange_on_a_connection_has_the_whole_time() -> None:
     """The deadline begins with the request, not with the connection."""
     with (
         Misbehaving(answering(response(200, message()))) as server,
-        TelnyxClient("KEY", server.base_url, timeouts=PATIENT) as client,
+        TelnyxClient("KEY", server.base_url, timeouts=replace(PATIENT, total_s=2.0)) as client,
     ):
-        for _ in range(3):
+        for pause_s in (1.1, 1.1, 0):
             assert isinstance(client.send(sms(), idempotency_key="k"), Accepted)
-            time.sleep(0.4)
+            time.sleep(pause_s)
         assert server.connections == 1
 
 
@@ -292,14 +292,14 @@ def test_what_comes_later_is_no_answer_either() -> None:
             count = len(server.requests)
             connection.sendall(response(200, to(PERSON, f"m-{count}")))
             if count == 1:
-                read.wait(10)
+                read.wait(60)
                 connection.sendall(response(200, to(PERSON, "m-x")))
                 late.set()
 
     with Misbehaving(script) as server, TelnyxClient("KEY", server.base_url) as client:
         assert client.send(sms(), idempotency_key="k") == Accepted("m-1", "queued", 0.5)
         read.set()
-        assert late.wait(10)
+        assert late.wait(60)
         assert client.send(sms(), idempotency_key="k") == Accepted("m-2", "queued", 0.5)
 
 

@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from otp_service.telnyx.transport import DEFAULT_TIMEOUTS, Timeouts
 from tests.conftest import wait_until
 from tests.receivers.test_client import certificate
 from tests.storage.loops import LoopThread
+from tests.telnyx.clients import closed_port
 from tests.telnyx.misbehaving import Misbehaving, Script, answering, message, response
 from tests.telnyx.test_deadline import PATIENT, PHASES, sms
 
@@ -45,17 +47,19 @@ def test_one_deadline_covers_every_phase_of_every_exchange(looping: LoopThread) 
     """All of them at once, and a handshake of TLS: none holds up another."""
     requests = {"reading the request": SendRequest(GENERIC, b" " * 20_000_000)}
     servers = {phase: Misbehaving(script) for phase, script in PHASES.items()}
+    # A dozen begin at once, as the first thing of their loop: each has to be connected in this time.
+    timeouts = replace(PATIENT, total_s=3.0)
     begun = {}
     for phase, server in servers.items():
         server.__enter__()
         request = requests.get(phase, sms())
-        begun[phase] = looping.begin(partial(send, client_of(looping, server.base_url, PATIENT), request))
+        begun[phase] = looping.begin(partial(send, client_of(looping, server.base_url, timeouts), request))
     dripping = f"https://127.0.0.1:{servers['header name'].port}/v2"
-    handshake = looping.begin(partial(send, client_of(looping, dripping, PATIENT), sms()))
+    handshake = looping.begin(partial(send, client_of(looping, dripping, timeouts), sms()))
     try:
-        outcomes = {phase: type(future.result(30)) for phase, future in begun.items()}
+        outcomes = {phase: type(future.result(90)) for phase, future in begun.items()}
         assert outcomes == dict.fromkeys(PHASES, Unknown)
-        assert isinstance(handshake.result(30), NotSent)
+        assert isinstance(handshake.result(90), NotSent)
     finally:
         for server in servers.values():
             server.__exit__(None, None, None)
@@ -70,34 +74,35 @@ def test_a_greenlet_keeps_its_connection(looping: LoopThread) -> None:
             return [send(client, sms()) for _ in range(3)]
 
         begun = [looping.begin(thrice) for _ in range(2)]
-        outcomes = [outcome for future in begun for outcome in future.result(30)]
+        outcomes = [outcome for future in begun for outcome in future.result(90)]
         assert {type(outcome) for outcome in outcomes} == {Accepted}
         assert server.connections == 2
         client.close()
 
 
-def test_many_connections_at_once_ask_for_their_name_once(looping: LoopThread) -> None:
+def test_many_connections_at_once_ask_for_their_name_once(looping: LoopThread, monkeypatch: pytest.MonkeyPatch) -> None:
     """A burst opens dozens of connections; a thread for each of them would hold up the sends that go on."""
+    monkeypatch.setattr(loop_network, "JOINED_S", 60.0)
     asked, may_answer = [], threading.Event()
 
     def ask(host: str, port: int) -> list[str]:
         asked.append((host, port))
-        may_answer.wait(10)
+        may_answer.wait(60)
         return ["127.0.0.1"]
 
     network = LoopNetwork(looping.loop, ask)
 
     def resolve(host: str) -> list[str]:
-        return list(network.resolve(host, 443, Deadline(time.monotonic() + 10), None))
+        return list(network.resolve(host, 443, Deadline(time.monotonic() + 60), None))
 
     begun = [looping.begin(partial(resolve, "carrier.example")) for _ in range(20)]
     wait_until(lambda: asked)
     may_answer.set()
-    assert [future.result(10) for future in begun] == [["127.0.0.1"]] * 20
+    assert [future.result(60) for future in begun] == [["127.0.0.1"]] * 20
     assert asked == [("carrier.example", 443)]
-    assert looping.begin(partial(resolve, "::1")).result(10) == ["::1"]
+    assert looping.begin(partial(resolve, "::1")).result(60) == ["::1"]
     assert asked == [("carrier.example", 443)]
-    assert looping.begin(partial(resolve, "carrier.example")).result(10) == ["127.0.0.1"]
+    assert looping.begin(partial(resolve, "carrier.example")).result(60) == ["127.0.0.1"]
     assert len(asked) == 2, "an answer is not kept"
 
 
@@ -112,20 +117,20 @@ def test_a_question_that_may_be_lost_holds_up_nobody_who_asks_later(
     def ask(host: str, _port: int) -> list[str]:
         asked.append(host)
         if len(asked) == 1:
-            may_answer.wait(10)
+            may_answer.wait(60)
         return ["127.0.0.1"]
 
     network = LoopNetwork(looping.loop, ask)
 
     def resolve() -> list[str]:
-        return list(network.resolve("carrier.example", 443, Deadline(time.monotonic() + 10), None))
+        return list(network.resolve("carrier.example", 443, Deadline(time.monotonic() + 60), None))
 
     first = looping.begin(resolve)
-    wait_until(lambda: len(network._questions) == 1)
-    assert looping.begin(resolve).result(10) == ["127.0.0.1"]
+    wait_until(lambda: asked and len(network._questions) == 1)
+    assert looping.begin(resolve).result(60) == ["127.0.0.1"]
     assert not first.done()
     may_answer.set()
-    assert first.result(10) == ["127.0.0.1"]
+    assert first.result(60) == ["127.0.0.1"]
 
 
 def over_tls(context: ssl.SSLContext, script: Script) -> Script:
@@ -154,9 +159,9 @@ def test_tls(looping: LoopThread, tmp_path: Path) -> None:
 
 def test_nobody_is_there(looping: LoopThread, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port where nobody listens, and a name that nobody knows: nothing was sent."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    assert isinstance(looping.run(partial(send, client_of(looping, f"http://127.0.0.1:{port}/v2"), sms())), NotSent)
+    with closed_port() as port:
+        client = client_of(looping, f"http://127.0.0.1:{port}/v2")
+        assert isinstance(looping.run(partial(send, client, sms())), NotSent)
 
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")

@@ -86,7 +86,7 @@ class TestMessages:
 
     def test_two_at_once_under_one_key(self, sandbox_client: SandboxClient) -> None:
         """The second learns that the first is still in progress."""
-        sandbox_client.chaos(send={"mode": "slow", "latency_ms": 400})
+        sandbox_client.chaos(send={"mode": "slow", "latency_ms": 2_500})
         given = {"from_": TOLL_FREE, "to": PERSON, "text": "Hello", "idempotency_key": "key-1"}
         thread = threading.Thread(target=sandbox_client.sdk.messages.send, kwargs=given)
         thread.start()

@@ -250,18 +250,23 @@ def test_a_receiver_that_hangs_holds_up_its_own_app_only(scenario: Scenario) -> 
     scenario.receivers.opened = threading.Event()
     scenario.queue.queued = [Callback(f"s{n}", "slow", "check.failed", "vrf_x", "{}") for n in range(20)]
     worker = CallbackWorker(scenario.use_case(("slow", "shop")), lambda: None, concurrency=3)
+
+    def waiting(app: str) -> int:
+        return sum(one.app == app for one in list(scenario.queue.queued))
+
     stop = threading.Event()
     for turn in range(1, 6):
         scenario.queue.queued.append(Callback(f"q{turn}", "shop", "check.failed", "vrf_x", "{}"))
         worker.look(stop)
-        wait_until(lambda: len(scenario.queue.settled) == turn, 2)  # noqa: B023 - it is over when the turn is
+        wait_until(lambda: len(scenario.queue.settled) == turn)  # noqa: B023 - it is over when the turn is
     assert scenario.queue.settled == [("sent", f"q{turn}") for turn in range(1, 6)]
-    assert sum(one.app == "slow" for one in scenario.queue.queued) == 17
+    wait_until(lambda: waiting("slow") <= 17, what="its three threads")
+    assert waiting("slow") == 17
     assert not any(one[1].startswith("s") for one in scenario.queue.settled)
     scenario.receivers.opened.set()
-    wait_until(lambda: len(scenario.queue.settled) == 25, 2)
+    wait_until(lambda: len(scenario.queue.settled) == 25)
     stop.set()
-    worker.finish(2)
+    worker.finish(30)
 
 
 def test_an_ending_worker_waits_a_moment_only(scenario: Scenario) -> None:
@@ -271,7 +276,7 @@ def test_an_ending_worker_waits_a_moment_only(scenario: Scenario) -> None:
     worker = CallbackWorker(scenario.use_case(("slow",)), lambda: None, concurrency=1)
     stop = threading.Event()
     worker.look(stop)
-    wait_until(lambda: not scenario.queue.queued, 2)
+    wait_until(lambda: not scenario.queue.queued)
     stop.set()
     worker.finish(0.1)
     assert [(one.id, one.attempt) for one in scenario.queue.queued] == [("s", 1)]

@@ -15,7 +15,7 @@ from tests.conftest import wait_until
 from tests.fakes import FakeVerifications, verification_view
 
 ONE, OTHER = Reference("a" * 32, "00" * 10), Reference("b" * 32, "11" * 10)
-LONG_S = 30.0
+LONG_S = 60.0
 
 
 class Scenario:
@@ -69,13 +69,13 @@ class Scenario:
             return self.watch.wait(ref, after, timeout_s, owner, share)
 
         future = self._pool.submit(run)
-        assert begun.wait(5)
+        assert begun.wait(LONG_S)
         return future
 
     def waiting(self, count: int) -> None:
         """So many wait now."""
         waiting = self.watch._waiting
-        wait_until(lambda: sum(map(len, list(waiting.values()))) == count, 5, f"{count} waits")
+        wait_until(lambda: sum(map(len, list(waiting.values()))) == count, LONG_S, f"{count} waits")
 
     def close(self) -> None:
         """Nobody sleeps on."""
@@ -108,13 +108,13 @@ def test_a_newer_version_wakes_and_an_old_one_does_not(make: Callable[..., Scena
     assert not any(wait.done() for wait in (one, later, other))
     scenario.change(ONE, 2)
     scenario.tick()
-    assert one.result(5) is News.CHANGED
+    assert one.result(LONG_S) is News.CHANGED
     assert not any(wait.done() for wait in (later, other))
     scenario.change(ONE, 3)
     scenario.change(OTHER, 2)
     scenario.waiting(2)
     scenario.tick()
-    assert (later.result(5), other.result(5)) == (News.CHANGED, News.CHANGED)
+    assert (later.result(LONG_S), other.result(LONG_S)) == (News.CHANGED, News.CHANGED)
 
 
 def test_a_change_before_the_wait_is_not_missed(make: Callable[..., Scenario]) -> None:
@@ -124,7 +124,7 @@ def test_a_change_before_the_wait_is_not_missed(make: Callable[..., Scenario]) -
     wait = scenario.wait(after=6)
     scenario.waiting(1)
     scenario.tick()
-    assert wait.result(5) is News.CHANGED
+    assert wait.result(LONG_S) is News.CHANGED
 
 
 def test_many_waits_for_one_verification_are_one_question(make: Callable[..., Scenario]) -> None:
@@ -135,7 +135,7 @@ def test_many_waits_for_one_verification_are_one_question(make: Callable[..., Sc
     scenario.change(ONE, 2)
     scenario.change(OTHER, 2)
     scenario.tick()
-    assert {wait.result(5) for wait in waits} == {News.CHANGED}
+    assert {wait.result(LONG_S) for wait in waits} == {News.CHANGED}
     assert [sorted(asked, key=repr) for asked in scenario.store.asked] == [sorted([ONE, OTHER], key=repr)]
 
 
@@ -143,7 +143,7 @@ def test_nothing_is_read_while_nobody_waits(make: Callable[..., Scenario]) -> No
     """The thread ends with the last wait, and the next wait has one again."""
     scenario = make()
     for turn in range(2):
-        assert scenario.wait(timeout_s=0.01).result(5) is News.UNCHANGED
+        assert scenario.wait(timeout_s=0.01).result(LONG_S) is News.UNCHANGED
         scenario.tick()
         wait_until(lambda: not scenario.watch._looking)
         assert scenario.store.asked == [], turn
@@ -151,7 +151,7 @@ def test_nothing_is_read_while_nobody_waits(make: Callable[..., Scenario]) -> No
     scenario.waiting(1)
     scenario.change(ONE, 2)
     scenario.tick()
-    assert wait.result(5) is News.CHANGED
+    assert wait.result(LONG_S) is News.CHANGED
 
 
 def test_no_more_waits_than_slots(make: Callable[..., Scenario]) -> None:
@@ -159,10 +159,10 @@ def test_no_more_waits_than_slots(make: Callable[..., Scenario]) -> None:
     scenario = make(slots=3)
     waits = [scenario.wait(), scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(3)
-    assert scenario.wait(OTHER).result(5) is News.FULL
+    assert scenario.wait(OTHER).result(LONG_S) is News.FULL
     scenario.change(OTHER, 2)
     scenario.tick()
-    assert waits[2].result(5) is News.CHANGED
+    assert waits[2].result(LONG_S) is News.CHANGED
     scenario.waiting(2)
     again = scenario.wait(OTHER, after=2)
     scenario.waiting(3)
@@ -171,7 +171,7 @@ def test_no_more_waits_than_slots(make: Callable[..., Scenario]) -> None:
 
 def test_without_slots_nobody_waits(make: Callable[..., Scenario]) -> None:
     """As under a server whose threads must not sleep."""
-    assert make(slots=0).wait().result(5) is News.FULL
+    assert make(slots=0).wait().result(LONG_S) is News.FULL
 
 
 def test_who_has_most_slots_loses_the_oldest(make: Callable[..., Scenario]) -> None:
@@ -181,17 +181,17 @@ def test_who_has_most_slots_loses_the_oldest(make: Callable[..., Scenario]) -> N
     for count in range(1, 5):
         much.append(scenario.wait(owner="much"))
         scenario.waiting(count)
-    assert scenario.wait(owner="much").result(5) is News.FULL
+    assert scenario.wait(owner="much").result(LONG_S) is News.FULL
     little = [scenario.wait(OTHER, owner="little")]
-    assert much[0].result(5) is News.FULL
+    assert much[0].result(LONG_S) is News.FULL
     scenario.waiting(4)
     little.append(scenario.wait(OTHER, owner="little"))
-    assert much[1].result(5) is News.FULL
+    assert much[1].result(LONG_S) is News.FULL
     scenario.waiting(4)
-    assert scenario.wait(OTHER, owner="little").result(5) is News.FULL
+    assert scenario.wait(OTHER, owner="little").result(LONG_S) is News.FULL
     assert not any(wait.done() for wait in (*much[2:], *little))
     third = scenario.wait(owner="third")
-    assert much[2].result(5) is News.FULL
+    assert much[2].result(LONG_S) is News.FULL
     assert not third.done()
 
 
@@ -201,7 +201,7 @@ def test_one_verification_takes_no_more_than_its_share(make: Callable[..., Scena
     for _ in range(2):
         scenario.wait(share=2)
     scenario.waiting(2)
-    assert scenario.wait(share=2).result(5) is News.FULL
+    assert scenario.wait(share=2).result(LONG_S) is News.FULL
     scenario.wait(OTHER, share=2)
     scenario.wait()
     scenario.waiting(4)
@@ -213,7 +213,7 @@ def test_a_share_is_a_quarter_of_few_slots(make: Callable[..., Scenario]) -> Non
     for _ in range(2):
         scenario.wait(share=16)
     scenario.waiting(2)
-    assert scenario.wait(share=16).result(5) is News.FULL
+    assert scenario.wait(share=16).result(LONG_S) is News.FULL
     scenario.wait()
     scenario.waiting(3)
 
@@ -227,14 +227,14 @@ def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenari
     scenario.tick()
     for wait in waits:
         with pytest.raises(StoreUnavailable):
-            wait.result(5)
+            wait.result(LONG_S)
     scenario.store.fault = None
     scenario.waiting(0)
     again = scenario.wait()
     scenario.waiting(1)
     scenario.change(ONE, 2)
     scenario.tick()
-    assert again.result(5) is News.CHANGED
+    assert again.result(LONG_S) is News.CHANGED
     assert sorted(scenario.counted) == [News.CHANGED, News.UNAVAILABLE, News.UNAVAILABLE]
 
 
@@ -246,13 +246,13 @@ def test_a_fault_of_ours_ends_every_wait(make: Callable[..., Scenario]) -> None:
     scenario.store.fault = ZeroDivisionError()
     scenario.tick()
     with pytest.raises(StoreUnavailable):
-        wait.result(5)
+        wait.result(LONG_S)
     scenario.store.fault = None
     scenario.change(ONE, 2)
     again = scenario.wait()
     scenario.waiting(1)
     scenario.tick()
-    assert again.result(5) is News.CHANGED
+    assert again.result(LONG_S) is News.CHANGED
 
 
 def test_one_that_is_gone_has_changed(make: Callable[..., Scenario]) -> None:
@@ -262,7 +262,7 @@ def test_one_that_is_gone_has_changed(make: Callable[..., Scenario]) -> None:
     scenario.waiting(1)
     del scenario.store.views[ONE]
     scenario.tick()
-    assert wait.result(5) is News.CHANGED
+    assert wait.result(LONG_S) is News.CHANGED
 
 
 def test_the_end_of_the_process_ends_all_waits(make: Callable[..., Scenario]) -> None:
@@ -271,8 +271,8 @@ def test_the_end_of_the_process_ends_all_waits(make: Callable[..., Scenario]) ->
     waits = [scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(2)
     scenario.tick(ending=True)
-    assert {wait.result(5) for wait in waits} == {News.ENDING}
-    assert scenario.wait().result(5) is News.ENDING
+    assert {wait.result(LONG_S) for wait in waits} == {News.ENDING}
+    assert scenario.wait().result(LONG_S) is News.ENDING
     assert scenario.store.asked == []
 
 
@@ -283,7 +283,7 @@ def test_the_pause_grows_with_what_a_look_takes() -> None:
         scenario.wait()
         scenario.waiting(1)
         scenario.tick()
-        wait_until(lambda: len(scenario.pauses) == 2, 5, "the second pause")
+        wait_until(lambda: len(scenario.pauses) == 2, LONG_S, "the second pause")
         assert scenario.pauses == [EVERY_S, pytest.approx(0.1 * PAUSES)]
     finally:
         scenario.close()

@@ -45,7 +45,7 @@ class Page:
         self._say("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=True)
         self._say("Page.navigate", url=url)
         loaded = f"location.href === {json.dumps(url)} && document.readyState === 'complete'"
-        wait_until(lambda: self.see(loaded), 30, f"the page {url}")
+        wait_until(lambda: self.see(loaded), 120, f"the page {url}")
 
     def see(self, expression: str) -> Any:
         """The value of an expression in the page."""
@@ -99,7 +99,7 @@ def opened(directory: Path) -> Iterator[Page]:
     try:
         with closing(Page(ours, mine)) as page:
             yield page
-        process.wait(30)
+        process.wait(120)
     finally:
         process.kill()
         process.wait()

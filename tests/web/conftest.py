@@ -25,6 +25,8 @@ from werkzeug.test import run_wsgi_app
 from otp_service import bootstrap, config, keyring
 from otp_service.config import Settings
 from otp_service.domain.ids import Reference
+from otp_service.storage import audit_log
+from otp_service.storage import connect as connecting
 from otp_service.storage.api_keys import SCOPES, ApiKeys
 from otp_service.storage.pieces import joined, unpack_sealed
 from otp_service.usecases import sealed_box
@@ -353,6 +355,16 @@ def make_settings(directory: Path, redis_url: str, seed: SigningKey, **environ: 
     )
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that a test builds waits for the store of a busy machine. How long it does is tried elsewhere.
+
+    And no page of the record ends early, as one does that takes long to read.
+    """
+    monkeypatch.setattr(connecting, "TIMEOUT_S", 20.0)
+    monkeypatch.setattr(audit_log, "READ_S", 60.0)
+
+
 @pytest.fixture(scope="session")
 def _built(
     tmp_path_factory: pytest.TempPathFactory, redis_url: str
@@ -361,8 +373,10 @@ def _built(
     settings = make_settings(tmp_path_factory.mktemp("web"), redis_url, seed)
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()  # other tests of this process may have left the mark of another keyring
-    api_keys = bootstrap.build_api_keys(settings)
-    return bootstrap.build_web(settings), settings, seed, api_keys, config.load_keyring(settings)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(connecting, "TIMEOUT_S", 20.0)
+        api_keys = bootstrap.build_api_keys(settings)
+        return bootstrap.build_web(settings), settings, seed, api_keys, config.load_keyring(settings)
 
 
 @pytest.fixture

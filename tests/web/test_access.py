@@ -95,16 +95,21 @@ def test_expired_and_revoked_keys_are_refused(api: ApiHarness) -> None:
     keys = bootstrap.build_api_keys(api.settings)
     over = keys.create("default", ["verify"], 0)
     api.call("GET", f"/verify/{UNKNOWN_ID}", key=over.key).problem(401, "unauthorized")
-    brief = keys.create("default", ["verify"], 400)
-    assert api.call("GET", f"/verify/{UNKNOWN_ID}", key=brief.key).status == 404
+    made = time.monotonic()
+    brief = keys.create("default", ["verify"], 1_000)
+    status = api.call("GET", f"/verify/{UNKNOWN_ID}", key=brief.key).status
+    assert status == 404 or time.monotonic() - made > 0.9
     gone = keys.create("default", ["verify"], None)
     assert api.call("GET", f"/verify/{UNKNOWN_ID}", key=gone.key).status == 404
     assert keys.revoke(gone.id)
-    deadline = time.monotonic() + 5
+    began = time.monotonic()
     for ended in (gone, brief):
+        asked = began
         while api.call("GET", f"/verify/{UNKNOWN_ID}", key=ended.key).status != 401:
-            assert time.monotonic() < deadline
+            # What was asked in time may be answered late on a busy machine.
+            assert asked - began < 5
             time.sleep(0.05)
+            asked = time.monotonic()
 
 
 def test_a_secret_is_kept_as_a_hash_only(api: ApiHarness) -> None:
@@ -224,8 +229,8 @@ def test_metric_names_and_values(api: ApiHarness) -> None:
     text = api.call("GET", "/metrics").body.decode()
     lines = [line for line in text.splitlines() if line]
     assert all(line.startswith(("otp_", "# HELP otp_", "# TYPE otp_")) for line in lines)
-    # The digits of a value, a time for example, may be anybody's code.
-    named = "\n".join(line.rpartition(" ")[0] for line in lines)
+    # The digits of a value, a time for example, or of a profile may be anybody's code.
+    named = "\n".join(line.rpartition(" ")[0].replace(PROFILE, "").replace(OTHER_PROFILE, "") for line in lines)
     for secret in (number, number[1:], code, verification[4:], api.key().split("_", 2)[2]):
         assert secret not in named
 
@@ -270,3 +275,19 @@ def test_host_and_proxy_headers_decide_nothing(api: ApiHarness) -> None:
     problem = api.call("POST", "/verify/check", {"verification_id": UNKNOWN_ID, "code": "123456"}, headers=forged)
     problem.problem(404, "verification_not_found")
     assert b"evil" not in api.call("GET", "/openapi.json", key=None, headers=forged).body
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/verify/start", {"to": "+12025550143"}),
+        ("/verify/check", {"to": "+12025550143", "code": "123456"}),
+        ("/factors/totp", {"subject": "s"}),
+    ],
+)
+def test_a_key_whose_app_was_removed_says_so(api: ApiHarness, path: str, body: dict[str, str]) -> None:
+    """503 and no verdict: another process may have the app. The sentence names it, and what an operator does."""
+    answer = api.call("POST", path, body, key=api.key("removed", "verify", "factors"))
+    detail = answer.problem(503, "not_ready")["detail"]
+    assert "'removed'" in detail
+    assert "revoke" in detail

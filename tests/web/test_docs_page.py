@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.serving import make_server
 
+from ..conftest import wait_until
 from .browser import Page, opened
 from .conftest import PUBLIC_URL, ApiHarness
 
@@ -113,7 +114,7 @@ def test_a_phone_and_a_keyboard_are_enough(address: str, tmp_path: Path) -> None
         reach_everything(page)
         use_the_keys(page)
         page.open(f"{address}#startVerification", PHONE_PX)
-        assert page.see("document.getElementById('startVerification').closest('details').open")
+        wait_until(lambda: page.see("document.getElementById('startVerification').closest('details').open"))
         page.see("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert page.see("document.documentElement.scrollWidth") == page.see("innerWidth") == PHONE_PX
         assert page.see(TOO_WIDE) == []

@@ -80,7 +80,7 @@ def test_an_approval_by_another_factor_makes_room(api: ApiHarness) -> None:
     api.started(number(50), subject=person.subject)
     assert [api.start(number(line)).status for line in range(5)] == [201] * 4 + [403]
     assert person.check(person.recovery_codes()[0]).status == 200
-    wait_until(lambda: api.start(number(60)).status == 201, 10, "the room")
+    wait_until(lambda: api.start(number(60)).status == 201, what="the room")
 
 
 def test_the_safe_list_is_changed_by_command(api: ApiHarness) -> None:

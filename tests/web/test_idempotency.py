@@ -105,7 +105,7 @@ def test_many_at_once_are_one(api: ApiHarness) -> None:
 
     def call(turn: int) -> Answer:
         if turn < 20:
-            limiter.wait(10)
+            limiter.wait(60)
         return keyed(api, "race", body)
 
     with ThreadPoolExecutor(20) as pool:

@@ -66,7 +66,7 @@ def test_only_a_code_that_was_sent_is_bound_to_a_context(ann: Person) -> None:
 def test_each_change_of_factors_has_a_receipt_of_its_own_type(ann: Person) -> None:
     """Confirmed, codes replaced, removed: it names the change, is described, and is no approval."""
     made = ann.enroll()["factor_id"]
-    confirmed = ann.confirm(made, ann.shown(made, -1)).json
+    confirmed = ann.confirm(made, ann.shown(made)).json
     codes = ann.call("POST", "/factors/recovery-codes", {"subject": ann.subject}).json
     removed = ann.call("DELETE", f"/factors/{made}")
     sub = ann.check(codes["codes"][0]).json["sub"]

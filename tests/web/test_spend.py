@@ -1,7 +1,6 @@
 """A daily spend limit at the edge: what a refused caller is told, and what the carrier's webhooks change."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -11,24 +10,16 @@ from otp_service.cli.main import main
 from otp_service.domain.spending import DAY_MS
 
 from .conftest import ApiHarness
+from .days import LONGEST_MS, stay_within_a_day, wait_ms
 from .webhook_events import finalized
 
 PRICE, LIMIT = 10_000, 125_000
-LONGEST_MS = 30_000
-"""No test here takes longer."""
-
-
-def wait_ms(now_ms: int) -> int:
-    """Until a test may begin that must end on the day on which it begins: its sums are of one day."""
-    left = DAY_MS - now_ms % DAY_MS
-    return left if left < LONGEST_MS else 0
 
 
 @pytest.fixture(autouse=True)
 def within_a_day(api: ApiHarness) -> None:
-    """Just before midnight by the store's clock a test begins after it."""
-    seconds, micros = api.store.time()
-    time.sleep(wait_ms(seconds * 1_000 + micros // 1_000) / 1_000)
+    """What is summed here is of one day."""
+    stay_within_a_day(api)
 
 
 def test_tests_of_a_day_begin_and_end_on_it() -> None:

@@ -112,8 +112,9 @@ def test_one_guess_is_compared_with_all_factors_and_counts_once(ann: Person) -> 
     assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 4
     assert ann.check(ann.api.code(verification)).json["kind"] == "sms"
     start(ann, to)
-    assert ann.check(ann.shown(factor_id)).json["kind"] == "totp"
-    ann.check(ann.shown(factor_id)).problem(410, "code_used")
+    code = ann.shown(factor_id)
+    assert ann.check(code).json["kind"] == "totp"
+    ann.check(code).problem(410, "code_used")
     assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 4
 
 
@@ -167,7 +168,7 @@ def test_a_code_of_before_is_compared_with_no_more_than_the_app(ann: Person) -> 
     early = start(ann, ann.api.number())
     factor_id = ann.enrolled()
     code = ann.api.code(early)
-    if code != ann.shown(factor_id):
+    if code not in {ann.shown(factor_id, step) for step in range(-2, 3)}:
         assert ann.check(code).problem(422, "code_incorrect")["checks_left"] == 4
     assert ann.call("GET", f"/verify/{early}").json["status"] == "pending"
     assert ann.check(ann.shown(factor_id)).json["kind"] == "totp"

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from otp_service.storage import audit_log
-
 from .conftest import OTHER_PROFILE, Answer, ApiHarness
 from .webhook_events import finalized
 
@@ -86,11 +84,9 @@ def is_reached(api: ApiHarness, person: str) -> None:
 
 @pytest.mark.parametrize("happens", [is_started, is_guessed, is_refused, is_denied, opts_out, is_reached])
 def test_what_an_app_reads_says_nothing_of_anothers_customer(
-    api: ApiHarness, happens: Callable[[ApiHarness, str], None], monkeypatch: pytest.MonkeyPatch
+    api: ApiHarness, happens: Callable[[ApiHarness, str], None]
 ) -> None:
     """Byte for byte the same before and after the person became a customer of the other app, cursors too."""
-    # A read that takes longer, on a machine that stood still, ends where it is with a cursor.
-    monkeypatch.setattr(audit_log, "READ_S", 60.0)
     person = api.number()
     mine = [api.started(api.number(), MINE) for _ in range(3)]
     before = readings(api, person, mine[0])

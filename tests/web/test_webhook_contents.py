@@ -1,6 +1,7 @@
 """Signed webhooks with odd contents: acknowledged or refused, and never an internal error."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -116,10 +117,11 @@ def test_the_ways_to_say_stop(api: ApiHarness, text: str, word: str | None, bloc
 
 def test_much_junk_is_one_line_in_the_record(api: ApiHarness) -> None:
     """300 unsigned webhooks at once: all 401, and the record grows by one event a second, not by 300."""
+    began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: api.call("POST", "/webhooks/telnyx", b"{}", key=None), range(300)))
     assert {answer.status for answer in answers} == {401}
-    assert 1 <= len(rejections(api)) <= 10
+    assert 1 <= len(rejections(api)) <= 2 + time.monotonic() - began
 
 
 FUZZ = settings(max_examples=100)

@@ -52,10 +52,13 @@ _SOCKET_PATH_MAX = 100
 class EmbeddedServer:
     """A server that was started; it may not be ready yet (see `wait_ready`)."""
 
-    def __init__(self, child: Child, address: str | tuple[str, int], private: Path | None) -> None:
+    def __init__(
+        self, child: Child, address: str | tuple[str, int], private: Path | None, held: Sequence[ports.HeldPort] = ()
+    ) -> None:
         self.child = child
         self._address = address
         self._private = private
+        self._held = held
 
     @property
     def url(self) -> str:
@@ -88,7 +91,9 @@ class EmbeddedServer:
         self.clean()
 
     def clean(self) -> None:
-        """Remove the socket's directory if one was made. Call it after the end of the server."""
+        """Remove the socket's directory if one was made, and release the ports. Call it after the server's end."""
+        for port in self._held:
+            port.release()
         if self._private is not None:
             shutil.rmtree(self._private, ignore_errors=True)
 
@@ -117,16 +122,18 @@ def start(directory: Path, log: Path | None = None, keep_open: Sequence[int] = (
 def start_cluster(directory: Path, log: Path | None = None) -> EmbeddedServer:
     """Start a node for a cluster of one, on loopback; `wait_ready`, then `form_cluster`. Raises ChildFailed."""
     private_directory(directory)
-    port, bus = ports.free_port(), ports.free_port()
+    # Between a look for a free port and the server's own, another process could take it.
+    port, bus = ports.HeldPort(), ports.HeldPort()
     options = {
-        "port": str(port),
+        "port": str(port.number),
         "bind": "127.0.0.1",
         "cluster-enabled": "yes",
         # The default, port + 10000, may lie beyond the last port there is.
-        "cluster-port": str(bus),
+        "cluster-port": str(bus.number),
         "cluster-announce-ip": "127.0.0.1",
     }
-    return EmbeddedServer(_spawn("cluster node", directory, options, log), ("127.0.0.1", port), None)
+    child = _spawn("cluster node", directory, options, log)
+    return EmbeddedServer(child, ("127.0.0.1", port.number), None, (port, bus))
 
 
 def find_binary(search_path: str | None = None) -> Path:

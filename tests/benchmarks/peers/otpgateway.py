@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from otp_service.runtime.ports import free_port
+
 from .. import store
 from ..load import Request
 from ..ours import HERE
 from ..post import post_all
-from ..programs import HOST, ProgramFailed, Programs, free_port, listens, run
+from ..programs import HOST, ProgramFailed, Programs, listens, run
 from ..target import Kind, Pending, Stack, Target, require
 
 NAMESPACE, SECRET, PROVIDER = "bench", "bench-secret", "carrier"

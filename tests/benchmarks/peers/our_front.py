@@ -2,9 +2,11 @@
 
 import sys
 
+from otp_service.runtime.ports import free_port
+
 from .. import store
 from ..ours import ROOT, OtpService
-from ..programs import HOST, Programs, answers, free_port
+from ..programs import HOST, Programs, answers
 from ..target import Kind, Target
 from .servers import PROCESSES, NaiveStack
 

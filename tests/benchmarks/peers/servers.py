@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from otp_service.runtime.ports import free_port
+
 from .. import store
 from ..load import Request
 from ..post import post_all
-from ..programs import HOST, Programs, free_port, listens
+from ..programs import HOST, Programs, listens
 from ..target import Kind, Pending, Stack, Target, require
 from . import naive
 

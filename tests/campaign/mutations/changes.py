@@ -13,21 +13,21 @@ from ..scenarios import (
     abandon,
     check_after_cancel,
     check_after_expiry,
-    deny,
     log_in,
     log_in_by_number,
     log_in_with_context,
     look_from_another_app,
-    opt_out_and_in,
     spend_the_budget,
 )
 from .scenarios import (
     check_again,
+    deny_and_check,
     guess_after_a_resend,
     guess_often,
     log_in_after_four_wrong_codes,
     log_in_while_a_shard_is_down,
     log_in_while_the_store_hangs,
+    opt_out_and_ask,
     resend_at_once,
     resend_once,
 )
@@ -66,7 +66,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "a start ignores opt-outs",
         breaches.OPTED_OUT,
-        opt_out_and_in,
+        opt_out_and_ask,
         f"{LUA}/verification/start.lua",
         "local blocked = blocked_on_route(optouts_key, route .. ',' .. failover_route)",
         "local blocked = {}",
@@ -74,7 +74,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "a STOP is not recorded",
         breaches.OPTED_OUT,
-        opt_out_and_in,
+        opt_out_and_ask,
         f"{LUA}/optout/record_keyword.lua",
         "if is_older() then return 'older' end",
         "do return 'older' end",
@@ -82,7 +82,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "a denial is ignored",
         breaches.DENIED,
-        deny,
+        deny_and_check,
         f"{LUA}/verification/deny.lua",
         "if not answered then return 'no' end",
         "if answered or not answered then return 'no' end",
@@ -206,7 +206,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "the signature of webhooks is ignored",
         breaches.FORGED,
-        opt_out_and_in,
+        opt_out_and_ask,
         "telnyx/signatures.py",
         "    if not any(is_by(key, raw_signature, signed) for key in keys):\n        return Verdict.BAD_SIGNATURE\n",
     ),

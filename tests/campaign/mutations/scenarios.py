@@ -1,6 +1,7 @@
 """Short scenarios for broken services, beside those of the campaign."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 from ..caller import Caller
@@ -8,6 +9,9 @@ from ..load import number_of
 
 HANG_S = 6.0
 """Longer than a refusal may take."""
+
+TOLD_S = 6.0
+"""For so long a webhook of the carrier may take. A code lives longer."""
 
 SHARD_DOWN_S = 4.0
 PEOPLE = 24
@@ -47,6 +51,26 @@ async def log_in_after_four_wrong_codes(caller: Caller) -> None:
         for _ in range(4):
             await caller.guess(caller.wrong(code))
         await caller.log_in(code)
+
+
+async def deny_and_check(caller: Caller) -> None:
+    """Reply that it was not them, and check the code when the service must have been told, on a busy machine too."""
+    if await caller.begin() and (code := await caller.read()):
+        await caller.reply("NO")
+        await asyncio.sleep(TOLD_S)
+        await caller.guess(code)
+
+
+async def opt_out_and_ask(caller: Caller) -> None:
+    """Reply STOP, let somebody post what nobody signed, and ask for codes for longer than a webhook takes."""
+    if not (await caller.begin() and await caller.read()):
+        return
+    await caller.reply("STOP")
+    await caller.api.forge(caller.number, caller.random_api())
+    ends = time.monotonic() + TOLD_S
+    while time.monotonic() < ends:
+        await asyncio.sleep(caller.resend_s[0] / 2)
+        await caller.start()
 
 
 async def resend_once(caller: Caller) -> None:

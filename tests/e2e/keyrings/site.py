@@ -79,7 +79,7 @@ class Site(Cluster):
 def answers(url: str) -> bool:
     """Whether it is 200."""
     try:
-        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+        return httpx.get(url, timeout=10, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -93,6 +93,6 @@ def working(site: Site, service_client: ServiceClient) -> None:
 
 def kids(url: str) -> list[str]:
     """The published keys."""
-    answer = httpx.get(f"{url}/.well-known/jwks.json", trust_env=False)
+    answer = httpx.get(f"{url}/.well-known/jwks.json", timeout=30, trust_env=False)
     assert "max-age=300" in answer.headers["cache-control"]
     return [key["kid"] for key in answer.json()["keys"]]

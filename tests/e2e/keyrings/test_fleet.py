@@ -1,6 +1,7 @@
 """`doctor` beside real processes: none, all alike, one that differs in everything, and a worker that was stopped."""
 
 import base64
+import re
 import secrets
 import signal
 from pathlib import Path
@@ -33,7 +34,8 @@ def test_the_doctor_knows_who_runs(site: Site) -> None:
     site.start("worker")
     wait_until(lambda: not failures(site), 60, "the worker's record")
     site.end("worker", signal.SIGTERM)
-    assert failures(site) == {"worker processes"}
+    # It may not have been able to say that it ended; then it is known for half a minute.
+    wait_until(lambda: failures(site) == {"worker processes"}, 90, "the end of the worker's record")
 
     other = site.directory / "other.toml"
     other.write_text(Path(site.env["OTP_CONFIG"]).read_text() + '\n[apps.more]\nbrand = "M"\nroute = ["pool"]\n')
@@ -51,4 +53,5 @@ def test_the_doctor_knows_who_runs(site: Site) -> None:
     assert site.env["TELNYX_API_KEY"] not in str(every)
     shown = [one.detail for one in every if one.name.startswith("api ") and " on " in one.name]
     assert len(shown) == 2
-    assert all(fact in one for one in shown for fact in ("version", "configuration", "keyring", "clock +0.0 s"))
+    assert all(fact in one for one in shown for fact in ("version", "configuration", "keyring"))
+    assert all(re.search(r"clock [+-]\d\.\d s", one) for one in shown)

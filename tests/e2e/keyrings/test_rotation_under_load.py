@@ -18,7 +18,7 @@ from ..service_client import ServiceClient
 from .site import Site, kids
 
 CALLERS = 3
-PATIENCE_S = 30
+PATIENCE_S = 90
 
 
 @dataclass

@@ -17,9 +17,9 @@ def test_a_hang_up_is_no_end_for_a_service_without_a_terminal(site: Site, servic
     new = site.rotate("--after", "0s")["active_kid"]
     for name in ("api", "worker"):
         site._running[name].send_signal(signal.SIGHUP)
-    wait_until(lambda: new in kids(service_client.url), 10, "the new key")
+    wait_until(lambda: new in kids(service_client.url), 60, "the new key")
     verification = service_client.started(number := service_client.number())
-    assert service_client.check(verification, service_client.code(number, 20)).status_code == 200
+    assert service_client.check(verification, service_client.code(number, 60)).status_code == 200
     assert all(site._running[name].poll() is None for name in ("api", "worker"))
 
 
@@ -38,11 +38,11 @@ def test_the_end_of_the_terminal_is_the_end(tmp_path: Path) -> None:
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-c", HANG_UP, str(tmp_path)])
     try:
-        wait_until((tmp_path / "there").exists, 20, "the process")
+        wait_until((tmp_path / "there").exists, 60, "the process")
         os.kill(pid, signal.SIGHUP)
-        wait_until((tmp_path / "reloaded").exists, 5, "the reload")
+        wait_until((tmp_path / "reloaded").exists, 60, "the reload")
         assert not (tmp_path / "ended").exists()
     finally:
         os.close(terminal)
-    wait_until((tmp_path / "ended").exists, 5, "the end")
+    wait_until((tmp_path / "ended").exists, 60, "the end")
     os.waitpid(pid, 0)

@@ -6,6 +6,7 @@ import pytest
 
 from otp_service.runtime.dev import embedded_store
 
+from ...conftest import READY_S
 from ..harness import StoreHarness
 
 
@@ -15,7 +16,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_st
     directory = tmp_path_factory.mktemp("own")
     server = embedded_store.start(directory, log=directory / "server.log")
     try:
-        server.wait_ready()
+        server.wait_ready(READY_S)
         yield server
     finally:
         server.stop()

@@ -104,5 +104,5 @@ def test_a_sentinel_url_is_opened_lazily() -> None:
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         readiness.ping(store)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10 * connect.TIMEOUT_S
     store.close()

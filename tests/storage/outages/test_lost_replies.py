@@ -23,6 +23,8 @@ from otp_service.runtime.dev import embedded_store
 
 from ..harness import CODE, WRONG, Confused, StoreHarness, fresh_number, word
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 class Swallower:
     """A proxy before the store. Armed, it lets the next script run and swallows the reply."""
@@ -47,7 +49,8 @@ class Swallower:
 
     def _serve(self, near: socket.socket, far: socket.socket) -> None:
         # One request, one reply at a time: the clients here never have two under way on a connection.
-        with contextlib.suppress(OSError):
+        # A ValueError is what select says of a socket that was closed meanwhile.
+        with contextlib.suppress(OSError, ValueError):
             while request := near.recv(1 << 20):
                 far.sendall(request)
                 # A long script comes in several pieces, and its reply after the last.

@@ -134,20 +134,25 @@ def test_a_dead_store_is_refused_within_a_second(own_server: embedded_store.Embe
         harness.check(harness.start_command(fresh_number()).reference, CODE)
     with pytest.raises(StoreUnavailable):
         readiness.ping(harness.store)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10 * connect.TIMEOUT_S
     harness.close()
     with pytest.raises(StoreUnavailable):
         connect.connect("redis+cluster://127.0.0.1:1")
 
 
 def test_a_hanging_store_is_refused_within_a_second() -> None:
-    """A store that takes connections and never answers costs a second at most."""
+    """A store that takes connections and never answers costs a try and a repeat, which is a second at most."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
         harness = StoreHarness.open(f"redis://127.0.0.1:{listener.getsockname()[1]}")
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             harness.check(harness.start_command(fresh_number()).reference, CODE)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 10 * connect.TIMEOUT_S
+        for _ in range(2):
+            listener.accept()[0].close()
+        with pytest.raises(TimeoutError):
+            listener.accept()
         harness.close()
 
 
