@@ -80,7 +80,8 @@ def start(work: Callable[[], None]) -> Work:
 
     If `leave` is called it may get Left where it waits.
     """
-    runner = _idle.runners.pop() if _idle.runners else _Runner()
+    runners = _idle.runners
+    runner = runners.pop() if runners else _Runner()
     runner.work = begun = Work()
     runner.begins = work
     # Context variables of earlier work are not those of this one.

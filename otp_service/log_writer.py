@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TextIO
 
 QUEUED_MAX = 20_000
@@ -32,20 +33,25 @@ class BackgroundHandler(logging.Handler):
 
     def _begin(self) -> None:
         """Be new: a process that was forked has none of its parent's threads, and does not write its lines again."""
-        self._queue: deque[logging.LogRecord] = deque()
+        self._queue: deque[tuple[str, Callable[[], str]]] = deque()
+        """The logger of each line, and what makes the line."""
         self._writing = threading.Lock()
         self._filled = threading.Event()
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Queue a line. Without the lock of `logging.Handler`: appending to a deque needs none."""
+    def put_line(self, logger: str, line: Callable[[], str]) -> bool:
+        """Queue a line, which the thread makes. Without a lock: appending to a deque needs none."""
         if len(self._queue) >= self._most:
             self._dropped()
             return False
-        self._queue.append(record)
+        self._queue.append((logger, line))
         if not self._filled.is_set():
             self._filled.set()
         return True
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Queue a line. Without the lock of `logging.Handler`."""
+        return self.put_line(record.name, partial(self.format, record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a line."""
@@ -54,7 +60,7 @@ class BackgroundHandler(logging.Handler):
     def flush(self) -> None:
         """Write what is queued, now."""
         with self._writing:
-            lines = [self._line(self._queue.popleft()) for _ in range(len(self._queue))]
+            lines = [self._line(*self._queue.popleft()) for _ in range(len(self._queue))]
             if lines:
                 self._write(lines)
 
@@ -67,13 +73,11 @@ class BackgroundHandler(logging.Handler):
             time.sleep(_LOOK_S)
         return True
 
-    def _line(self, record: logging.LogRecord) -> str:
+    def _line(self, logger: str, line: Callable[[], str]) -> str:
         try:
-            return f"{self.format(record)}\n"
+            return f"{line()}\n"
         except Exception:  # noqa: BLE001 - one line that cannot be written must not end all of them
-            return (
-                f'{{"level": "error", "logger": "otp.log", "message": "a line of {record.name} cannot be written"}}\n'
-            )
+            return f'{{"level": "error", "logger": "otp.log", "message": "a line of {logger} cannot be written"}}\n'
 
     def _write(self, lines: Sequence[str]) -> None:
         try:

@@ -1,15 +1,21 @@
 """The values of metrics that several processes share, written in a third of the time.
 
 Each request changes four to nine of them. prometheus_client looks at the process id and through two dictionaries each
-time; here the place in the file is looked up once, and again after a fork. What stands in the file is the same.
+time; here the place in the file is looked up once, and again after a fork. What stands in the file is the same. The
+metric with its labels is looked up once, too.
 """
 
 import os
 import struct
 import threading
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
 
-from prometheus_client import values
+from prometheus_client import Counter, Gauge, Histogram, values
+
+Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
 _Value: Any = values.ValueClass
 _pair = struct.Struct("dd").pack
@@ -56,3 +62,44 @@ def use() -> None:
     if _Value._multiprocess:
         os.register_at_fork(after_in_child=_forked)
         values.ValueClass = SharedValue
+
+
+@cache
+def child(metric: Metric, *labels: str) -> Metric:
+    """The metric with these labels. Faster than `labels`, which takes a lock and looks at each value."""
+    labelled: Metric = metric.labels(*labels)
+    return labelled
+
+
+@cache
+def _adder(metric: Counter, *labels: str) -> Callable[[float], None]:
+    labelled: Any = metric.labels(*labels)
+    add: Callable[[float], None] = labelled._value.inc
+    return add
+
+
+def count(metric: Counter, *labels: str) -> None:
+    """Add one to the counter with these labels: `child(metric, *labels).inc()` in half of its steps.
+
+    prometheus_client asks each time whether the counter has all labels, which was answered once.
+    """
+    _adder(metric, *labels)(1.0)
+
+
+@cache
+def _observer(metric: Histogram, *labels: str) -> Callable[[float], None]:
+    labelled: Any = metric.labels(*labels)
+    bounds, add = labelled._upper_bounds, labelled._sum.inc
+    counts = [bucket.inc for bucket in labelled._buckets]
+
+    def observe(amount: float) -> None:
+        add(amount)
+        # The first that is not below the amount; the last one is infinite.
+        counts[bisect_left(bounds, amount)](1)
+
+    return observe
+
+
+def observe(metric: Histogram, amount: float, *labels: str) -> None:
+    """Count an amount: `child(metric, *labels).observe(amount)` in half of its steps."""
+    _observer(metric, *labels)(amount)

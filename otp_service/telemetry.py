@@ -9,10 +9,10 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from collections.abc import Mapping
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TextIO
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -20,8 +20,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from . import metric_values
 from .clock import rfc3339
-
-Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 """The media type of `metrics_text`."""
@@ -285,19 +283,18 @@ class JsonFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "at": rfc3339(int(record.created * 1000)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        fields = record.__dict__
-        for name in _shown(tuple(fields)):
-            line[name] = fields[name]
+        line = _line(record.created, record.levelname.lower(), record.name, record.getMessage(), record.__dict__)
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["where"] = _where(record)
         return as_json(line)
+
+
+def _line(at: float, level: str, logger: str, message: str, fields: Mapping[str, object]) -> dict[str, object]:
+    line: dict[str, object] = {"at": rfc3339(int(at * 1000)), "level": level, "logger": logger, "message": message}
+    for name in _shown(tuple(fields)):
+        line[name] = fields[name]
+    return line
 
 
 @lru_cache(maxsize=256)
@@ -328,43 +325,29 @@ def _where(record: logging.LogRecord) -> list[str]:
     return places[-8:]
 
 
-class _RequestRecord(logging.LogRecord):
-    """A record without what no line shows: thread, process and place. Looking for them costs half of a line."""
-
-    def __init__(self, logger: str, fields: Mapping[str, object]) -> None:
-        self.__dict__ = {**_REQUEST, **fields, "name": logger, "created": time.time()}
-
-
-_REQUEST = logging.LogRecord("", logging.INFO, "", 0, "request", None, None).__dict__
+_ROOT = logging.getLogger()
 
 
 def log_request(logger: logging.Logger, fields: Mapping[str, object]) -> None:
-    """Log one request, as `logger.info("request", extra=fields)` does, but faster: no caller is looked for."""
-    if logger.isEnabledFor(logging.INFO):
-        # Not `handle`: it only asks filters first, and our loggers have none.
-        logger.callHandlers(_RequestRecord(logger.name, fields))
+    """Log one request, as `logger.info("request", extra=fields)` does. `fields` belong to the line from then on.
 
-
-@cache
-def child(metric: Metric, *labels: str) -> Metric:
-    """The metric with these labels. Faster than `labels`, which takes a lock and looks at each value."""
-    labelled: Metric = metric.labels(*labels)
-    return labelled
-
-
-@cache
-def _adder(metric: Counter, *labels: str) -> Callable[[float], None]:
-    labelled: Any = metric.labels(*labels)
-    add: Callable[[float], None] = labelled._value.inc
-    return add
-
-
-def count(metric: Counter, *labels: str) -> None:
-    """Add one to the counter with these labels: `child(metric, *labels).inc()` in half of its steps.
-
-    prometheus_client asks each time whether the counter has all labels, which was answered once.
+    Where `log_writer` alone writes our log, no record is made, which would cost the request more than all else of it.
     """
-    _adder(metric, *labels)(1.0)
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    handlers = _ROOT.handlers
+    put_line = getattr(handlers[0], "put_line", None) if len(handlers) == 1 else None
+    if put_line is None:
+        logger.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, "request", (), None, None, fields))
+    else:
+        put_line(logger.name, partial(_request_line, time.time(), logger.name, fields))
+
+
+def _request_line(at: float, logger: str, fields: Mapping[str, object]) -> str:
+    return as_json(_line(at, "info", logger, "request", fields))
+
+
+child, count, observe = metric_values.child, metric_values.count, metric_values.observe
 
 
 def look_for_no_places() -> None:

@@ -13,7 +13,8 @@ from .keyed_hash import KeyedHash
 
 MIN_LENGTH, MAX_LENGTH = 6, 10
 DIGEST_BYTES = 16
-_LENGTHS = [size.to_bytes(4, "big").decode("latin-1") for size in range(256)]
+_LENGTHS = [size.to_bytes(4, "big").decode("ascii") for size in range(128)]
+"""The four bytes of each length that are ASCII themselves."""
 _TYPED = re.compile(r"[0-9]{4,10}", re.ASCII)
 
 
@@ -64,7 +65,11 @@ def digest_by_number(pepper: KeyedHash, *, app: str, purpose: str, number_hash: 
 
 def length_prefixed(*parts: str) -> bytes:
     """Join parts so that no two different lists give the same bytes: each is led by its length, four bytes."""
-    if all(map(str.isascii, parts)) and max(map(len, parts), default=0) < len(_LENGTHS):
-        # As nearly always. Each character is one byte, and no part is encoded alone.
-        return "".join([_LENGTHS[len(part)] + part for part in parts]).encode("latin-1")
+    try:
+        led = "".join([_LENGTHS[len(part)] + part for part in parts])
+        if led.isascii():
+            # As nearly always. Each character is one byte, and no part is encoded alone.
+            return led.encode()
+    except IndexError:
+        pass  # a long part
     return b"".join([len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts)])

@@ -24,7 +24,7 @@ _DELIVERY_ID = re.compile(DELIVERY_PREFIX + r"([a-z2-7]{32})-([1-9][0-9]{0,2})",
 _HASHES = 1 << 8 * NUMBER_HASH_BYTES
 """How many hashes of numbers there are."""
 
-_BASE32_DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
+_BASE32_DIGITS = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz234567", b"0123456789abcdefghijklmnopqrstuv")
 """From the digits of RFC 4648, in lower case, to those of `int`."""
 
 
@@ -64,11 +64,11 @@ class Ids:
 
         Spellings that reach one phone have one hash: reports and replies may use another one than was sent to.
         """
-        return self.digest(b"number\0" + identity(e164).encode())[:NUMBER_HASH_BYTES].hex()
+        return self._hash.digest(b"number\0" + identity(e164).encode())[:NUMBER_HASH_BYTES].hex()
 
     def subject(self, app: str, number_hash: str) -> str:
         """The `sub` claim of receipts, 128 bits in hex: two apps that compare theirs learn nothing about a person."""
-        return self.digest(f"sub\0{app}\0{number_hash}".encode())[:16].hex()
+        return self._hash.digest(f"sub\0{app}\0{number_hash}".encode())[:16].hex()
 
     def subject_hash(self, app: str, subject: str) -> str:
         """Keyed hash of an app's own id of a person, 80 bits in hex: it stands where a number's hash stands else."""
@@ -106,7 +106,7 @@ class Ids:
 
     def _reference(self, token: str) -> Reference:
         # As `base64.b32decode` does, in a fifth of the time: every check of a code reads an id.
-        value = int(token.translate(_BASE32_DIGITS), 32)
+        value = int(token.encode().translate(_BASE32_DIGITS), 32)
         random = (value >> 8 * NUMBER_HASH_BYTES).to_bytes(NUMBER_HASH_BYTES, "big")
         return Reference(token, f"{value % _HASHES ^ self._pad(random):0{2 * NUMBER_HASH_BYTES}x}")
 

@@ -14,6 +14,7 @@ from .policy import App, CountedBy, LimitEvent, LimitKey, NamedLimit, NumberLimi
 
 _BLOCK_DIGITS = 4
 _HASH_BYTES = 16
+_OF_CALLERS = frozenset({LimitKey.CLIENT_IP, LimitKey.DEVICE, LimitKey.CUSTOM})
 _OF_THE_APP = frozenset({LimitKey.DEVICE, LimitKey.CUSTOM})
 
 OF_GUESSES = frozenset({LimitKey.APP, LimitKey.NUMBER, LimitKey.CLIENT_IP, LimitKey.DEVICE, LimitKey.CUSTOM})
@@ -99,6 +100,11 @@ def slots(limits: Iterable[NamedLimit], counted: Counted, digest: Callable[[byte
 def is_of_number(limit: NamedLimit) -> bool:
     """Whether it counts by the number, alone or together with something else."""
     return any(one.key is LimitKey.NUMBER for one in limit.keys)
+
+
+def counts_by_caller(limit: NamedLimit) -> bool:
+    """Whether it counts by what a caller may leave unsaid. Then it does not apply."""
+    return any(one.key in _OF_CALLERS for one in limit.keys)
 
 
 def _is_of_caller(limit: NamedLimit) -> bool:

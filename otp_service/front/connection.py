@@ -103,27 +103,23 @@ class Connection(HttpToolsProtocol):
             self._is_new = False
             self._limits.opened.end(self)
 
-    def _begin_request(self) -> None:
-        self._limits.connections.busy(self, self._peer)
-
     def on_response_complete(self) -> None:
         """The response was sent, and the next request may begin.
 
         As uvicorn's own, which sets a timer for each response; here one serves all connections.
         """
-        self._limits.kept.end(self)
+        limits = self._limits
         if self.pipeline:
+            limits.kept.end(self)
             super().on_response_complete()
         else:
-            self._keep()
+            self.server_state.total_requests += 1
+            if not self.transport.is_closing():
+                if self.flow.read_paused:
+                    self.flow.resume_reading()
+                limits.kept.begin(self)
         if not self._arriving and (self.cycle is None or self.cycle.response_complete):
-            self._limits.connections.idle(self, self._peer)
-
-    def _keep(self) -> None:
-        self.server_state.total_requests += 1
-        if not self.transport.is_closing():
-            self.flow.resume_reading()
-            self._limits.kept.begin(self)
+            limits.connections.idle(self, self._peer)
 
     def _unset_keepalive_if_required(self) -> None:
         """Something has come: it is not idle."""

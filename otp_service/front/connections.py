@@ -41,7 +41,7 @@ class Connections:
         self._receiving = receiving
         self._open: set[Idle] = set()
         self._idle: dict[str, dict[Idle, None]] = {}
-        """Of each address, the one that has been idle for longest first."""
+        """Of each address that has connections, the one that has been idle for longest first."""
         self._largest = Largest()
 
     def opened(self, one: Idle, peer: str) -> None:
@@ -54,11 +54,8 @@ class Connections:
     def busy(self, one: Idle, peer: str) -> None:
         """A request begins on it."""
         idle = self._idle.get(peer)
-        if idle is not None and one in idle:
-            del idle[one]
-            if not idle:
-                del self._idle[peer]
-                self._largest.forget(peer)
+        if idle is not None:
+            idle.pop(one, None)
 
     def idle(self, one: Idle, peer: str) -> None:
         """Its requests are answered."""
@@ -72,7 +69,12 @@ class Connections:
     def closed(self, one: Idle, peer: str) -> None:
         """It has ended, or is about to."""
         self._open.discard(one)
-        self.busy(one, peer)
+        idle = self._idle.get(peer)
+        if idle is not None:
+            idle.pop(one, None)
+            if not idle:
+                del self._idle[peer]
+                self._largest.forget(peer)
 
     def _make_room(self) -> None:
         peer = self._largest.find(lambda owner: len(self._idle[owner]))

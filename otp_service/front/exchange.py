@@ -16,6 +16,9 @@ class _Done:
         """Does nothing."""
 
 
+_DONE = _Done()
+
+
 class Exchange:
     """A request that is answered in the loop. It stands where uvicorn keeps its own, so uvicorn queues later ones."""
 
@@ -28,16 +31,13 @@ class Exchange:
         self.body = bytearray()
         self.response_complete = False
         self.disconnected = False
-        self.message_event = _Done()
+        self.message_event = _DONE
         self.work: Work | None = None
 
 
 def written(reply: Reply, always: Iterable[tuple[bytes, bytes]], *, keep_alive: bool) -> bytes:
     """The response as uvicorn and Flask would write it, byte for byte. `always`: headers of every response."""
-    head = [f"content-length: {len(reply.body)}\r\n"]
-    head += [f"{name.lower()}: {value}\r\n" for name, value in reply.headers.items()]
-    if not keep_alive:
-        head.append("connection: close\r\n")
-    head.append("\r\n")
-    first = [STATUS_LINE[reply.status], *(b"%b: %b\r\n" % pair for pair in always)]
-    return b"".join([*first, "".join(head).encode("latin-1"), reply.body])
+    named = "".join([f"{name.lower()}: {value}\r\n" for name, value in reply.headers.items()])
+    end = "\r\n" if keep_alive else "connection: close\r\n\r\n"
+    head = f"content-length: {len(reply.body)}\r\n{named}{end}".encode("latin-1")
+    return b"".join([STATUS_LINE[reply.status], *[b"%b: %b\r\n" % pair for pair in always], head, reply.body])

@@ -79,10 +79,11 @@ class FrontProtocol(Connection):
         if self._ended:
             self._throw_away(data)
             return
-        self._end_new()
+        if self._is_new:
+            self._end_new()
         self._left -= len(data)
         self._may_answer = True
-        self._unset_keepalive_if_required()
+        self._limits.kept.end(self)
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
@@ -139,11 +140,11 @@ class FrontProtocol(Connection):
         self._left = HEAD_MAX
         self._came = 0
         self._holder = None
-        self._begin_request()
+        self._limits.connections.busy(self, self._peer)
 
     def on_url(self, url: bytes) -> None:
         """A part of the path and query."""
-        super().on_url(url)
+        self.url += url
         if len(self.url) > TARGET_MAX:
             self._stop(LONG_TARGET)
 
@@ -165,12 +166,13 @@ class FrontProtocol(Connection):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._head_again = self._without_upgrade()
             return
-        fault = head_fault(self.parser.get_http_version(), self.headers)
+        version = self.parser.get_http_version()
+        fault = head_fault(version, self.headers)
         if fault is not None:
             self._stop(fault)
         self._in_head = False
         self._left = HEAD_MAX
-        self._exchange = self._plain_exchange()
+        self._exchange = self._plain_exchange(version)
         if self._exchange is not None:
             self._may_answer = False
             self.cycle = cast("RequestResponseCycle", self._exchange)
@@ -182,7 +184,7 @@ class FrontProtocol(Connection):
         headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         return b"".join([first, *headers, b"\r\n"])
 
-    def _plain_exchange(self) -> Exchange | None:
+    def _plain_exchange(self, version: str) -> Exchange | None:
         method = self.parser.get_method()
         found = self._endpoints.find(method, self.url)
         if found is None or self.expect_100_continue or self._is_busy():
@@ -190,7 +192,9 @@ class FrontProtocol(Connection):
         headers = plain_headers(method, self.headers)
         if headers is None:
             return None
-        return Exchange(found, headers, keep_alive=self._keeps_alive())
+        # Whether more requests may come on this connection after the one whose head is here.
+        keep_alive = version != "1.0" and self.parser.should_keep_alive() and not self._ending.is_set()
+        return Exchange(found, headers, keep_alive=keep_alive)
 
     def _is_busy(self) -> bool:
         """Whether this request has to take its turn: behind an earlier one, or behind other connections.
@@ -201,10 +205,6 @@ class FrontProtocol(Connection):
         if not self._may_answer or self.flow.write_paused or self.pipeline:
             return True
         return self.cycle is not None and not self.cycle.response_complete
-
-    def _keeps_alive(self) -> bool:
-        """Whether more requests may come on this connection after the one whose head is here."""
-        return self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self._ending.is_set()
 
     def _pass_on(self) -> None:
         """Let uvicorn answer this request: begin it as uvicorn would have done."""

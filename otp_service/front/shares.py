@@ -37,8 +37,10 @@ class Largest:
                 self._top -= 1
             elif (amount := amount_of(owner)) >= self._top:
                 return owner
-            else:
+            elif amount:
                 self._move(owner, self._top, amount)
+            else:
+                self.forget(owner)
         return None
 
     def _move(self, owner: str, before: int, amount: int) -> None:

@@ -1,5 +1,6 @@
 """The call of the script that starts a verification: its keys and arguments."""
 
+from functools import cache
 from typing import Any
 
 from ..domain.ids import Reference
@@ -14,6 +15,12 @@ from .schema.encodings import flag
 
 REFUSAL_GAP_MS = 1_000
 """Of the refusals of one kind to one number, one in this time goes on record."""
+
+
+@cache
+def _waits_text(waits_ms: tuple[int, ...]) -> str:
+    """A ladder as the script reads it. A process has only those of its configuration."""
+    return ",".join(map(str, waits_ms))
 
 
 def start_keys(k: Keys, command: StartCommand, known: Reference | None, *, asks_guard: bool) -> dict[str, str]:
@@ -58,7 +65,7 @@ def start_arguments(
         "code_ttl_ms": app.code_ttl_ms,
         "lifetime_ms": MAX_LIFETIME_MS,
         "max_checks": app.max_checks,
-        "resend_waits": ",".join(str(wait) for wait in app.resend_after_ms),
+        "resend_waits": _waits_text(app.resend_after_ms),
         "key_id": command.kid,
         "digest": bytes.fromhex(command.digest),
         "digest_by_number": bytes.fromhex(command.digest_by_number),

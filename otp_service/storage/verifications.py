@@ -123,24 +123,25 @@ class Verifications:
 
         Raises KeyUnknown if the code was made with a key of which the command has no digest; then nothing was counted.
         """
-        return self._judged(command, command.reference, self._run_check(command)[2:])
+        keys = self._check_keys(command)
+        return self._judged(command, command.reference, keys["record"], self._run_check(command, keys)[2:])
 
     def check_latest(self, command: CheckCommand) -> LatestAnswer | None:
         """The same by number: at the latest verification for app and purpose, an ended one too. None if there is none.
 
         Raises as `check`.
         """
-        reply = self._run_check(command)
+        reply = self._run_check(command, self._check_keys(command))
         if not reply[1]:
             return None
         ref = self._reference(reply[1])
-        return LatestAnswer(ref, self._judged(command, ref, reply[2:]))
+        return LatestAnswer(ref, self._judged(command, ref, self._keys.record(ref), reply[2:]))
 
-    def _run_check(self, command: CheckCommand) -> Any:
+    def _run_check(self, command: CheckCommand, keys: Mapping[str, str]) -> Any:
         app = command.app
         reply = self._scripts.call(
             "verification/check",
-            self._check_keys(command),
+            keys,
             operation=command.operation_id,
             token=command.reference.token,
             number_hash=command.reference.number_hash,
@@ -167,8 +168,8 @@ class Verifications:
         require_echo(reply, command.operation_id)
         return reply
 
-    def _judged(self, command: CheckCommand, ref: Reference, reply: Sequence[str]) -> CheckAnswer:
-        self._told.add_check(self._keys.record(ref), command.operation_id, reply)
+    def _judged(self, command: CheckCommand, ref: Reference, record: str, reply: Sequence[str]) -> CheckAnswer:
+        self._told.add_check(record, command.operation_id, reply)
         match reply[0]:
             case "approved":
                 return self._approved(command, ref, reply[1:13])

@@ -71,8 +71,10 @@ def canonical(body: bytes) -> bytes:
 
 
 def _refuse_duplicates(body: bytes, value: object) -> None:
-    # Every member has one colon. As many colons as members means that no duplicate was dropped.
-    if body.count(b":") != _members(value):
+    # Every member has one colon. As many colons as members means that no duplicate was dropped; as many as the whole
+    # has itself, that there is nothing in its parts either.
+    colons = body.count(b":")
+    if (type(value) is not dict or len(value) != colons) and colons != _members(value):
         json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode(body.decode())
 
 

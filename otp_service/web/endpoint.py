@@ -155,7 +155,7 @@ class Endpoint:
         elapsed = time.perf_counter() - began
         route = self.route
         telemetry.count(telemetry.REQUESTS, route.method, route.template, str(answer.status))
-        telemetry.child(telemetry.LATENCY, route.template).observe(elapsed - answer.waited_s)
+        telemetry.observe(telemetry.LATENCY, elapsed - answer.waited_s, route.template)
         extra = self._extra(call)
         extra["status"], extra["duration_ms"] = answer.status, round(elapsed * 1000, 2)
         if answer.waited_s:

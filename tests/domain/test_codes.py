@@ -192,6 +192,8 @@ def test_every_number_below_a_million_is_a_code_of_its_own() -> None:
 
 
 @given(parts=st.lists(st.text(PRINTABLE, max_size=400), max_size=4))
+@example(parts=["a" * 127])
+@example(parts=["a" * 128])
 @example(parts=["a" * 255])
 @example(parts=["a" * 256, "b"])
 @example(parts=["é", ""])

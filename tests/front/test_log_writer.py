@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import re
 import select
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TextIO
 
 import pytest
 
+from otp_service import telemetry
 from otp_service.log_writer import BackgroundHandler
 
 
@@ -91,8 +93,37 @@ def test_a_flush_writes_what_waits_at_once() -> None:
     assert stream.getvalue() == "last\n"
 
 
+FIELDS = {"status": 422, "request_id": "req_1", "secret": "123456", "duration_ms": 1.5, "verification_id": None}
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+def test_a_request_is_written_as_any_other_line(level: str) -> None:
+    """Whether or not a record is made for it: the same fields in the same order, at the same levels."""
+    logger, root = logging.getLogger("otp.web"), logging.getLogger()
+    logger.setLevel(level)
+    straight, made = io.StringIO(), io.StringIO()
+    handlers = [BackgroundHandler(stream, lambda: pytest.fail("a line was dropped")) for stream in (straight, made)]
+    for handler in handlers:
+        handler.setFormatter(telemetry.JsonFormatter())
+    before = root.handlers[:]
+    try:
+        root.handlers[:] = handlers[:1]
+        telemetry.log_request(logger, FIELDS)
+        root.handlers[:] = [*handlers[1:], logging.NullHandler()]
+        telemetry.log_request(logger, FIELDS)
+    finally:
+        root.handlers[:] = before
+        logger.setLevel(logging.NOTSET)
+    assert all(handler.wait_until_written(5) for handler in handlers)
+    lines = [re.sub(r'"at":"[^"]+"', "", stream.getvalue()) for stream in (straight, made)]
+    assert lines[0] == lines[1]
+    assert (lines[0] == "") is (level == "WARNING")
+    assert "123456" not in lines[0]
+
+
 FORKS = """
 import logging, os, sys
+from otp_service import telemetry
 from otp_service.log_writer import BackgroundHandler
 handler = BackgroundHandler(sys.stderr, lambda: None)
 handler.handle(logging.LogRecord("otp.test", logging.INFO, "", 0, "before", None, None))

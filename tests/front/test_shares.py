@@ -154,6 +154,34 @@ def test_idle_connections_of_one_address_close_none_of_another() -> None:
     in_loop(work)
 
 
+def test_an_address_whose_connections_all_work_loses_none() -> None:
+    """However many were idle before; and it is among those that have most as soon as they are idle again."""
+
+    def work(loop: asyncio.AbstractEventLoop) -> None:
+        ended: list[str] = []
+        connections = Connections(6, Receiving(loop))
+        many = [One(f"many {number}", ended) for number in range(4)]
+        for one in many:
+            connections.opened(one, "192.0.2.1")
+        for number in range(2):
+            connections.opened(One(f"few {number}", ended), "198.51.100.1")
+        for one in many:
+            connections.busy(one, "192.0.2.1")
+        connections.opened(One("new", ended), "203.0.113.1")
+        assert ended == ["few 0"]
+        for one in many:
+            connections.idle(one, "192.0.2.1")
+        connections.opened(One("newer", ended), "203.0.113.1")
+        assert ended == ["few 0", "many 0"]
+        for one in many:
+            connections.closed(one, "192.0.2.1")
+        for number in range(4):
+            connections.opened(One(f"newest {number}", ended), "203.0.113.1")
+        assert ended == ["few 0", "many 0", "new"]
+
+    in_loop(work)
+
+
 def test_many_owners_make_none_of_them_dearer() -> None:
     """Four thousand addresses with a request each: the next one costs no look at all of them."""
 
@@ -189,6 +217,11 @@ def test_the_largest_is_found_whatever_was_more_before() -> None:
     assert largest.find(amounts.__getitem__) == "b"
     largest.has("a", amounts.setdefault("a", 1) + 6)
     amounts["a"] = 7
+    assert largest.find(amounts.__getitem__) == "a"
+    amounts["a"] = 0
+    assert largest.find(amounts.__getitem__) == "b"
+    amounts["a"] = 7
+    largest.has("a", 7)
     assert largest.find(amounts.__getitem__) == "a"
     for owner in ("a", "b", "c"):
         largest.forget(owner)

@@ -33,6 +33,9 @@ if not child:
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 count()
+for amount in (-1.0, 0.0, 0.001, 0.0011, 0.25, 2.5, 2.6, 1e9):
+    telemetry.observe(telemetry.LATENCY, amount, "/found")
+    telemetry.child(telemetry.LATENCY, "/asked").observe(amount)
 print(telemetry.metrics_text().decode())
 """
 
@@ -76,6 +79,12 @@ def test_nothing_is_lost_by_threads_growing_files_and_forks(tmp_path: Path) -> N
     assert 'otp_http_request_seconds_count{route="/r"} 3500.0' in told
     assert 'otp_http_request_seconds_sum{route="/r"} 875.0' in told
     assert 'otp_checks_total{answer="x",app="app1999"} 1.0' in told
+    # An amount goes into the same bucket, whoever finds it.
+    found, asked = (
+        [line.replace(f"/{word}", "") for line in told if f"/{word}" in line] for word in ("found", "asked")
+    )
+    assert found == asked
+    assert 'otp_http_request_seconds_bucket{le="0.001",route="/found"} 3.0' in told
     # The child has ended without saying so; a sum over processes counts it until then.
     assert "otp_worker_jobs 8.0" in told
 

@@ -43,20 +43,21 @@ FIELDS: dict[str, tuple[type, ...]] = {
 class _Pattern(Keys):
     """Builds keys in which placeholders stand."""
 
+    def __init__(self) -> None:
+        super().__init__(1)
+        self._tags = [f"{PREFIX}:{{s<shard>}}"]
+
     def shard(self, number_hash: str) -> int:
         return 0
 
     def _of(self, number_hash: str) -> str:
-        return self._tag(0)
-
-    def _tag(self, shard: int) -> str:
-        return f"{PREFIX}:{{s<shard>}}"
+        return self._tags[0]
 
 
 def lines() -> Iterator[str]:
     """The dictionary as text."""
     for name, written_by in sorted(writers().items()):
-        method = getattr(_Pattern(1), name)
+        method = getattr(_Pattern(), name)
         yield f"{name}  {method(*map(_placeholder, inspect.signature(method).parameters))}"
         yield from (f"    {line}" for line in (inspect.getdoc(method) or "").split("\n") if line)
         shown = [value for group in FIELDS.get(name, ()) for key, value in vars(group).items() if key.isupper()]

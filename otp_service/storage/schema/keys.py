@@ -48,9 +48,6 @@ class Keys:
         self._last = found = number_hash, shard, self._tags[shard]
         return found
 
-    def _tag(self, shard: int) -> str:
-        return self._tags[shard]
-
     def _of(self, number_hash: str) -> str:
         last, _, tag = self._last
         return tag if last == number_hash else self._look_up(number_hash)[2]
@@ -130,14 +127,14 @@ class Keys:
 
     def outbox(self, shard: int) -> str:
         """Stream: deliveries to make, fields `delivery` and `sender`. No TTL: entries go when settled."""
-        return f"{self._tag(shard)}:outbox"
+        return f"{self._tags[shard]}:outbox"
 
     def dead(self, shard: int) -> str:
         """Stream: outbox entries (`entry`) and timers (`timer`, `due_ms`) that nobody can read.
 
         For a person to look at. No TTL: the last 10 000 or a few more.
         """
-        return f"{self._tag(shard)}:dead"
+        return f"{self._tags[shard]}:dead"
 
     def timers(self, shard: int) -> str:
         """Sorted set: what is due when (ms): `expiry:` of a verification; of a delivery `retry:`, `poll:`,
@@ -146,36 +143,36 @@ class Keys:
         A verification has one, for its code's end, whatever became of it; what is open then gets its `closing:`.
         No TTL: members go when they have come.
         """
-        return f"{self._tag(shard)}:timers"
+        return f"{self._tags[shard]}:timers"
 
     def clock_step(self, shard: int) -> str:
         """String: the store's time after its clock was set back (ms), once the timers follow it. TTL: 10 s."""
-        return f"{self._tag(shard)}:clock_step"
+        return f"{self._tags[shard]}:clock_step"
 
     def audit(self, shard: int) -> str:
         """Stream: the audit events of the shard's numbers, appended by every script.
 
         No TTL: trimmed by the worker, up to what is in the ledger.
         """
-        return f"{self._tag(shard)}:audit"
+        return f"{self._tags[shard]}:audit"
 
     def webhooks(self, shard: int) -> str:
         """Hash: id of an entry of the audit stream -> the webhook of the carrier that caused it, sealed.
 
         No TTL: fields go when they are in the ledger, and no more wait than a few thousand.
         """
-        return f"{self._tag(shard)}:webhooks"
+        return f"{self._tags[shard]}:webhooks"
 
     def guesses(self, shard: int, app: str) -> str:
         """Hash: an app's wrong codes and approvals by five minutes, and how hard its codes are made to guess.
 
         TTL: two hours after the last guess.
         """
-        return f"{self._tag(shard)}:guesses:{app}"
+        return f"{self._tags[shard]}:guesses:{app}"
 
     def opted_out(self, shard: int) -> str:
         """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL."""
-        return f"{self._tag(shard)}:opted_out"
+        return f"{self._tags[shard]}:opted_out"
 
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.
@@ -183,7 +180,7 @@ class Keys:
         Of a refusal by a risk hook: with app and number hash. Of reading the record: with the names of the filters.
         TTL: a second; a minute; a day.
         """
-        return f"{self._tag(shard)}:throttle:{kind}"
+        return f"{self._tags[shard]}:throttle:{kind}"
 
     # ---- reading the carrier's list of opt-outs --------------------------------------------------------------------
 
@@ -302,7 +299,7 @@ class Keys:
 
     def run(self, shard: int) -> str:
         """Hash: the run of the store that was seen last, and which runs before it live on. No TTL."""
-        return f"{self._tag(shard)}:run"
+        return f"{self._tags[shard]}:run"
 
     def live_processes(self) -> str:
         """Hash: the processes that live, the store's run and its name. TTL: a day after the last beat."""
@@ -314,7 +311,7 @@ class Keys:
 
     def probe(self, shard: int) -> str:
         """String: written by the readiness check to see that writes are taken. TTL: a second."""
-        return f"{self._tag(shard)}:probe"
+        return f"{self._tags[shard]}:probe"
 
     def api_key(self, key_id: str) -> str:
         """Hash: app, scopes, SHA-256 of the secret, times, mark of the revocation (`revoked`).

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...domain.admission import OuterAnswer
-from ...domain.limits import Counted, outer_limits, slots
+from ...domain.limits import Counted, counts_by_caller, outer_limits, slots
 from ...domain.phone import Phone
 from ...domain.policy import LimitEvent, Policy, Slot
 from ...domain.starting import StartCommand, Started
@@ -21,11 +21,15 @@ class SlotsOfStarts:
     def __init__(self, policy: Policy, digest: Callable[[bytes], bytes]) -> None:
         events = (LimitEvent.START, LimitEvent.SEND)
         self._limits = {name: outer_limits(policy, app, *events) for name, app in policy.apps.items()}
+        self._of_all = {
+            name: tuple(one for one in limits if not counts_by_caller(one)) for name, limits in self._limits.items()
+        }
         self._digest = digest
 
     def __call__(self, command: StartCommand, request: StartRequest, to: Phone) -> Sequence[Slot]:
         """A slot in each rule of each limit that applies."""
-        limits = self._limits[command.app.name]
+        says = request.client_ip is not None or request.device_id is not None or request.limit_keys
+        limits = (self._limits if says else self._of_all)[command.app.name]
         return slots(limits, _counted(command, request, to), self._digest) if limits else ()
 
 

@@ -70,8 +70,8 @@ class CheckRequest(Request):
         if self.given_client_ip is not UNSET or self.given_device_id is not UNSET or self.limit_keys:
             _ = self.client_ip
             require_counted(self.device_id, self.limit_keys)
-        if self.code_verifier is not None:
-            binding.require_verifier(self.code_verifier)
+        if not isinstance(self.given_verifier, UnsetType):
+            binding.require_verifier(self.given_verifier)
         if self.given_id is UNSET and self.given_to is UNSET:
             self._require_subject()
             return

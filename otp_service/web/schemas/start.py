@@ -87,16 +87,19 @@ class StartRequest(Request):
             raise InvalidRequest("purpose must be printable.", [("/purpose", "printable characters only")])
         if self.purpose in notices.PURPOSES:
             raise InvalidRequest("The service's own notices have this purpose.", [("/purpose", "another word")])
-        require_context(self.context)
-        require_legible(self.context)
-        if len(self.metadata.encode()) > MAX_METADATA:
+        # Members that are not there are passed over one by one: every start comes here.
+        if self.context:
+            require_context(self.context)
+            require_legible(self.context)
+        if self.given_metadata and len(self.metadata.encode()) > MAX_METADATA:
             raise InvalidRequest("metadata is too large.", [("/metadata", f"at most {MAX_METADATA} bytes as JSON")])
-        _ = self.client_ip
-        require_counted(self.device_id, self.limit_keys)
+        if self.given_client_ip is not UNSET or self.given_device_id is not UNSET or self.limit_keys:
+            _ = self.client_ip
+            require_counted(self.device_id, self.limit_keys)
         if not isinstance(self.given_challenge, UnsetType):
             binding.require_challenge(self.given_challenge)
-        if self.subject is not None:
-            require_subject(self.subject)
+        if not isinstance(self.given_subject, UnsetType):
+            require_subject(self.given_subject)
         if isinstance(self.given_autofill, Autofill):
             self.given_autofill.require_form()
 
