@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from otp_service.storage import connect as connecting
-
+from ..patience import be_patient
 from ..storage.connected import connected, disconnect
 from ..storage.harness import StoreHarness, fresh_number
 from .memory import MemoryHarness
@@ -19,8 +18,7 @@ def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         return
     kind = "redis" if request.param == "server" else "cluster"
     if kind == "redis":
-        # A busy machine's store may answer late. A Cluster's client is made once, for tests of time-outs, too.
-        monkeypatch.setattr(connecting, "TIMEOUT_S", 20.0)
+        be_patient(monkeypatch)  # a Cluster's client is made once, for tests of time-outs, too
     request.getfixturevalue(f"{kind}_server")
     made = StoreHarness.open(connected(request.getfixturevalue(f"{kind}_url")))
     try:

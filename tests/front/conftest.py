@@ -30,12 +30,11 @@ from otp_service.front.server import FrontServer
 from otp_service.runtime import front_process
 from otp_service.runtime.dev import embedded_store
 from otp_service.storage import audit_log
-from otp_service.storage import connect as connecting
 from otp_service.storage.api_keys import SCOPES
-from otp_service.storage.pipelined import connection, link
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import OrderedCall, Scripts
 from tests.conftest import empty
+from tests.patience import be_patient
 from tests.web.conftest import make_settings
 
 CODE, WRONG = "123456", "654321"
@@ -293,6 +292,7 @@ class ServingThread:
     def __enter__(self) -> "ServingThread":
         with pytest.MonkeyPatch.context() as patched:
             be_patient(patched)
+            patched.setattr(flask_app, "PATIENCE_S", 60.0)
             self._thread.start()
             assert self._started.wait(LONG_S)
         return self
@@ -303,13 +303,6 @@ class ServingThread:
         self.server.last_requests.set()
         self._thread.join(LONG_S)
         assert not self._thread.is_alive()
-
-
-def be_patient(patched: pytest.MonkeyPatch) -> None:
-    """What is built, or runs in a loop, meanwhile waits for the store, or for a thread, of a busy machine."""
-    for module in (connecting, connection, link):
-        patched.setattr(module, "TIMEOUT_S", 20.0)
-    patched.setattr(flask_app, "PATIENCE_S", 60.0)
 
 
 @pytest.fixture(autouse=True)

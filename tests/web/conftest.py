@@ -26,12 +26,12 @@ from otp_service import bootstrap, config, keyring
 from otp_service.config import Settings
 from otp_service.domain.ids import Reference
 from otp_service.storage import audit_log
-from otp_service.storage import connect as connecting
 from otp_service.storage.api_keys import SCOPES, ApiKeys
 from otp_service.storage.pieces import joined, unpack_sealed
 from otp_service.usecases import sealed_box
 from otp_service.web.wsgi import PATH_AS_SENT
 
+from ..patience import be_patient, patience
 from .limit_settings import LIMITS
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
@@ -361,7 +361,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
     And no page of the record ends early, as one does that takes long to read.
     """
-    monkeypatch.setattr(connecting, "TIMEOUT_S", 20.0)
+    be_patient(monkeypatch)
     monkeypatch.setattr(audit_log, "READ_S", 60.0)
 
 
@@ -373,8 +373,7 @@ def _built(
     settings = make_settings(tmp_path_factory.mktemp("web"), redis_url, seed)
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()  # other tests of this process may have left the mark of another keyring
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(connecting, "TIMEOUT_S", 20.0)
+    with patience():
         api_keys = bootstrap.build_api_keys(settings)
         return bootstrap.build_web(settings), settings, seed, api_keys, config.load_keyring(settings)
 

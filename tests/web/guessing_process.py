@@ -14,13 +14,13 @@ import pytest
 from flask import Flask
 
 from otp_service import bootstrap, config
-from otp_service.storage import connect
+
+from ..patience import be_patient
 
 
 def main() -> None:
     """Say `ready` when everything is built. Then for each line a line with a status and a code for each."""
-    # Many at once are the first that this process does, and the machine may be busy.
-    pytest.MonkeyPatch().setattr(connect, "TIMEOUT_S", 20.0)
+    be_patient(pytest.MonkeyPatch())  # many at once are the first that this process does
     app = bootstrap.build_web(config.load(dict(os.environ)))
     print("ready", flush=True)  # noqa: T201 - the other process waits for it
     for line in sys.stdin:

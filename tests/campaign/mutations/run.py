@@ -29,6 +29,9 @@ PACE = Pace(code_ttl_s=15, sent_within_s=3, resend_s=(1, 2))
 """A code lives for long enough that a caller on a busy machine reads it, and does with it what the scenario is about.
 """
 
+SETTLED_S = 30.0
+"""How long after its code a delivery may take to end, on a busy machine: no longer is waited than it takes."""
+
 QUIET_S = 5.0
 WITHIN_S = 20.0
 SOURCE = Path(otp_service.__file__).parent
@@ -96,7 +99,7 @@ class Run:
             await asyncio.gather(*(self._call(cluster, api, faults, turn) for turn in range(len(self.scenarios))))
             if self.to_the_end:
                 ended = time.time()
-                await collector.settled(api.calls, ended, PACE.code_ttl_s, 1.0)
+                await collector.settled(api.calls, ended, PACE.code_ttl_s, SETTLED_S)
                 # A start whose response is lost has a code too.
                 await asyncio.sleep(max(0.0, ended + PACE.code_ttl_s + 1.0 - time.time()))
             return await self._evidence(cluster, api, collector, observers, faults)
