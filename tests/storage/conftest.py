@@ -9,7 +9,7 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
-from otp_service.storage import store_runs
+from otp_service.storage import connect, store_runs
 
 from ..patience import patience
 from .about import Began
@@ -32,8 +32,9 @@ def opened(url: str) -> Iterator[StoreHarness]:
 
 @pytest.fixture(autouse=True)
 def _begins() -> None:
-    """See `about`."""
+    """See `about`. No test before has left its patience."""
     Began.at = time.monotonic()
+    assert connect.TIMEOUT_S < 1.0, "an earlier test has restored what it had set after `patient` was over"
 
 
 @pytest.fixture
