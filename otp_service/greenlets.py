@@ -126,7 +126,11 @@ def off_loop(loop: asyncio.AbstractEventLoop, work: Callable[[], T], threads: Ex
     if greenlet.getcurrent().parent is None:
         return work()
     ended: asyncio.Future[T] = wait(lambda done: loop.run_in_executor(threads, work).add_done_callback(done))
-    return ended.result()
+    error = ended.exception()
+    if error is None:
+        return ended.result()
+    # Raised where another error is handled, it would forget what raised it in the thread.
+    raise error from (error.__cause__ or error.__context__)
 
 
 class Event:

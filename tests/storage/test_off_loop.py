@@ -29,6 +29,26 @@ def test_the_loop_goes_on_meanwhile() -> None:
             looping.run(lambda: off_loop(looping.loop, lambda: 1 // 0))
 
 
+def test_an_error_keeps_what_it_came_from() -> None:
+    """Also where another one is handled: by its cause it is known whether anything was sent."""
+
+    def refused() -> None:
+        try:
+            raise ConnectionRefusedError
+        except OSError:
+            raise RuntimeError("refused")  # noqa: B904 - as redis-py does
+
+    def again(loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            off_loop(loop, lambda: 1 // 0)
+        except ZeroDivisionError:
+            off_loop(loop, refused)
+
+    with LoopThread() as looping, pytest.raises(RuntimeError) as raised:
+        looping.run(lambda: again(looping.loop))
+    assert isinstance(raised.value.__cause__ or raised.value.__context__, ConnectionRefusedError)
+
+
 def test_any_other_thread_does_it_itself() -> None:
     """One of Flask's, which may block."""
     loop = asyncio.new_event_loop()

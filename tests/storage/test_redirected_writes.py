@@ -42,6 +42,11 @@ ELSEWHERE = {
 }
 
 
+def teardown_module() -> None:
+    """Give the port back."""
+    AWAY.release()
+
+
 class Client:
     """A store, and what runs work on it: here, or in an event loop."""
 
