@@ -9,8 +9,9 @@ import asyncio
 import fnmatch
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ..judge import Verdict
 from .changes import MUTATIONS, Mutation
@@ -20,7 +21,10 @@ from .scenarios import log_in_while_a_shard_is_down, log_in_while_the_store_hang
 
 AnyMutation = Mutation | FailoverMutation
 EVERY: Sequence[AnyMutation] = (*FAILOVER_MUTATIONS, *MUTATIONS)
-AS_IT_IS = "the service as it is"
+Judged = Callable[[], Awaitable[tuple[bool | None, str]]]
+"""Runs a service; whether the judge saw what is true of it, and its words."""
+
+AS_IT_IS = ("the service as it is", "as it is, while the store hangs", "as it is, with a shard down")
 ATTEMPTS = 2
 
 
@@ -74,23 +78,23 @@ def _part(text: str) -> tuple[int, int]:
 
 async def _all(chosen: Sequence[AnyMutation], jobs: int, *, with_original: bool) -> list[Result]:
     limit = asyncio.Semaphore(jobs)
-    runs = [_limited(limit, mutation) for mutation in chosen]
+    runs = [_limited(limit, mutation.name, partial(_mutated, mutation)) for mutation in chosen]
     if with_original:
-        runs.insert(0, _limited(limit, None))
+        runs = [_limited(limit, *named) for named in _originals()] + runs
     return list(await asyncio.gather(*runs))
 
 
-async def _limited(limit: asyncio.Semaphore, mutation: AnyMutation | None) -> Result:
+async def _limited(limit: asyncio.Semaphore, name: str, judged: Judged) -> Result:
     async with limit:
         began = time.monotonic()
         for _ in range(ATTEMPTS):
             try:
-                seen, words = await (_original() if mutation is None else _mutated(mutation))
+                seen, words = await judged()
             except Exception as error:  # noqa: BLE001 - whatever went wrong here, nothing was judged
                 seen, words = None, f"not judged: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
             if seen:
                 break
-        result = Result(AS_IT_IS if mutation is None else mutation.name, seen, words, time.monotonic() - began)
+        result = Result(name, seen, words, time.monotonic() - began)
         _say(f"{_MARKS[result.seen]:6} {result.name:42} {result.took_s:5.1f} s  {result.words}")
         return result
 
@@ -104,7 +108,7 @@ async def _mutated(mutation: AnyMutation) -> tuple[bool | None, str]:
     return bool(found), f"{wanted}: {found[0].detail}" if found else f"{wanted} was not reported{_others(verdict)}"
 
 
-async def _original() -> tuple[bool | None, str]:
+def _originals() -> list[tuple[str, Judged]]:
     scenarios = dict.fromkeys(mutation.scenario for mutation in MUTATIONS)
     scenarios.pop(log_in_while_the_store_hangs)
     scenarios.pop(log_in_while_a_shard_is_down)
@@ -114,9 +118,12 @@ async def _original() -> tuple[bool | None, str]:
         Run([log_in_while_the_store_hangs], callbacks=False),
         Run([log_in_while_a_shard_is_down], callbacks=False, judged_twice=False, store="cluster"),
     ]
-    verdicts = [await run.verdict() for run in runs]
-    words = "".join(map(_others, verdicts))
-    return not any(verdict.breaches for verdict in verdicts), words or "every promise held"
+    return [(name, partial(_original, run)) for name, run in zip(AS_IT_IS, runs, strict=True)]
+
+
+async def _original(run: Run) -> tuple[bool | None, str]:
+    verdict = await run.verdict()
+    return not verdict.breaches, _others(verdict) or "every promise held"
 
 
 def _others(verdict: Verdict) -> str:
